@@ -1,0 +1,114 @@
+"""Images from a Hub id, a local folder in Hub layout or a folder of images, as one uint8 tensor."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import datasets
+import numpy as np
+import torch
+from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub.errors import HfHubHTTPError
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+
+class Images(NamedTuple):
+    """Real images, decoded."""
+
+    pixels: Tensor  # (N, C, S, S) uint8, 0 to 255; C is 1 where every image is grey, else 3
+    source: str  # Hub id or folder
+
+    @property
+    def channels(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def side(self) -> int:
+        return self.pixels.shape[3]
+
+
+def load(
+    source: str,
+    config: str | None = None,
+    split: str = "train",
+    image_column: str | None = None,
+    resolution: int | None = None,
+) -> Images:
+    """A Hub id or a local folder in Hub layout -> all images of a split.
+
+    config: the dataset's configuration, where it has several
+    image_column: the first column that holds images where None
+    resolution: side in pixels; a larger or oblong image is shrunk and cropped about its centre. Where None,
+        the images must be square and of one size already.
+    Raises ValueError when there is no such dataset, configuration, split or column, or no image in it.
+    """
+    if Path(source).is_file():
+        raise ValueError(f"expected a Hub id or a folder in Hub layout, but {source} is a file")
+    try:
+        table = datasets.load_dataset(source, config, split=split)
+    except (DatasetNotFoundError, FileNotFoundError, ConnectionError, HfHubHTTPError) as error:
+        raise ValueError(
+            f"expected a dataset on the Hub or a folder in Hub layout, but found none at {source!r}"
+        ) from error
+    except datasets.exceptions.DataFilesNotFoundError as error:
+        raise ValueError(f"expected data files in {source!r}, but there are none") from error
+    except (datasets.exceptions.DatasetGenerationError, ValueError) as error:
+        raise ValueError(f"could not read {source!r}: {first_line(error)}") from error
+    return decode(table, source, image_column, resolution)
+
+
+def load_folder(folder: str, resolution: int | None = None) -> Images:
+    """A folder of images (PNG, JPEG, ...; subfolders too) -> all of them. Else as `load`."""
+    if not Path(folder).is_dir():
+        raise ValueError(f"expected a folder of images, but there is no folder {folder}")
+    try:
+        table = datasets.load_dataset("imagefolder", data_dir=folder, split="train")
+    except (datasets.exceptions.DataFilesNotFoundError, FileNotFoundError) as error:
+        raise ValueError(f"expected images in {folder}, but there are none") from error
+    return decode(table, folder, None, resolution)
+
+
+def decode(
+    table: datasets.Dataset, source: str, column: str | None, resolution: int | None
+) -> Images:
+    """Decode every image once, by as many threads as there are cores."""
+    columns = [name for name, kind in table.features.items() if isinstance(kind, datasets.Image)]
+    column = column or next(iter(columns), None)
+    if column not in columns:
+        found = ", ".join(table.features)
+        raise ValueError(
+            f"expected a column of images in {source!r}, but got {column!r} of {found}"
+        )
+    if len(table) == 0:
+        raise ValueError(f"expected images in {source!r}, but there are none")
+    files = table.cast_column(column, datasets.Image(decode=False))[column]
+    with ThreadPoolExecutor() as pool:
+        decoded = list(pool.map(lambda file: read(file, source, resolution), files))
+    sizes = {image.size for image in decoded}
+    if len(sizes) > 1 or len(set(sizes.pop())) > 1:
+        raise ValueError(
+            f"the images of {source!r} are not square and of one size: give --resolution"
+        )
+    mode = "L" if all(image.mode == "L" for image in decoded) else "RGB"
+    pixels = np.stack([np.asarray(image.convert(mode)) for image in decoded])
+    channels = torch.from_numpy(pixels.reshape(*pixels.shape[:3], -1))
+    return Images(channels.permute(0, 3, 1, 2).contiguous(), source)
+
+
+def read(file: dict, source: str, resolution: int | None) -> Image.Image:
+    """One row of an undecoded image column -> an image in mode L or RGB."""
+    try:
+        image = Image.open(io.BytesIO(file["bytes"]) if file["bytes"] else file["path"])
+        image = image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB")
+    except (UnidentifiedImageError, OSError) as error:
+        name = file["path"] or "an image"
+        raise ValueError(f"{name} of {source!r} is broken: {first_line(error)}") from error
+    if resolution is not None and image.size != (resolution, resolution):
+        image = ImageOps.fit(image, (resolution, resolution), Image.Resampling.LANCZOS)
+    return image
+
+
+def first_line(error: Exception) -> str:
+    return str(error.__cause__ or error).splitlines()[0]

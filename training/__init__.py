@@ -1,0 +1,1 @@
+"""Everything needed to make a generative model: `accelerate launch -m training PRESET`."""

@@ -1,0 +1,54 @@
+"""accelerate launch -m training PRESET [--field value ...]"""
+
+import sys
+import traceback
+from pathlib import Path
+
+import tyro
+
+from .config import Config
+from .loop import train
+from .presets import PRESETS
+
+USAGE = f"""\
+usage: accelerate launch -m training PRESET [--field value ...]
+       accelerate launch -m training PRESET --help
+
+Train a preset and publish it in its --output_dir. The presets: {", ".join(PRESETS)}.
+"""
+
+
+def parse(arguments: list[str]) -> Config:
+    """The command line after the program -> a preset with its fields overridden.
+
+    Raises ValueError where the preset is missing or unknown, or a value is out of range; as usual on a
+    command line, exits with 2 for an unknown field or a value of another type, and with 0 after --help.
+    """
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        sys.exit(0)
+    name = arguments[0] if arguments else "none"
+    if name not in PRESETS:
+        raise ValueError(f"expected a preset ({', '.join(PRESETS)}), but got {name}")
+    program = f"accelerate launch -m training {name}"
+    return tyro.cli(
+        Config, default=PRESETS[name], args=arguments[1:], prog=program, use_underscores=True
+    )
+
+
+def main() -> None:
+    try:
+        train(parse(sys.argv[1:]))
+    except FloatingPointError as error:
+        sys.exit(f"error: {error}")
+    except ValueError as error:
+        # Ours names what the user can mend; any other is a bug and keeps its traceback.
+        raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+        if Path(__file__).parents[1] not in raised_in.parents or ".venv" in raised_in.parts:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The one loop, for every objective."""
+
+import math
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from genmodels import data, images
+from genmodels.data import Images
+from genmodels.pipelines.base import LatentPipeline
+
+from .batches import Batch, Batches
+from .config import Config
+from .objectives import Objective
+from .publishing import publish
+from .state import Averages, Checkpoints, Progress
+
+GRID = 64  # images of a sample grid
+
+
+@dataclass
+class Player:
+    """A network and what trains it."""
+
+    network: nn.Module  # bare
+    moving: nn.Module  # the same, perhaps in a wrapper that synchronises gradients
+    optimizer: AcceleratedOptimizer
+
+
+def train(config: Config) -> LatentPipeline:
+    """Train, and publish the averaged pipeline in `config.output_dir`.
+
+    Raises ValueError for what is wrong with the config, the data or the checkpoint, before anything is
+    written, and FloatingPointError when a loss is no longer finite.
+    """
+    accelerator = Accelerator(
+        mixed_precision=config.mixed_precision,
+        log_with=None if config.report_to == "none" else config.report_to,
+        project_dir=config.output_dir,
+    )
+    use_all_cores(accelerator)
+    with (
+        accelerator.main_process_first()
+    ):  # the first fills the cache of datasets, the others find it
+        real = load(config)
+    checkpoints = Checkpoints(config, real.channels, real.side)
+    resumed = checkpoints.find(config.resume_from_checkpoint)
+
+    torch.manual_seed(config.seed)
+    networks = config.architecture.networks(real.channels, real.side)
+    averages = Averages(networks, config.halflife).to(accelerator.device)
+    progress = Progress()
+    players = {name: prepare(network, config, accelerator) for name, network in networks.items()}
+    accelerator.register_for_checkpointing(averages, progress)
+    if resumed:
+        checkpoints.load(accelerator, resumed)
+    batches = Batches(
+        real.pixels,
+        config.train_batch_size,
+        config.seed,
+        accelerator.device,
+        accelerator.process_index,
+        accelerator.num_processes,
+    )
+    pipeline = config.objective.pipeline(averages.networks)
+    latents = pipeline.draw(GRID, torch.Generator().manual_seed(config.seed))
+
+    start_trackers(accelerator, config, resumed=resumed is not None)
+    drawn = sum(len(config.objective.turns(step)) for step in range(progress.step))
+    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=accelerator.device))
+    bar = tqdm(
+        total=config.max_train_steps,
+        initial=progress.step,
+        unit="step",
+        disable=not accelerator.is_main_process,
+    )
+    clock = time.perf_counter() - progress.seconds
+    while progress.step < config.max_train_steps:
+        turns = config.objective.turns(progress.step)
+        for number, name in enumerate(turns, start=drawn):
+            terms = take_turn(config.objective, name, players, batches[number], accelerator)
+            for term, value in terms.items():
+                totals[f"{name}/{term}"] += value.detach() / turns.count(name)
+        drawn += len(turns)
+        averages.update_parameters(nn.ModuleDict({n: p.network for n, p in players.items()}))
+        progress.step += 1
+        progress.seconds = time.perf_counter() - clock
+        bar.update()
+
+        last = progress.step == config.max_train_steps
+        if progress.step % config.logging_steps == 0 or last:
+            report(accelerator, totals, progress.step, config.logging_steps, bar)
+            totals.clear()
+        if accelerator.is_main_process and (progress.step % config.sampling_steps == 0 or last):
+            sheet = draw_grid(pipeline, latents)
+            keep_grid(accelerator, sheet, Path(config.output_dir), progress.step)
+        if progress.step % config.checkpointing_steps == 0 or last:
+            checkpoints.save(accelerator, progress.step)
+    bar.close()
+    if accelerator.is_main_process:
+        sheet = draw_grid(pipeline, latents)
+        publish(pipeline, sheet, config, real, progress.seconds, accelerator.num_processes)
+    accelerator.end_training()
+    return pipeline
+
+
+def use_all_cores(accelerator: Accelerator) -> None:
+    """Share the cores of a machine without an accelerator among its processes.
+
+    `accelerate launch` allows a process one thread unless told otherwise, by OMP_NUM_THREADS.
+    """
+    if accelerator.device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+
+
+def load(config: Config) -> Images:
+    """The training split of the config's data."""
+    if config.train_data_dir is not None:
+        return data.load_folder(config.train_data_dir, config.resolution)
+    return data.load(
+        config.dataset_name,
+        config.dataset_config_name,
+        image_column=config.image_column,
+        resolution=config.resolution,
+    )
+
+
+def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> Player:
+    """A network on its device, with its optimizer."""
+    network.train().to(memory_format=torch.channels_last)
+    betas = (config.adam_beta1, config.adam_beta2)
+    optimizer = torch.optim.Adam(network.parameters(), config.learning_rate, betas, fused=True)
+    moving, optimizer = accelerator.prepare(network, optimizer)
+    # Bare also of accelerate's autocast: the loop opens one around a turn, which an objective may leave.
+    return Player(accelerator.unwrap_model(moving, keep_fp32_wrapper=False), moving, optimizer)
+
+
+def take_turn(
+    objective: Objective,
+    name: str,
+    players: dict[str, Player],
+    batch: Batch,
+    accelerator: Accelerator,
+) -> dict[str, Tensor]:
+    """One optimizer step of one player -> the terms of its loss."""
+    networks = {other: player.network for other, player in players.items()}
+    for other, network in networks.items():
+        network.requires_grad_(other == name)
+    player = players[name]
+    with accelerator.autocast():
+        terms = objective.terms(name, player.moving, networks, batch)
+    player.optimizer.zero_grad()
+    accelerator.backward(sum(terms.values()))
+    player.optimizer.step()
+    objective.constrain(name, player.network)
+    return terms
+
+
+def start_trackers(accelerator: Accelerator, config: Config, resumed: bool) -> None:
+    """Open the run in its tracker, under the name of its folder."""
+    name = Path(config.output_dir).name
+    fields = {key: str(value) for key, value in vars(config).items()}
+    trackio = {"name": name, "resume": "allow" if resumed else "never", "embed": False}
+    accelerator.init_trackers("genmodels", fields, {"trackio": trackio, "wandb": {"name": name}})
+
+
+def report(
+    accelerator: Accelerator, totals: dict[str, Tensor], step: int, steps: int, bar: tqdm
+) -> None:
+    """Log each term's mean over the steps since the last report, and over the processes."""
+    means = accelerator.reduce(torch.stack(list(totals.values())) / steps, "mean").tolist()
+    losses = dict(zip(totals, means, strict=True))
+    if not all(math.isfinite(value) for value in means):
+        raise FloatingPointError(f"at step {step} a loss is not finite: {losses}")
+    accelerator.log(losses, step=step)
+    bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
+
+
+@torch.no_grad()
+def draw_grid(pipeline: LatentPipeline, latents: Tensor) -> Image.Image:
+    return images.grid(pipeline.decode(latents))
+
+
+def keep_grid(accelerator: Accelerator, sheet: Image.Image, folder: Path, step: int) -> None:
+    """Write a sample grid into the run's folder and show it in its tracker."""
+    file = folder / "samples" / f"{step:07d}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(file)
+    for tracker in accelerator.trackers:
+        if tracker.name == "trackio":  # accelerate's tracker for it cannot log images
+            import trackio
+
+            tracker.log({"samples": trackio.Image(sheet)}, step=step)
+        else:
+            tracker.log_images({"samples": np.asarray(sheet.convert("RGB"))[None]}, step=step)

@@ -1,0 +1,43 @@
+"""What the loop asks of an objective."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from genmodels.pipelines.base import LatentPipeline
+from training.batches import Batch
+
+
+@dataclass(frozen=True)
+class Objective(ABC):
+    """A game of one player or several: each is a network that takes turns at minimising its own loss.
+
+    An objective is formulas and their constants. It holds no network and no state, so that one instance
+    serves any architecture, and its fields are a part of the command line.
+    """
+
+    @abstractmethod
+    def turns(self, step: int) -> Sequence[str]:
+        """The players of a step in their order, one fresh batch each.
+
+        A step is one of the generator or autoencoder, as the papers count.
+        """
+
+    @abstractmethod
+    def terms(
+        self, player: str, moving: nn.Module, networks: Mapping[str, nn.Module], batch: Batch
+    ) -> dict[str, Tensor]:
+        """The loss of the player whose turn it is, as named scalars that are summed.
+
+        moving: the player's network, perhaps in a wrapper that synchronises its gradients: call it once
+        networks: all of them by name, bare; only the player's has parameters that require gradients
+        """
+
+    def constrain(self, player: str, network: nn.Module) -> None:
+        """Put a network back into its permitted set after its step."""
+
+    @abstractmethod
+    def pipeline(self, networks: Mapping[str, nn.Module]) -> LatentPipeline:
+        """The networks as what is published: the loop samples and saves the object that a user loads."""

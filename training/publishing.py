@@ -1,0 +1,153 @@
+"""A pipeline and its card, as a folder that can be loaded and pushed as it is."""
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+import torch
+from huggingface_hub import ModelCard, ModelCardData
+from PIL import Image
+
+from genmodels.data import Images
+from genmodels.pipelines.base import LatentPipeline
+
+from .config import Config
+from .objectives import OBJECTIVES
+from .presets import PRESETS
+
+CARD = """\
+---
+{metadata}
+---
+
+# {title}
+
+{description}
+
+![64 samples of seed {seed}](samples.png)
+
+## Use
+
+```python
+import torch
+import genmodels
+
+pipeline = genmodels.load(".")  # this folder, or its id on the Hub
+images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).images
+```
+
+## Training
+
+| | |
+|---|---|
+| command | `{command}` |
+| data | {source}, split `train`: {count:,} images of {side}x{side} pixels, {colour} |
+| steps | {steps:,} of {batch} images a turn, seed {seed} |
+| time | {minutes:.0f} minutes on {hardware} |
+| objective | `{objective}` |
+| architecture | `{architecture}` |
+| size | {size:.1f} MB, {parameters:,} parameters: exponential averages of the weights |
+
+## Limits
+
+It draws small pictures of the kind it was trained on and nothing else, their faults and their share of each
+kind included. It is for teaching and research: no sample of it is evidence of anything that exists.
+"""
+
+
+def publish(
+    pipeline: LatentPipeline,
+    sheet: Image.Image,
+    config: Config,
+    real: Images,
+    seconds: float,
+    processes: int,
+) -> None:
+    """Write the pipeline, its card and its sample grid into `config.output_dir`, whole or not at all.
+
+    A folder is a pipeline once it has its model_index.json: the old one goes first, the new one comes last.
+    """
+    folder = Path(config.output_dir)
+    draft = folder / ".publishing"
+    shutil.rmtree(draft, ignore_errors=True)
+    pipeline.save_pretrained(draft)
+    sheet.save(draft / "samples.png")
+    text = card(pipeline, draft, config, real, seconds, processes)
+    ModelCard(text).save(draft / "README.md")
+
+    (folder / "model_index.json").unlink(missing_ok=True)
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == "model_index.json"):
+        shutil.rmtree(folder / path.name, ignore_errors=True)
+        path.replace(folder / path.name)
+    draft.rmdir()
+
+
+def card(
+    pipeline: LatentPipeline,
+    draft: Path,
+    config: Config,
+    real: Images,
+    seconds: float,
+    processes: int,
+) -> str:
+    """What the model is, how it was made and what it is not for, in the Hub's format."""
+    name = Path(config.output_dir).name
+    on_hub = not Path(real.source).is_absolute() and real.source.count("/") == 1
+    objective = next(name for name, kind in OBJECTIVES.items() if kind is type(config.objective))
+    metadata = ModelCardData(
+        license="mit",
+        library_name="genmodels",
+        pipeline_tag="unconditional-image-generation",
+        tags=[objective, "genmodels"],
+        datasets=[real.source] if on_hub else None,
+    )
+    networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    cuda = torch.cuda.is_available()
+    hardware = torch.cuda.get_device_name() if cuda else f"{os.cpu_count()} CPU cores"
+    return CARD.format(
+        metadata=metadata.to_yaml(),
+        title=name,
+        description=type(config.objective).__doc__.replace("\n    ", "\n"),
+        command=command(config),
+        source=real.source if on_hub else f"the folder {Path(real.source).name}",
+        count=len(real.pixels),
+        side=real.side,
+        colour="grey" if real.channels == 1 else "RGB",
+        steps=config.max_train_steps,
+        batch=config.train_batch_size * processes,
+        seed=config.seed,
+        minutes=seconds / 60,
+        hardware=hardware if processes == 1 else f"{processes} processes, {hardware}",
+        objective=config.objective,
+        architecture=config.architecture,
+        parameters=sum(weight.numel() for network in networks for weight in network.parameters()),
+        size=sum(file.stat().st_size for file in draft.rglob("*.safetensors")) / 1e6,
+    )
+
+
+def command(config: Config) -> str:
+    """The shortest command that trains this config: the nearest preset, and what differs from it."""
+    kept = {"output_dir", "resume_from_checkpoint", "report_to"}  # these do not change the result
+
+    def flags(preset: Config) -> list[str]:
+        return [
+            word
+            for mine, theirs in [
+                (config, preset),
+                (config.objective, preset.objective),
+                (config.architecture, preset.architecture),
+            ]
+            for field, value in vars(mine).items()
+            if field not in kept | {"objective", "architecture"} and value != getattr(theirs, field)
+            for word in (f"--{field}", str(value))
+        ]
+
+    own = (type(config.objective), type(config.architecture))
+    alike = {
+        name: flags(preset)
+        for name, preset in PRESETS.items()
+        if (type(preset.objective), type(preset.architecture)) == own
+    }
+    name = min(alike, key=lambda name: len(alike[name]))
+    return shlex.join(["accelerate", "launch", "-m", "training", name, *alike[name]])
