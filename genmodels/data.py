@@ -8,8 +8,8 @@ from typing import NamedTuple
 import datasets
 import numpy as np
 import torch
-from datasets.exceptions import DatasetNotFoundError
-from huggingface_hub.errors import HfHubHTTPError
+from datasets.exceptions import DatasetGenerationError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -38,35 +38,37 @@ def load(
 ) -> Images:
     """A Hub id or a local folder in Hub layout -> all images of a split.
 
-    config: the dataset's configuration, where it has several
-    image_column: the first column that holds images where None
-    resolution: side in pixels; a larger or oblong image is shrunk and cropped about its centre. Where None,
-        the images must be square and of one size already.
-    Raises ValueError when there is no such dataset, configuration, split or column, or no image in it.
+    config: of the dataset, where it has several
+    image_column: None for the first column that holds images
+    resolution: side in pixels, to which images are scaled and cropped about their centre; None
+        where they are square and of one size already
+    Raises ValueError when there is no such dataset, config, split or column, or no image in it.
     """
     if Path(source).is_file():
         raise ValueError(f"expected a Hub id or a folder in Hub layout, but {source} is a file")
     try:
         table = datasets.load_dataset(source, config, split=split)
-    except (DatasetNotFoundError, FileNotFoundError, ConnectionError, HfHubHTTPError) as error:
+    except ConnectionError as error:
+        raise ValueError(f"found no folder {source!r}, and the Hub could not be reached") from error
+    except (FileNotFoundError, HfHubHTTPError, HFValidationError) as error:
         raise ValueError(
             f"expected a dataset on the Hub or a folder in Hub layout, but found none at {source!r}"
         ) from error
-    except datasets.exceptions.DataFilesNotFoundError as error:
-        raise ValueError(f"expected data files in {source!r}, but there are none") from error
-    except (datasets.exceptions.DatasetGenerationError, ValueError) as error:
+    except (DatasetGenerationError, ValueError) as error:
         raise ValueError(f"could not read {source!r}: {first_line(error)}") from error
     return decode(table, source, image_column, resolution)
 
 
 def load_folder(folder: str, resolution: int | None = None) -> Images:
-    """A folder of images (PNG, JPEG, ...; subfolders too) -> all of them. Else as `load`."""
+    """A folder of images (PNG, JPEG, ...; also in subfolders) -> all of them. Else as `load`."""
     if not Path(folder).is_dir():
-        raise ValueError(f"expected a folder of images, but there is no folder {folder}")
+        raise ValueError(f"expected a folder of images, but there is no folder {folder!r}")
     try:
         table = datasets.load_dataset("imagefolder", data_dir=folder, split="train")
-    except (datasets.exceptions.DataFilesNotFoundError, FileNotFoundError) as error:
-        raise ValueError(f"expected images in {folder}, but there are none") from error
+    except FileNotFoundError as error:
+        raise ValueError(f"expected images in {folder!r}, but there are none") from error
+    except (DatasetGenerationError, ValueError) as error:
+        raise ValueError(f"could not read {folder!r}: {first_line(error)}") from error
     return decode(table, folder, None, resolution)
 
 
@@ -89,7 +91,7 @@ def decode(
     sizes = {image.size for image in decoded}
     if len(sizes) > 1 or len(set(sizes.pop())) > 1:
         raise ValueError(
-            f"the images of {source!r} are not square and of one size: give --resolution"
+            f"the images of {source!r} are not square and of one size: give a resolution"
         )
     mode = "L" if all(image.mode == "L" for image in decoded) else "RGB"
     pixels = np.stack([np.asarray(image.convert(mode)) for image in decoded])

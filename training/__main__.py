@@ -21,8 +21,8 @@ Train a preset and publish it in its --output_dir. The presets: {", ".join(PRESE
 def parse(arguments: list[str]) -> Config:
     """The command line after the program -> a preset with its fields overridden.
 
-    Raises ValueError where the preset is missing or unknown, or a value is out of range; as usual on a
-    command line, exits with 2 for an unknown field or a value of another type, and with 0 after --help.
+    Raises ValueError where the preset is missing or unknown, or a value is out of range. Exits with
+    2 for an unknown field or a value of another type, and with 0 after --help.
     """
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE, end="")

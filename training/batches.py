@@ -1,6 +1,7 @@
-"""The order of the data and the source of randomness, as functions of (seed, rank, number of the batch).
+"""Data order and randomness, as functions of (seed, rank, number of the batch).
 
-Nothing here has state to save: whoever asks for batch 1000 gets the same one, first thing or after a restart.
+Nothing here has state to save: whoever asks for batch 1000 gets the same one, at once or after a
+restart.
 """
 
 from typing import NamedTuple
@@ -50,7 +51,7 @@ class Batches:
         return Batch(samples, self.rng.manual_seed(mix(self.seed, number, self.rank)))
 
     def spans(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """Positions start to end of the endless sequence -> (epoch, first, last + 1) within each epoch."""
+        """Positions start to end of the endless sequence -> (epoch, first, end) in each epoch."""
         count = len(self.pixels)
         return [
             (epoch, max(start - epoch * count, 0), min(end - epoch * count, count))

@@ -1,4 +1,7 @@
-"""What a run is made of. The command line is made from these fields, their comments and a preset's values."""
+"""What a run is made of.
+
+The command line is made from these fields, the comments beside them and a preset's values.
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -48,7 +51,7 @@ class ConvolutionalAutoencoder(Architecture):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One run. A step is one of the generator or autoencoder; other players' turns come inside it."""
+    """One run. A step is one of the generator or autoencoder; the critic's turns come inside it."""
 
     objective: OmitArgPrefixes[Objective]
     architecture: OmitArgPrefixes[Architecture]
@@ -68,7 +71,7 @@ class Config:
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: as accelerate was told
     seed: int = 0  # of weights, data order, noise and sample grids
 
-    output_dir: str  # receives the pipeline, its card, checkpoints and sample grids
+    output_dir: str  # of the pipeline, its card, checkpoints and sample grids
     report_to: Literal["trackio", "tensorboard", "wandb", "none"] = "trackio"  # the losses' tracker
     logging_steps: int = 50  # between two reports of the losses
     sampling_steps: int = 500  # between two sample grids
@@ -90,3 +93,6 @@ class Config:
         ]:
             if getattr(self, name) < least:
                 raise ValueError(f"expected --{name} >= {least}, but got {getattr(self, name)}")
+        for name, value in vars(self.architecture).items():
+            if value < 1:
+                raise ValueError(f"expected --{name} >= 1, but got {value}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import trackio
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from PIL import Image
@@ -40,8 +41,8 @@ class Player:
 def train(config: Config) -> LatentPipeline:
     """Train, and publish the averaged pipeline in `config.output_dir`.
 
-    Raises ValueError for what is wrong with the config, the data or the checkpoint, before anything is
-    written, and FloatingPointError when a loss is no longer finite.
+    Raises ValueError for what is wrong with the data or the checkpoint, before anything is written,
+    and FloatingPointError when a loss is no longer finite.
     """
     accelerator = Accelerator(
         mixed_precision=config.mixed_precision,
@@ -49,12 +50,11 @@ def train(config: Config) -> LatentPipeline:
         project_dir=config.output_dir,
     )
     use_all_cores(accelerator)
-    with (
-        accelerator.main_process_first()
-    ):  # the first fills the cache of datasets, the others find it
+    with accelerator.main_process_first():  # it fills the cache of datasets for the others
         real = load(config)
     checkpoints = Checkpoints(config, real.channels, real.side)
     resumed = checkpoints.find(config.resume_from_checkpoint)
+    accelerator.wait_for_everyone()  # until all have looked, before one writes
 
     torch.manual_seed(config.seed)
     networks = config.architecture.networks(real.channels, real.side)
@@ -76,8 +76,10 @@ def train(config: Config) -> LatentPipeline:
     latents = pipeline.draw(GRID, torch.Generator().manual_seed(config.seed))
 
     start_trackers(accelerator, config, resumed=resumed is not None)
+    bare = nn.ModuleDict({name: player.network for name, player in players.items()})
     drawn = sum(len(config.objective.turns(step)) for step in range(progress.step))
-    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=accelerator.device))
+    losses: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=accelerator.device))
+    reported = progress.step
     bar = tqdm(
         total=config.max_train_steps,
         initial=progress.step,
@@ -90,20 +92,20 @@ def train(config: Config) -> LatentPipeline:
         for number, name in enumerate(turns, start=drawn):
             terms = take_turn(config.objective, name, players, batches[number], accelerator)
             for term, value in terms.items():
-                totals[f"{name}/{term}"] += value.detach() / turns.count(name)
+                losses[f"{name}/{term}"] += value.detach() / turns.count(name)
         drawn += len(turns)
-        averages.update_parameters(nn.ModuleDict({n: p.network for n, p in players.items()}))
+        averages.update_parameters(bare)
         progress.step += 1
         progress.seconds = time.perf_counter() - clock
         bar.update()
 
         last = progress.step == config.max_train_steps
         if progress.step % config.logging_steps == 0 or last:
-            report(accelerator, totals, progress.step, config.logging_steps, bar)
-            totals.clear()
+            report(accelerator, losses, progress.step, progress.step - reported, bar)
+            losses.clear()
+            reported = progress.step
         if accelerator.is_main_process and (progress.step % config.sampling_steps == 0 or last):
-            sheet = draw_grid(pipeline, latents)
-            keep_grid(accelerator, sheet, Path(config.output_dir), progress.step)
+            keep_grid(accelerator, draw_grid(pipeline, latents), config, progress.step)
         if progress.step % config.checkpointing_steps == 0 or last:
             checkpoints.save(accelerator, progress.step)
     bar.close()
@@ -121,7 +123,9 @@ def use_all_cores(accelerator: Accelerator) -> None:
     """
     if accelerator.device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+        limited = hasattr(os, "sched_getaffinity")  # to some of the cores, as in a container
+        cores = len(os.sched_getaffinity(0)) if limited else os.cpu_count() or 1
+        torch.set_num_threads(max(1, cores // processes))
 
 
 def load(config: Config) -> Images:
@@ -142,7 +146,7 @@ def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> Pla
     betas = (config.adam_beta1, config.adam_beta2)
     optimizer = torch.optim.Adam(network.parameters(), config.learning_rate, betas, fused=True)
     moving, optimizer = accelerator.prepare(network, optimizer)
-    # Bare also of accelerate's autocast: the loop opens one around a turn, which an objective may leave.
+    # Bare of accelerate's autocast too: the loop opens one per turn, which an objective may leave.
     return Player(accelerator.unwrap_model(moving, keep_fp32_wrapper=False), moving, optimizer)
 
 
@@ -176,15 +180,15 @@ def start_trackers(accelerator: Accelerator, config: Config, resumed: bool) -> N
 
 
 def report(
-    accelerator: Accelerator, totals: dict[str, Tensor], step: int, steps: int, bar: tqdm
+    accelerator: Accelerator, losses: dict[str, Tensor], step: int, steps: int, bar: tqdm
 ) -> None:
-    """Log each term's mean over the steps since the last report, and over the processes."""
-    means = accelerator.reduce(torch.stack(list(totals.values())) / steps, "mean").tolist()
-    losses = dict(zip(totals, means, strict=True))
+    """Log each term of each loss: its mean over the steps since the last time and the processes."""
+    means = accelerator.reduce(torch.stack(list(losses.values())) / steps, "mean").tolist()
+    values = dict(zip(losses, means, strict=True))
     if not all(math.isfinite(value) for value in means):
-        raise FloatingPointError(f"at step {step} a loss is not finite: {losses}")
-    accelerator.log(losses, step=step)
-    bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
+        raise FloatingPointError(f"at step {step} a loss is not finite: {values}")
+    accelerator.log(values, step=step)
+    bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()})
 
 
 @torch.no_grad()
@@ -192,15 +196,16 @@ def draw_grid(pipeline: LatentPipeline, latents: Tensor) -> Image.Image:
     return images.grid(pipeline.decode(latents))
 
 
-def keep_grid(accelerator: Accelerator, sheet: Image.Image, folder: Path, step: int) -> None:
+def keep_grid(accelerator: Accelerator, sheet: Image.Image, config: Config, step: int) -> None:
     """Write a sample grid into the run's folder and show it in its tracker."""
-    file = folder / "samples" / f"{step:07d}.png"
+    file = Path(config.output_dir) / "samples" / f"{step:07d}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(file)
     for tracker in accelerator.trackers:
-        if tracker.name == "trackio":  # accelerate's tracker for it cannot log images
-            import trackio
-
+        # accelerate's tracker for trackio cannot log images, and tensorboard is told their layout.
+        if tracker.name == "trackio":
             tracker.log({"samples": trackio.Image(sheet)}, step=step)
         else:
-            tracker.log_images({"samples": np.asarray(sheet.convert("RGB"))[None]}, step=step)
+            layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+            pixels = np.asarray(sheet.convert("RGB"))[None]
+            tracker.log_images({"samples": pixels}, step=step, **layout)

@@ -51,8 +51,8 @@ images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).ima
 
 ## Limits
 
-It draws small pictures of the kind it was trained on and nothing else, their faults and their share of each
-kind included. It is for teaching and research: no sample of it is evidence of anything that exists.
+It draws small pictures of the kind it was trained on and nothing else, with the faults and the
+balance of its data. It is for teaching and research: no sample is evidence of anything real.
 """
 
 
@@ -64,9 +64,9 @@ def publish(
     seconds: float,
     processes: int,
 ) -> None:
-    """Write the pipeline, its card and its sample grid into `config.output_dir`, whole or not at all.
+    """Write the pipeline, its card and a sample grid into `config.output_dir`, whole or not at all.
 
-    A folder is a pipeline once it has its model_index.json: the old one goes first, the new one comes last.
+    A folder is a pipeline once it has a model_index.json: the old goes first, the new comes last.
     """
     folder = Path(config.output_dir)
     draft = folder / ".publishing"
@@ -127,8 +127,10 @@ def card(
 
 
 def command(config: Config) -> str:
-    """The shortest command that trains this config: the nearest preset, and what differs from it."""
-    kept = {"output_dir", "resume_from_checkpoint", "report_to"}  # these do not change the result
+    """The shortest command that trains this config: the nearest preset and what differs from it."""
+    # What does not change the result, and what stands in a part of its own.
+    apart = {"output_dir", "report_to", "logging_steps", "sampling_steps", "checkpointing_steps"}
+    apart |= {"checkpoints_total_limit", "resume_from_checkpoint", "objective", "architecture"}
 
     def flags(preset: Config) -> list[str]:
         return [
@@ -139,7 +141,7 @@ def command(config: Config) -> str:
                 (config.architecture, preset.architecture),
             ]
             for field, value in vars(mine).items()
-            if field not in kept | {"objective", "architecture"} and value != getattr(theirs, field)
+            if field not in apart and value != getattr(theirs, field)
             for word in (f"--{field}", str(value))
         ]
 

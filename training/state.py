@@ -21,9 +21,9 @@ from .config import Config
 class Averages(AveragedModel):
     """Exponential moving averages of the weights and buffers of all networks.
 
-    The half-life grows with the run up to its full length, so that a short run is not held back by its
-    first, random weights (Analyzing and Improving the Training Dynamics of Diffusion Models, Karras et al.,
-    2024, section 3; the ramp is that of Karras et al., 2022). https://arxiv.org/abs/2312.02696
+    The half-life grows with the run up to its full length, so that the first, random weights are
+    soon forgotten (Elucidating the Design Space of Diffusion-Based Generative Models, Karras et
+    al., 2022). https://arxiv.org/abs/2206.00364
     """
 
     RAMP = 0.05  # half-life at the most, as a part of the steps so far
@@ -79,23 +79,23 @@ class Checkpoints:
     def find(self, name: str | None) -> Path | None:
         """The checkpoint to resume from, None for a new run.
 
-        name: None, "latest" or a checkpoint's folder
-        Raises ValueError where there is none, where it is of another kind, and where a new run would
-        write over an old one.
+        name: None, "latest" (a new run where there is none yet) or a checkpoint's folder
+        Raises ValueError where it is no checkpoint or one of another kind, and where a new run
+        would write over something.
         """
-        if name is None:
-            if self.folder.exists() and any(self.folder.iterdir()):
-                raise ValueError(
-                    f"expected a new folder, but {self.folder} holds something already: "
-                    "give another --output_dir, or --resume_from_checkpoint latest"
-                )
-            return None
-        if name == "latest":
-            if not self.all():
-                raise ValueError(f"expected a checkpoint in {self.folder}, but there is none")
+        if name == "latest" and self.all():
             path = self.all()[-1]
-        else:
+        elif name is not None and name != "latest":
             path = Path(name)
+        elif (self.folder / "model_index.json").exists() or (
+            name is None and self.folder.exists() and any(self.folder.iterdir())
+        ):
+            raise ValueError(
+                f"expected a new folder, but {self.folder} holds something already: "
+                "give another --output_dir, or --resume_from_checkpoint"
+            )
+        else:
+            return None
         try:
             kind = json.loads((path / "kind.json").read_text())
         except (OSError, ValueError) as error:
@@ -116,8 +116,12 @@ class Checkpoints:
             raise ValueError(f"the checkpoint {path} is broken: {error}") from error
 
     def save(self, accelerator: Accelerator, step: int) -> None:
-        """Write a checkpoint and delete the oldest above the limit. To be called on every process."""
+        """Write a checkpoint and delete the oldest. To be called on every process."""
         partial = self.folder / f".checkpoint-{step}"
+        if accelerator.is_main_process:
+            for torn in self.folder.glob(".checkpoint-*"):  # by a run that was killed
+                shutil.rmtree(torn)
+        accelerator.wait_for_everyone()
         accelerator.save_state(str(partial))
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:

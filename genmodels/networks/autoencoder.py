@@ -29,9 +29,10 @@ class Autoencoder(ModelMixin, ConfigMixin):
         return self.decoder(latents)
 
     def forward(self, samples: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, C, S, S) -> reconstruction of a code drawn by `rng`, mean and log variance of the code.
+        """(B, C, S, S) -> reconstruction from a drawn code, and mean and log variance of that code.
 
-        The code is mean + deviation * noise (the reparametrisation of Kingma and Welling, 2014, section 2.4).
+        The code is mean + deviation * noise, the reparametrisation of Auto-Encoding Variational
+        Bayes (Kingma and Welling, 2014, section 2.4). https://arxiv.org/abs/1312.6114
         """
         mean, log_variance = self.encode(samples)
         noise = torch.empty_like(mean).normal_(generator=rng)

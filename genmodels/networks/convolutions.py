@@ -7,23 +7,23 @@ from torch import nn
 
 
 def pyramid(side: int) -> tuple[int, int]:
-    """Side of an image -> the coarsest side and the number of halvings that lead to it: 28 -> (7, 2).
+    """Side of an image -> the coarsest side, and how many halvings lead to it: 28 -> (7, 2).
 
-    Raises ValueError for a side that cannot be halved twice.
+    Raises ValueError for a side that does not halve to 8 or less.
     """
     base, halvings = side, 0
     while base % 2 == 0 and base > 4:
         base, halvings = base // 2, halvings + 1
     if halvings < 2 or base > 8:
         raise ValueError(
-            f"expected a side that halves to 8 or less (28, 32, 48, 64, ...), but it is {side}; "
-            "give --resolution 32 or another"
+            f"expected images with a side of 28, 32, 48, 64 or the like, that halves to 8 or less, "
+            f"but got {side}"
         )
     return base, halvings
 
 
 def upward(latent_dim: int, width: int, side: int, channels: int) -> nn.Sequential:
-    """Latents (B, Z) -> (B, C, S, S) in (-1, 1), by transposed convolutions with batch normalisation.
+    """Latents (B, Z) -> (B, C, S, S) in (-1, 1), by transposed convolutions and batch norm.
 
     The layer nearest the image has W channels, and each coarser one twice as many.
     """

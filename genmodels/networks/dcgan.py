@@ -28,8 +28,8 @@ class Generator(ModelMixin, ConfigMixin):
 class Critic(ModelMixin, ConfigMixin):
     """Samples (B, C, S, S) -> scores (B,), unbounded.
 
-    Without batch normalisation, which would make the score of one sample depend on the others of its batch:
-    a gradient penalty asks for a slope per sample (Gulrajani et al., 2017, section 4).
+    Without batch normalisation, which would make the score of one sample depend on the others of
+    its batch: a gradient penalty asks for a slope per sample (Gulrajani et al., 2017, section 4).
     """
 
     @register_to_config

@@ -29,7 +29,7 @@ class LatentPipeline(DiffusionPipeline):
     def draw(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         """Standard normal latents (count, *latent_shape) on the pipeline's device.
 
-        They are drawn on the device of `rng`, so that a CPU generator gives the same ones everywhere.
+        They are drawn on the device of `rng`, so that a CPU generator gives the same everywhere.
         Raises ValueError unless `count` is a whole number of at least 1.
         """
         if not isinstance(count, int) or count < 1:

@@ -60,7 +60,7 @@ class Adversarial(Objective):
 
 @dataclass(frozen=True)
 class Wasserstein(Adversarial):
-    """The critic estimates the Wasserstein distance, as far as it is Lipschitz, and the generator shrinks it.
+    """A critic that is Lipschitz estimates the Wasserstein distance, which the generator shrinks.
 
     Wasserstein GAN (Arjovsky et al., 2017), equations 2 and 3
     https://arxiv.org/abs/1701.07875

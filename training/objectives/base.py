@@ -12,10 +12,10 @@ from training.batches import Batch
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """A game of one player or several: each is a network that takes turns at minimising its own loss.
+    """A game of one player or several: networks that take turns, each at minimising its own loss.
 
-    An objective is formulas and their constants. It holds no network and no state, so that one instance
-    serves any architecture, and its fields are a part of the command line.
+    An objective is formulas and their constants. It holds no network and no state, so that one
+    instance serves any architecture, and its fields are a part of the command line.
     """
 
     @abstractmethod
@@ -31,13 +31,13 @@ class Objective(ABC):
     ) -> dict[str, Tensor]:
         """The loss of the player whose turn it is, as named scalars that are summed.
 
-        moving: the player's network, perhaps in a wrapper that synchronises its gradients: call it once
+        moving: the player's network, perhaps in a wrapper that synchronises gradients: call it once
         networks: all of them by name, bare; only the player's has parameters that require gradients
         """
 
-    def constrain(self, player: str, network: nn.Module) -> None:
-        """Put a network back into its permitted set after its step."""
+    def constrain(self, player: str, network: nn.Module) -> None:  # noqa: B027
+        """Put a player's network back into its permitted set after its step, if it has one."""
 
     @abstractmethod
     def pipeline(self, networks: Mapping[str, nn.Module]) -> LatentPipeline:
-        """The networks as what is published: the loop samples and saves the object that a user loads."""
+        """The networks as what is published: the loop samples and saves what a user loads."""

@@ -1,0 +1,37 @@
+# Both commands set everything up by themselves, in .venv. Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.PHONY: demo test lint bench browser
+
+demo: .venv/.demo  # the app, on http://127.0.0.1:7860
+	$(BIN)/python app.py
+
+test: .venv/.test browser  # every test, on a small cut of real data
+	$(BIN)/python -m pytest
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/.test  # how fast: minutes
+	$(BIN)/python -m tests.benchmarks
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or \
+	sys.exit(f"expected Python 3.11 or newer, but $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/.test: .venv/.demo tests/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+# A browser for the tests of the app: playwright's own, or Debian's where that cannot be had.
+browser: .venv/.test
+	@command -v chromium > /dev/null || $(BIN)/playwright install --with-deps chromium || \
+	{ apt-get update && apt-get install --yes chromium; }

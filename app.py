@@ -1,0 +1,31 @@
+"""One screen that shows everything: python app.py [--host 127.0.0.1] [--port 7860] [--share]"""
+
+from pathlib import Path
+
+import tyro
+
+from genmodels import ui
+
+
+def main(host: str = "127.0.0.1", port: int = 7860, share: bool = False) -> None:
+    """Serve the app.
+
+    Args:
+        host: address to listen on; 0.0.0.0 for every one of this machine
+        port: port to listen on
+        share: also open a public link, for a week
+    """
+    app = ui.build(Path(__file__).parent / "checkpoints")
+    app.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        theme=ui.THEME,
+        css=ui.CSS,
+        ssr_mode=False,
+        footer_links=["api", "settings"],
+    )
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,26 @@
+"""How the app looks: one accent, system fonts, pixels shown as pixels."""
+
+import gradio as gr
+
+FONTS = ["system-ui", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+CODE_FONTS = ["ui-monospace", "Consolas", "Noto Sans Mono", "monospace"]
+
+THEME = gr.themes.Default(
+    primary_hue="teal", neutral_hue="slate", radius_size="md", font=FONTS, font_mono=CODE_FONTS
+)
+
+# Cells as wide as fit, eight to a row on a desk and four in a hand, where the pictures come first.
+CSS = """
+.gradio-container { width: 100% !important; max-width: 1200px !important; margin: auto !important; }
+.pixels img { image-rendering: pixelated; }
+.pixels .grid-wrap { max-height: none !important; min-height: 0 !important; }
+.pixels .grid-container { grid-template-columns: repeat(auto-fill, minmax(90px, 1fr)) !important;
+  grid-template-rows: none !important; grid-auto-rows: auto !important; }
+.pixels .gallery-item, .pixels .thumbnail-item { width: 100% !important; min-width: 0; }
+.pixels .thumbnail-item { height: auto !important; aspect-ratio: 1; }
+@media (max-width: 640px) {
+  .app { padding: 16px !important; }
+  .pixels .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+  .first-in-hand { order: -1; }
+}
+"""

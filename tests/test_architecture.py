@@ -1,0 +1,85 @@
+"""The rules of the house: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FILES = [
+    str(path.relative_to(ROOT))
+    for pattern in ("app.py", "genmodels/**/*.py", "training/**/*.py")
+    for path in sorted(ROOT.glob(pattern))
+]
+
+
+def imports(file: str) -> set[str]:
+    """Full names of the modules and names that a file imports, relative ones resolved."""
+    package = file.removesuffix(".py").split("/")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def uses(file: str, module: str) -> bool:
+    return any(name == module or name.startswith(module + ".") for name in imports(file))
+
+
+def inside(file: str, *places: str) -> bool:
+    return any(file == place or file.startswith(place) for place in places)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports(file: str) -> None:
+    if inside(file, "genmodels/"):
+        assert not uses(file, "training")
+    if not inside(file, "genmodels/ui/", "app.py"):
+        assert not uses(file, "gradio")
+        assert not uses(file, "genmodels.ui")
+    if not inside(file, "genmodels/data.py"):
+        assert not uses(file, "datasets")
+    if not inside(file, "training/", "genmodels/metrics/__main__.py"):
+        assert not uses(file, "accelerate")
+    if inside(file, "genmodels/networks/"):
+        ours = {name for name in imports(file) if name.startswith("genmodels.")}
+        assert all(name.startswith("genmodels.networks.") for name in ours)
+    if inside(file, "training/objectives/"):
+        for other in ("loop", "state", "config", "presets", "publishing"):
+            assert not uses(file, f"training.{other}")
+        assert not uses(file, "accelerate")
+    if inside(file, "genmodels/"):
+        assert not uses(file, "pickle")
+    assert not uses(file, "torchvision")
+    assert not uses(file, "scipy")
+
+
+def test_a_tab_never_imports_another_tab() -> None:
+    shared = {"__init__", "models", "theme"}
+    tabs = {path.stem for path in (ROOT / "genmodels/ui").glob("*.py")} - shared
+    for tab in tabs:
+        for other in tabs - {tab}:
+            assert not uses(f"genmodels/ui/{tab}.py", f"genmodels.ui.{other}")
+
+
+def test_top_level_is_as_drawn() -> None:
+    visible = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    drawn = {"app.py", "genmodels", "training", "checkpoints", "tests", "requirements.txt"}
+    drawn |= {"README.md", "Makefile", "LICENSE", "pyproject.toml"}
+    assert drawn <= visible
+
+
+def test_the_rules_see_a_violation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "genmodels/networks").mkdir(parents=True)
+    file = "genmodels/networks/wrong.py"
+    (tmp_path / file).write_text("from ..pipelines import load\nfrom .dcgan import Critic\n")
+    monkeypatch.setattr("tests.test_architecture.ROOT", tmp_path)
+    assert imports(file) == {"genmodels.pipelines.load", "genmodels.networks.dcgan.Critic"}
+    with pytest.raises(AssertionError):
+        test_imports(file)

@@ -1,0 +1,118 @@
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.test_training import launch, tiny
+from training.__main__ import main, parse
+from training.loop import train
+from training.presets import PRESETS
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["training", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return caught.value.code
+
+
+def test_help_names_the_presets_and_each_field(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in PRESETS)
+    assert run(monkeypatch, "wgan-gp-fashion", "--help") == 0
+    shown = capsys.readouterr().out
+    for flag in ("--penalty", "--max_train_steps", "--latent_dim", "--resume_from_checkpoint"):
+        assert flag in shown
+    assert "--beta " not in shown  # of another objective
+
+
+def test_fields_override_the_preset() -> None:
+    config = parse(["wgan-gp-fashion", "--penalty", "3", "--width", "16", "--seed", "7"])
+    assert (config.objective.penalty, config.architecture.width, config.seed) == (3.0, 16, 7)
+    assert config.train_batch_size == PRESETS["wgan-gp-fashion"].train_batch_size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "expected a preset (vae-fashion, wgan-gp-fashion), but got none"),
+        (["gan"], "expected a preset (vae-fashion, wgan-gp-fashion), but got gan"),
+        (["vae-fashion", "--seed", "abc"], "abc"),
+        (["vae-fashion", "--penalty", "1"], "--penalty"),
+        (["vae-fashion", "--train_batch_size", "0"], "expected --train_batch_size >= 1, but got 0"),
+        (["vae-fashion", "--width", "0"], "expected --width >= 1, but got 0"),
+        (["vae-fashion", "--dataset_name", "no/such"], "found no folder 'no/such'"),
+        (["vae-fashion", "--train_data_dir", "/no/such"], "there is no folder '/no/such'"),
+        (["vae-fashion", "--resolution", "30"], "that halves to 8 or less, but got 30"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    arguments: list[str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    tmp_path: Path,
+) -> None:
+    fields = tiny(tmp_path / "run")
+    shared = [] if len(arguments) < 3 else ["--output_dir", str(tmp_path / "run")]
+    if arguments[1:2] == ["--resolution"]:
+        shared = fields
+    assert run(monkeypatch, *arguments[:1], *shared, *arguments[1:]) == 2
+    shown = capsys.readouterr()
+    assert sentence in " ".join((shown.out + shown.err).replace("│", " ").split())
+    assert "Traceback" not in shown.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_written_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    assert run(monkeypatch, "vae-fashion", *tiny(tmp_path)) == 2
+    assert "holds something already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("damage", ["kind", "truncated", "missing", "not a checkpoint"])
+def test_a_wrong_checkpoint_is_named_and_kept(
+    damage: str,
+    small: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    tmp_path: Path,
+) -> None:
+    train(small("vae-fashion"))
+    checkpoint = tmp_path / "vae-fashion" / "checkpoint-4"
+    name = "vae-fashion"
+    if damage == "kind":
+        name, sentence = "wgan-gp-fashion", "expected objective WassersteinPenalty"
+    elif damage == "truncated":
+        file = checkpoint / "model.safetensors"
+        file.write_bytes(file.read_bytes()[:-10])
+        sentence = "is broken"
+    elif damage == "missing":
+        (checkpoint / "model.safetensors").unlink()
+        sentence = "is broken"
+    else:
+        checkpoint, sentence = tmp_path, "expected a checkpoint of a run"
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    fields = tiny(tmp_path / "new", resume_from_checkpoint=checkpoint, max_train_steps=6)
+    assert run(monkeypatch, name, *fields) == 2
+    shown = capsys.readouterr().err
+    assert sentence in shown
+    assert "Traceback" not in shown
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_the_program_itself_ends_with_2_and_one_line() -> None:
+    process = launch("nonsense")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert output.splitlines() == [
+        "error: expected a preset (vae-fashion, wgan-gp-fashion), but got nonsense"
+    ]

@@ -1,0 +1,78 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+import torch
+from PIL import Image
+
+from genmodels import data
+from tests.conftest import FASHION
+
+
+def write_images(folder: Path, modes: list[str], sides: list[int]) -> list[np.ndarray]:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    written = []
+    for place, (mode, side) in enumerate(zip(modes, sides, strict=True)):
+        shape = (side, side) if mode == "L" else (side, side, 3)
+        written.append(rng.integers(0, 256, shape, dtype=np.uint8))
+        Image.fromarray(written[-1]).save(folder / f"{place}.png")
+    return written
+
+
+def test_hub_layout_is_decoded_exactly_and_grey_stays_one_channel() -> None:
+    real = data.load(FASHION)
+    assert real.pixels.shape == (1000, 1, 28, 28)
+    assert real.pixels.dtype == torch.uint8
+    table = parquet.read_table(f"{FASHION}/data/train-00000-of-00001.parquet")
+    file = table["image"][123].as_py()["bytes"]
+    assert np.array_equal(real.pixels[123, 0], np.asarray(Image.open(io.BytesIO(file))))
+    assert len(data.load(FASHION, split="test").pixels) == 200
+
+
+def test_folder_of_images_is_read_with_its_subfolders(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", ["L", "L"], [32, 32])
+    write_images(tmp_path / "b", ["L"], [32])
+    assert data.load_folder(str(tmp_path)).pixels.shape == (3, 1, 32, 32)
+
+
+def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
+    grey, colour = write_images(tmp_path, ["L", "RGB"], [32, 32])
+    pixels = data.load_folder(str(tmp_path)).pixels
+    assert pixels.shape == (2, 3, 32, 32)
+    assert np.array_equal(pixels[0], np.stack([grey] * 3))
+    assert np.array_equal(pixels[1], colour.transpose(2, 0, 1))
+
+
+def test_resolution_makes_images_square_and_of_one_size(tmp_path: Path) -> None:
+    write_images(tmp_path, ["L", "L"], [32, 64])
+    with pytest.raises(ValueError, match="not square and of one size: give a resolution"):
+        data.load_folder(str(tmp_path))
+    assert data.load_folder(str(tmp_path), resolution=28).pixels.shape == (2, 1, 28, 28)
+
+
+def test_missing_data_is_named_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no folder 'no/such', and the Hub could not be reached"):
+        data.load("no/such")
+    with pytest.raises(ValueError, match="there is no folder"):
+        data.load_folder(str(tmp_path / "missing"))
+    with pytest.raises(ValueError, match=r"expected images in .* but there are none"):
+        data.load_folder(str(tmp_path))
+    with pytest.raises(ValueError, match=r"a folder in Hub layout, but found none at"):
+        data.load(str(tmp_path))
+    with pytest.raises(ValueError, match="validation"):
+        data.load(FASHION, split="validation")
+    with pytest.raises(ValueError, match="got 'label' of image, label"):
+        data.load(FASHION, image_column="label")
+    with pytest.raises(ValueError, match="is a file"):
+        data.load("README.md")
+
+
+def test_broken_image_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path, ["L", "L"], [32, 32])
+    broken = tmp_path / "1.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"1\.png of .* is broken"):
+        data.load_folder(str(tmp_path))

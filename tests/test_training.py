@@ -1,0 +1,293 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import genmodels
+from tests.conftest import FASHION, ROOT
+from training import publishing
+from training.config import Config
+from training.loop import train
+from training.presets import PRESETS
+from training.state import Averages
+
+Small = Callable[..., Config]
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Every tensor below a run's last checkpoint and in what it published, by file and name."""
+    last = max(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    found = {}
+    for file in [*last.glob("*.safetensors"), *folder.glob("[!.]*/diffusion*.safetensors")]:
+        for name, tensor in load_file(file).items():
+            found[f"{file.relative_to(folder)}:{name}"] = tensor
+    for file in last.glob("optimizer*.bin"):
+        for place, state in torch.load(file)["state"].items():
+            for name, tensor in state.items():
+                found[f"{file.name}:{place}:{name}"] = tensor
+    return found
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    ours, theirs = tensors(one), tensors(other)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) > 10
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_few_steps_publish_a_whole_pipeline(name: str, small: Small) -> None:
+    config = small(name, sampling_steps=2, checkpointing_steps=1, checkpoints_total_limit=2)
+    pipeline = train(config)
+    folder = Path(config.output_dir)
+    rng = torch.Generator().manual_seed(1)
+    loaded = genmodels.load(folder)(4, rng, output_type="pt").images
+    assert torch.equal(loaded, pipeline(4, rng.manual_seed(1), output_type="pt").images)
+    assert sorted(path.name for path in folder.glob("checkpoint-*")) == [
+        "checkpoint-3",
+        "checkpoint-4",
+    ]
+    assert [path.name for path in sorted((folder / "samples").iterdir())] == [
+        "0000002.png",
+        "0000004.png",
+    ]
+    assert Image.open(folder / "samples.png").size == (8 * 30 + 2, 8 * 30 + 2)
+    assert not list(folder.glob(".[!.]*"))
+
+
+def losses_of(config: Config, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
+    """Train -> each term of each loss as it was logged."""
+    logged: dict[str, list[float]] = {}
+
+    def log(self: object, values: dict[str, float], step: int) -> None:
+        for name, value in values.items():
+            logged.setdefault(name, []).append(value)
+
+    monkeypatch.setattr("training.loop.Accelerator.log", log)
+    train(config)
+    return logged
+
+
+def test_vae_learns_to_reconstruct(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small("vae-fashion", max_train_steps=40, learning_rate=2e-3, logging_steps=10)
+    losses = losses_of(config, monkeypatch)
+    assert len(losses["autoencoder/reconstruction"]) == 4
+    assert losses["autoencoder/reconstruction"][-1] < 0.5 * losses["autoencoder/reconstruction"][0]
+
+
+def test_wgan_gp_learns_the_distance_and_closes_it(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small("wgan-gp-fashion", max_train_steps=70, learning_rate=2e-3, logging_steps=10)
+    distances = [-term for term in losses_of(config, monkeypatch)["critic/negative distance"]]
+    assert max(distances) > 1.5 * distances[0]
+    assert distances[-1] < 0.5 * max(distances)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_resume_equals_uninterrupted(name: str, small: Small, tmp_path: Path) -> None:
+    whole, broken = str(tmp_path / "whole"), str(tmp_path / "broken")
+    train(small(name, output_dir=whole, max_train_steps=6))
+    train(small(name, output_dir=broken, max_train_steps=3))
+    train(small(name, output_dir=broken, max_train_steps=6, resume_from_checkpoint="latest"))
+    assert_equal(Path(whole), Path(broken))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_seed_decides_the_run(name: str, small: Small, tmp_path: Path) -> None:
+    for folder, seed in [("one", 0), ("again", 0), ("other", 1)]:
+        train(small(name, output_dir=str(tmp_path / folder), seed=seed, max_train_steps=2))
+    assert_equal(tmp_path / "one", tmp_path / "again")
+    with pytest.raises(AssertionError):
+        assert_equal(tmp_path / "one", tmp_path / "other")
+
+
+def test_bfloat16_trains_and_publishes_float32(small: Small) -> None:
+    for name in PRESETS:
+        config = small(name, mixed_precision="bf16")
+        pipeline = train(config)
+        assert pipeline.dtype == torch.float32
+        assert genmodels.load(config.output_dir)(1, output_type="pt").images.isfinite().all()
+
+
+def launch(*arguments: str, processes: int = 1) -> subprocess.Popen:
+    """The training command in processes of its own, on the CPU."""
+    program = [sys.executable, "-m", "training"]
+    if processes > 1:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
+        program = [*torchrun, str(processes), "--master-port", "29517", "-m", "training"]
+    return subprocess.Popen(
+        [*program, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def tiny(folder: Path, **fields: object) -> list[str]:
+    flags = {
+        "dataset_name": FASHION,
+        "latent_dim": 8,
+        "width": 8,
+        "train_batch_size": 8,
+        "max_train_steps": 4,
+        "output_dir": folder,
+        "report_to": "none",
+    }
+    return [word for name, value in (flags | fields).items() for word in (f"--{name}", str(value))]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_two_processes_train_one_model_and_resume(name: str, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for arguments in (
+        tiny(whole),
+        tiny(broken, max_train_steps=2),
+        tiny(broken, resume_from_checkpoint="latest"),
+    ):
+        run = launch(name, *arguments, processes=2)
+        output, _ = run.communicate(timeout=300)
+        assert run.returncode == 0, output
+    assert_equal(whole, broken)
+    alone = launch(name, *tiny(tmp_path / "alone"))
+    output, _ = alone.communicate(timeout=300)
+    assert alone.returncode == 0, output
+    with pytest.raises(AssertionError):  # the second process brought samples of its own
+        assert_equal(whole, tmp_path / "alone")
+    assert "on 2 processes" in (whole / "README.md").read_text()
+
+
+def test_two_processes_share_their_gradients(tmp_path: Path) -> None:
+    """After some turns on samples of their own, both hold the same weights."""
+    script = tmp_path / "gradients.py"
+    script.write_text(GRADIENTS)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    run = subprocess.run(
+        [*torchrun, "--master-port", "29518", str(script), str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    one, other = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert one["samples"] != other["samples"]
+    for name, weight in one["weights"].items():
+        assert torch.equal(weight, other["weights"][name]), name
+
+
+GRADIENTS = """
+import sys, dataclasses, torch
+from accelerate import Accelerator
+from genmodels import data
+from training.batches import Batches
+from training.loop import prepare, take_turn
+from training.presets import PRESETS
+
+accelerator = Accelerator()
+rank = accelerator.process_index
+pixels = data.load("tests/data/fashion_mnist").pixels
+batches = Batches(pixels, 8, 0, accelerator.device, rank, 2)
+saved = {"samples": batches[0].samples.sum().item(), "weights": {}}
+for name, config in PRESETS.items():
+    torch.manual_seed(0)
+    architecture = dataclasses.replace(config.architecture, latent_dim=8, width=8)
+    networks = architecture.networks(1, 28)
+    players = {key: prepare(network, config, accelerator) for key, network in networks.items()}
+    for number, player in enumerate(config.objective.turns(0) * 2):
+        take_turn(config.objective, player, players, batches[number], accelerator)
+    for key, player in players.items():
+        for weight, value in player.network.named_parameters():
+            saved["weights"][f"{name}/{key}/{weight}"] = value.detach()
+torch.save(saved, f"{sys.argv[1]}/rank{rank}.pt")
+accelerator.end_training()
+"""
+
+
+def test_a_run_killed_at_any_moment_leaves_its_last_checkpoint_whole(tmp_path: Path) -> None:
+    run = launch(
+        "vae-fashion", *tiny(tmp_path / "run", max_train_steps=100_000, checkpointing_steps=1)
+    )
+    deadline = time.monotonic() + 120
+    while len(list((tmp_path / "run").glob("checkpoint-*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    last = max(int(path.name.split("-")[1]) for path in (tmp_path / "run").glob("checkpoint-*"))
+    goal = str(last + 2)
+    fields = {"max_train_steps": goal, "resume_from_checkpoint": "latest"}
+    again = launch("vae-fashion", *tiny(tmp_path / "run", **fields))
+    output, _ = again.communicate(timeout=120)
+    assert again.returncode == 0, output
+    assert genmodels.load(tmp_path / "run")
+
+
+def test_a_pipeline_is_published_whole_or_not_at_all(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small("vae-fashion")
+
+    def fail(self: object, path: Path) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(publishing.ModelCard, "save", fail)
+    with pytest.raises(OSError, match="no space"):
+        train(config)
+    assert not (Path(config.output_dir) / "model_index.json").exists()
+    monkeypatch.undo()
+    train(dataclasses.replace(config, resume_from_checkpoint="latest"))
+    assert genmodels.load(config.output_dir)
+
+
+def test_the_card_tells_the_command(small: Small) -> None:
+    config = small("wgan-gp-fashion", seed=5)
+    train(config)
+    card = (Path(config.output_dir) / "README.md").read_text()
+    assert (
+        "`accelerate launch -m training wgan-gp-fashion --dataset_name tests/data/fashion_mnist "
+        "--train_batch_size 8 --max_train_steps 4 --seed 5 --latent_dim 8 --width 8`"
+    ) in card
+    assert "1,000 images of 28x28 pixels, grey" in card
+    assert publishing.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
+
+
+def test_averages_follow_weights_and_buffers_with_their_halflife() -> None:
+    network = torch.nn.BatchNorm1d(1)
+    averages = Averages({"it": network}, halflife=10.0)
+    network.weight.data.fill_(0.0)
+    averages.update_parameters(torch.nn.ModuleDict({"it": network}))  # the first is taken as it is
+    network.weight.data.fill_(1.0)
+    network.running_mean.fill_(1.0)
+    network.num_batches_tracked.fill_(7)
+    for _ in range(1000):  # past the ramp: its half-life is full from step 200 on
+        averages.update_parameters(torch.nn.ModuleDict({"it": network}))
+    averages.networks["it"].weight.data.fill_(0.0)
+    averages.networks["it"].running_mean.fill_(0.0)
+    for _ in range(10):
+        averages.update_parameters(torch.nn.ModuleDict({"it": network}))
+    assert averages.networks["it"].weight.item() == pytest.approx(0.5, abs=1e-5)
+    assert averages.networks["it"].running_mean.item() == pytest.approx(0.5, abs=1e-5)
+    assert averages.networks["it"].num_batches_tracked.item() == 7
+
+
+def test_trackers_receive_losses_by_name_and_grids(small: Small, tmp_path: Path) -> None:
+    store = Path(os.environ["TRACKIO_DIR"])
+    for tracker in ("trackio", "tensorboard"):
+        train(small("vae-fashion", report_to=tracker, output_dir=str(tmp_path / tracker)))
+    assert b"autoencoder/reconstruction" in (store / "genmodels.db").read_bytes()
+    assert len(list((store / "media/genmodels/trackio").rglob("*.png"))) == 1
+    (events,) = (tmp_path / "tensorboard").rglob("events*0")
+    assert b"autoencoder/reconstruction" in events.read_bytes()
+    assert b"samples" in events.read_bytes()
