@@ -1,6 +1,5 @@
 """A pipeline and its card, as a folder that can be loaded and pushed as it is."""
 
-import os
 import shlex
 import shutil
 from pathlib import Path
@@ -103,8 +102,10 @@ def card(
         datasets=[real.source] if on_hub else None,
     )
     networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
-    cuda = torch.cuda.is_available()
-    hardware = torch.cuda.get_device_name() if cuda else f"{os.cpu_count()} CPU cores"
+    cores = torch.get_num_threads()
+    hardware = f"{cores} CPU core{'s' if cores > 1 else ''}"
+    if pipeline.device.type == "cuda":
+        hardware = torch.cuda.get_device_name(pipeline.device)
     return CARD.format(
         metadata=metadata.to_yaml(),
         title=name,
