@@ -1,5 +1,6 @@
 """One screen that shows everything: python app.py [--host 127.0.0.1] [--port 7860] [--share]"""
 
+import sys
 from pathlib import Path
 
 import tyro
@@ -16,15 +17,21 @@ def main(host: str = "127.0.0.1", port: int = 7860, share: bool = False) -> None
         share: also open a public link, for a week
     """
     app = ui.build(Path(__file__).parent / "checkpoints")
-    app.launch(
-        server_name=host,
-        server_port=port,
-        share=share,
-        theme=ui.THEME,
-        css=ui.CSS,
-        ssr_mode=False,
-        footer_links=["api", "settings"],
-    )
+    try:
+        app.launch(
+            server_name=host,
+            server_port=port,
+            share=share,
+            theme=ui.THEME,
+            css=ui.CSS,
+            ssr_mode=False,
+            footer_links=["api", "settings"],
+        )
+    except OSError as error:
+        print(
+            f"error: could not serve on {host}:{port}, try another --port: {error}", file=sys.stderr
+        )
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,14 @@ class Models:
         self.names = sorted(path.parent.name for path in folder.glob("*/model_index.json"))
         self.get = lru_cache(maxsize=16)(self._get)
 
-    def _get(self, name: str) -> LatentPipeline:
+    def _get(self, name: str | None) -> LatentPipeline:
         """A name in the folder, or the id "user/name" of a repository on the Hub.
 
         A visitor may ask for any name: no other path of the server is ever looked up.
         Raises ValueError as `genmodels.load`.
         """
+        if not name:
+            raise ValueError(
+                "expected a model of the list or the id of one on the Hub, but got none"
+            )
         return load(self.folder / name) if name in self.names else from_hub(name)
