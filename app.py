@@ -1,5 +1,6 @@
 """One screen that shows everything: python app.py [--host 127.0.0.1] [--port 7860] [--share]"""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,8 +8,12 @@ import tyro
 
 from genmodels import ui
 
+# A Space says in these where it expects the app.
+HOST = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+PORT = int(os.environ.get("GRADIO_SERVER_PORT", 7860))
 
-def main(host: str = "127.0.0.1", port: int = 7860, share: bool = False) -> None:
+
+def main(host: str = HOST, port: int = PORT, share: bool = False) -> None:
     """Serve the app.
 
     Args:

@@ -48,6 +48,8 @@ def test_fields_override_the_preset() -> None:
         (["vae-fashion", "--dataset_name", "no/such"], "found no folder 'no/such'"),
         (["vae-fashion", "--train_data_dir", "/no/such"], "there is no folder '/no/such'"),
         (["vae-fashion", "--resolution", "30"], "that halves to 8 or less, but got 30"),
+        (["vae-fashion", "--mixed_precision", "fp16"], "expected a GPU for fp16"),
+        (["vae-fashion", "--report_to", "wandb"], "expected wandb to be installed"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(
@@ -57,11 +59,9 @@ def test_what_is_wrong_is_said_in_a_sentence(
     capsys: pytest.CaptureFixture,
     tmp_path: Path,
 ) -> None:
-    fields = tiny(tmp_path / "run")
-    shared = [] if len(arguments) < 3 else ["--output_dir", str(tmp_path / "run")]
-    if arguments[1:2] == ["--resolution"]:
-        shared = fields
-    assert run(monkeypatch, *arguments[:1], *shared, *arguments[1:]) == 2
+    # Small, in case that it trains after all.
+    fields = tiny(tmp_path / "run") if len(arguments) > 1 else []
+    assert run(monkeypatch, *arguments[:1], *fields, *arguments[1:]) == 2
     shown = capsys.readouterr()
     assert sentence in " ".join((shown.out + shown.err).replace("│", " ").split())
     assert "Traceback" not in shown.err
@@ -74,7 +74,28 @@ def test_nothing_is_written_over(
     (tmp_path / "thesis.txt").write_text("precious")
     assert run(monkeypatch, "vae-fashion", *tiny(tmp_path)) == 2
     assert "holds something already" in capsys.readouterr().err
+    assert run(monkeypatch, "vae-fashion", *tiny(tmp_path / "thesis.txt")) == 2
+    assert "holds something already" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_a_run_may_not_go_on_in_the_folder_of_another(
+    small: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    for folder in ("one", "other"):
+        train(small("vae-fashion", output_dir=str(tmp_path / folder)))
+    from_other = tmp_path / "other" / "checkpoint-4"
+    fields = tiny(tmp_path / "one", resume_from_checkpoint=from_other, max_train_steps=6)
+    assert run(monkeypatch, "vae-fashion", *fields) == 2
+    assert "holds something already" in capsys.readouterr().err
+    assert not (tmp_path / "one" / "checkpoint-6").exists()
+
+
+def test_latest_of_a_run_without_a_checkpoint_begins_it(small: Callable, tmp_path: Path) -> None:
+    (tmp_path / "vae-fashion" / "samples").mkdir(parents=True)  # as a run killed early leaves it
+    train(small("vae-fashion", resume_from_checkpoint="latest"))
+    assert (tmp_path / "vae-fashion" / "model_index.json").exists()
 
 
 @pytest.mark.parametrize("damage", ["kind", "truncated", "missing", "not a checkpoint"])
@@ -98,7 +119,7 @@ def test_a_wrong_checkpoint_is_named_and_kept(
         (checkpoint / "model.safetensors").unlink()
         sentence = "is broken"
     else:
-        checkpoint, sentence = tmp_path, "expected a checkpoint of a run"
+        checkpoint, sentence = tmp_path, "expected a checkpoint, but"
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     fields = tiny(tmp_path / "new", resume_from_checkpoint=checkpoint, max_train_steps=6)
     assert run(monkeypatch, name, *fields) == 2

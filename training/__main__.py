@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-from pathlib import Path
 
 import tyro
 
@@ -39,12 +38,12 @@ def parse(arguments: list[str]) -> Config:
 def main() -> None:
     try:
         train(parse(sys.argv[1:]))
-    except FloatingPointError as error:
+    except (FloatingPointError, OSError) as error:
         sys.exit(f"error: {error}")
     except ValueError as error:
         # Ours names what the user can mend; any other is a bug and keeps its traceback.
-        raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-        if Path(__file__).parents[1] not in raised_in.parents or ".venv" in raised_in.parts:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if frame.f_globals["__name__"].split(".")[0] not in ("genmodels", "training", "__main__"):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -44,12 +44,7 @@ def train(config: Config) -> LatentPipeline:
     Raises ValueError for what is wrong with the data or the checkpoint, before anything is written,
     and FloatingPointError when a loss is no longer finite.
     """
-    accelerator = Accelerator(
-        mixed_precision=config.mixed_precision,
-        log_with=None if config.report_to == "none" else config.report_to,
-        project_dir=config.output_dir,
-    )
-    use_all_cores(accelerator)
+    accelerator = start(config)
     with accelerator.main_process_first():  # it fills the cache of datasets for the others
         real = load(config)
     checkpoints = Checkpoints(config, real.channels, real.side)
@@ -112,20 +107,37 @@ def train(config: Config) -> LatentPipeline:
     if accelerator.is_main_process:
         sheet = draw_grid(pipeline, latents)
         publish(pipeline, sheet, config, real, progress.seconds, accelerator.num_processes)
+        print(f"published in {config.output_dir}")
     accelerator.end_training()
     return pipeline
 
 
-def use_all_cores(accelerator: Accelerator) -> None:
-    """Share the cores of a machine without an accelerator among its processes.
+def start(config: Config) -> Accelerator:
+    """Open the devices.
 
-    `accelerate launch` allows a process one thread unless told otherwise, by OMP_NUM_THREADS.
+    Raises ValueError where they lack the precision, or the tracker is not installed.
     """
+    tracker = None if config.report_to == "none" else config.report_to
+    try:
+        accelerator = Accelerator(
+            mixed_precision=config.mixed_precision, log_with=tracker, project_dir=config.output_dir
+        )
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"accelerate could not start: {error}") from error
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise ValueError(
+            "expected a GPU for fp16, which would lose small gradients here: take bf16"
+        )
+    if tracker and not accelerator.log_with:  # it drops in silence what it cannot import
+        raise ValueError(f"expected {tracker} to be installed for --report_to, but it is not")
+    # `accelerate launch` allows a process one thread unless told otherwise, by OMP_NUM_THREADS;
+    # without an accelerator they share all cores.
     if accelerator.device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         limited = hasattr(os, "sched_getaffinity")  # to some of the cores, as in a container
         cores = len(os.sched_getaffinity(0)) if limited else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores // processes))
+    return accelerator
 
 
 def load(config: Config) -> Images:

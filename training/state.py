@@ -80,26 +80,30 @@ class Checkpoints:
         """The checkpoint to resume from, None for a new run.
 
         name: None, "latest" (a new run where there is none yet) or a checkpoint's folder
-        Raises ValueError where it is no checkpoint or one of another kind, and where a new run
-        would write over something.
+        Raises ValueError where it is no checkpoint or one of another kind, and where the run would
+        write into a folder that holds something else.
         """
+        path = Path(name) if name not in (None, "latest") else None
         if name == "latest" and self.all():
             path = self.all()[-1]
-        elif name is not None and name != "latest":
-            path = Path(name)
-        elif (self.folder / "model_index.json").exists() or (
-            name is None and self.folder.exists() and any(self.folder.iterdir())
+        begun = path is not None and path.resolve().parent == self.folder.resolve()
+        # A run that was killed before its first checkpoint may begin anew.
+        begun |= name == "latest" and not (self.folder / "model_index.json").exists()
+        if (
+            self.folder.exists()
+            and not begun
+            and (not self.folder.is_dir() or any(self.folder.iterdir()))
         ):
             raise ValueError(
                 f"expected a new folder, but {self.folder} holds something already: "
-                "give another --output_dir, or --resume_from_checkpoint"
+                "give another --output_dir, or --resume_from_checkpoint latest"
             )
-        else:
+        if path is None:
             return None
         try:
             kind = json.loads((path / "kind.json").read_text())
         except (OSError, ValueError) as error:
-            raise ValueError(f"expected a checkpoint of a run, but {path} is none") from error
+            raise ValueError(f"expected a checkpoint, but {path} is none") from error
         for key, expected in self.kind.items():
             if kind.get(key) != expected:
                 raise ValueError(f"expected {key} {expected}, but {path} is of {kind.get(key)}")
