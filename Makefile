@@ -33,5 +33,6 @@ bench: .venv/.test  # how fast: minutes
 
 # A browser for the tests of the app: playwright's own, or Debian's where that cannot be had.
 browser: .venv/.test
-	@command -v chromium > /dev/null || $(BIN)/playwright install --with-deps chromium || \
+	@command -v chromium > /dev/null || \
+	{ $(BIN)/playwright install chromium && $(BIN)/playwright install-deps chromium; } || \
 	{ apt-get update && apt-get install --yes chromium; }

@@ -19,6 +19,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from genmodels.ui.generate import FIRST
 from tests.conftest import ROOT
 from training.presets import PRESETS
 
@@ -94,13 +95,13 @@ def shown(page: Page, count: int) -> list[np.ndarray]:
 
 
 def test_first_sight_shows_pictures(page: Page) -> None:
-    shown(page, 16)
-    expect(page.get_by_text("16 images in")).to_be_visible()
+    shown(page, FIRST)
+    expect(page.get_by_text(f"{FIRST} images in")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_visitor_picks_a_model_and_generates(page: Page, client: Client, name: str) -> None:
-    shown(page, 16)
+    shown(page, FIRST)
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=name).click()
     page.get_by_role("spinbutton", name="Images").fill("5")
@@ -113,41 +114,41 @@ def test_a_visitor_picks_a_model_and_generates(page: Page, client: Client, name:
 
 
 def test_new_seed_draws_new_pictures(page: Page) -> None:
-    before = shown(page, 16)
+    before = shown(page, FIRST)
     first = page.locator(".pixels .grid-container img").first
     source = first.get_attribute("src")
     page.get_by_role("button", name="New seed").click()
     expect(first).not_to_have_attribute("src", source)
     expect(page.get_by_role("textbox", name="Seed")).not_to_have_value("0")
-    assert not np.array_equal(before[0], shown(page, 16)[0])
+    assert not np.array_equal(before[0], shown(page, FIRST)[0])
 
 
 def test_download_holds_the_pictures(page: Page, tmp_path: Path) -> None:
-    images = shown(page, 16)
+    images = shown(page, FIRST)
     with page.expect_download() as download:
         page.get_by_text("Download as ZIP").click()
     assert download.value.suggested_filename.endswith("-seed-0.zip")
     download.value.save_as(tmp_path / "images.zip")
     archive = zipfile.ZipFile(tmp_path / "images.zip")
-    assert len(archive.namelist()) == 16
+    assert len(archive.namelist()) == FIRST
     for name, image in zip(archive.namelist(), images, strict=True):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(archive.read(name)))), image)
 
 
 def test_a_seed_that_is_none_is_said_so_and_the_pictures_stay(page: Page) -> None:
-    before = shown(page, 16)
+    before = shown(page, FIRST)
     page.get_by_role("textbox", name="Seed").fill("abc")
     page.get_by_role("button", name="Generate", exact=True).click()
     sentence = "expected a seed from 0 to 4294967295, but got 'abc'"
     expect(page.get_by_text(sentence)).to_be_visible()
-    for image, kept in zip(shown(page, 16), before, strict=True):
+    for image, kept in zip(shown(page, FIRST), before, strict=True):
         assert np.array_equal(image, kept)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_scrolls_sideways(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
-    shown(page, 16)
+    shown(page, FIRST)
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
@@ -155,7 +156,7 @@ def test_the_page_asks_no_other_host(browser: Browser, url: str) -> None:
     page, asked = browser.new_page(), []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(url)
-    shown(page, 16)
+    shown(page, FIRST)
     page.close()
     assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
 

@@ -15,6 +15,7 @@ from genmodels import images
 from .models import Models
 
 MOST = 64  # images at once
+FIRST = 32  # images at first sight
 SEEDS = 2**32  # a seed is below it
 
 
@@ -28,7 +29,7 @@ def tab(models: Models) -> None:
             raise gr.Error(str(error), print_exception=False) from error
 
     first = models.names[0] if models.names else None
-    samples, note, archive = draw(models, first, 16, "0") if first else (None, None, None)
+    samples, note, archive = draw(models, first, FIRST, "0") if first else (None, None, None)
 
     gr.Markdown(
         "Each picture begins as a list of random numbers, the *latent*, which the model turns into "
@@ -43,7 +44,7 @@ def tab(models: Models) -> None:
                 info="One of these, or the id of one on the Hub: user/name",
                 allow_custom_value=True,
             )
-            count = gr.Slider(1, MOST, value=16, step=1, label="Images")
+            count = gr.Slider(1, MOST, value=FIRST, step=1, label="Images")
             seed = gr.Textbox("0", label="Seed", info=f"A whole number below {SEEDS}", max_lines=1)
             with gr.Row():
                 new_seed = gr.Button("New seed", min_width=100)

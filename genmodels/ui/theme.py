@@ -5,13 +5,24 @@ import gradio as gr
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 CODE_FONTS = ["ui-monospace", "Consolas", "Noto Sans Mono", "monospace"]
 
+# Darker than gradio's own where a contrast of 4.5 with the text or its ground asks for it.
 THEME = gr.themes.Default(
     primary_hue="teal", neutral_hue="slate", radius_size="md", font=FONTS, font_mono=CODE_FONTS
+).set(
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_800",
+    body_text_color_subdued="*neutral_500",
+    block_info_text_color="*neutral_500",
+    slider_color="*primary_700",
+    color_accent="*primary_700",
 )
 
 # Cells as wide as fit, eight to a row on a desk and four in a hand, where the pictures come first.
 CSS = """
 .gradio-container { width: 100% !important; max-width: 1200px !important; margin: auto !important; }
+.dark { --color-accent: var(--primary-400); }
 .pixels img { image-rendering: pixelated; }
 .pixels .grid-wrap { max-height: none !important; min-height: 0 !important; }
 .pixels .grid-container { grid-template-columns: repeat(auto-fill, minmax(90px, 1fr)) !important;
