@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import httpx
 import tyro
 
 from genmodels import ui
@@ -32,10 +33,8 @@ def main(host: str = HOST, port: int = PORT, share: bool = False) -> None:
             ssr_mode=False,
             footer_links=["api", "settings"],
         )
-    except OSError as error:
-        print(
-            f"error: could not serve on {host}:{port}, try another --port: {error}", file=sys.stderr
-        )
+    except (OSError, OverflowError, httpx.TransportError) as error:
+        print(f"error: could not serve on {host}:{port}: {error}", file=sys.stderr)
         sys.exit(2)
 
 

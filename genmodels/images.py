@@ -31,17 +31,13 @@ def to_pil(samples: Tensor) -> list[Image.Image]:
     return [Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array) for array in arrays]
 
 
-def grid(samples: Tensor, columns: int | None = None, scale: int = 1, gap: int = 2) -> Image.Image:
-    """(B, C, S, S) in [-1, 1] -> one image of all, row by row on white.
-
-    columns: images in a row; as near a square as can be where None
-    scale: whole number of pixels that each pixel is drawn as, in each direction
-    gap: pixels between two images and around them, after scaling
-    """
-    columns = columns or math.ceil(math.sqrt(len(samples)))
-    tiles = [tile.resize((tile.width * scale, tile.height * scale), 0) for tile in to_pil(samples)]
-    width, height = tiles[0].width + gap, tiles[0].height + gap
+def grid(samples: Tensor) -> Image.Image:
+    """(B, C, S, S) in [-1, 1] -> one image of all, row by row, as near a square as can be."""
+    gap = 2  # pixels between two images and around them
+    tiles = to_pil(samples)
+    columns = math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
+    width, height = tiles[0].width + gap, tiles[0].height + gap
     sheet = Image.new(tiles[0].mode, (columns * width + gap, rows * height + gap), "white")
     for place, tile in enumerate(tiles):
         row, column = divmod(place, columns)

@@ -19,6 +19,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from genmodels import ui
 from genmodels.ui.generate import FIRST
 from tests.conftest import ROOT
 from training.presets import PRESETS
@@ -139,7 +140,7 @@ def test_a_seed_that_is_none_is_said_so_and_the_pictures_stay(page: Page) -> Non
     before = shown(page, FIRST)
     page.get_by_role("textbox", name="Seed").fill("abc")
     page.get_by_role("button", name="Generate", exact=True).click()
-    sentence = "expected a seed from 0 to 4294967295, but got 'abc'"
+    sentence = "expected 0 to 4294967295 as the seed, but got 'abc'"
     expect(page.get_by_text(sentence)).to_be_visible()
     for image, kept in zip(shown(page, FIRST), before, strict=True):
         assert np.array_equal(image, kept)
@@ -179,10 +180,13 @@ def test_the_api_repeats_a_seed(client: Client) -> None:
     [
         ("vae-fashion", 0, "1", "0 is less than minimum value 1"),
         ("vae-fashion", 10_000, "1", "10000 is greater than maximum value 64"),
-        ("vae-fashion", 2.5, "1", "expected 1 to 64 images, but got 2.5"),
-        ("vae-fashion", 3, "abc", "expected a seed from 0 to 4294967295, but got 'abc'"),
-        ("vae-fashion", 3, "-1", "expected a seed"),
-        ("vae-fashion", 3, "4294967296", "expected a seed"),
+        ("vae-fashion", 2.5, "1", "expected 1 to 64 images, but got '2.5'"),
+        ("vae-fashion", 3, "abc", "expected 0 to 4294967295 as the seed, but got 'abc'"),
+        ("vae-fashion", 3, "-1", "as the seed"),
+        ("vae-fashion", 3, "4294967296", "as the seed"),
+        ("vae-fashion", 3, "1" * 5000, "as the seed"),
+        ("vae-fashion", 3, None, "as the seed"),
+        (["vae-fashion"], 3, "1", "expected a model"),
         ("no/such", 3, "1", "could not get 'no/such'"),
         ("../checkpoints", 3, "1", "could not get '../checkpoints'"),
         (str(ROOT / "checkpoints/vae-fashion"), 3, "1", "could not get"),
@@ -198,8 +202,21 @@ def test_the_api_says_what_was_expected(
     assert sentence in str(caught.value)
 
 
-def test_a_port_in_use_is_said_in_a_sentence(url: str) -> None:
-    port = url.rsplit(":", 1)[1]
+def test_an_integral_float_is_a_count(client: Client) -> None:
+    assert len(client.predict("vae-fashion", 3.0, 5, api_name="/generate")[0]) == 3
+
+
+def test_a_broken_checkpoint_leaves_the_others_served(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "checkpoints", tmp_path / "checkpoints")
+    (weights,) = (tmp_path / "checkpoints/vae-fashion").rglob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "is broken" in str(ui.build(tmp_path / "checkpoints").config)
+    assert ui.build(tmp_path / "no checkpoints at all")
+
+
+@pytest.mark.parametrize("port", ["99999", "in use"])
+def test_a_port_that_cannot_be_had_is_said_in_a_sentence(url: str, port: str) -> None:
+    port = url.rsplit(":", 1)[1] if port == "in use" else port
     app = subprocess.run(
         [sys.executable, "app.py", "--port", port],
         cwd=ROOT,

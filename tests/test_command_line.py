@@ -3,10 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from tests.test_training import launch, tiny
 from training.__main__ import main, parse
 from training.loop import train
+from training.objectives import VariationalAutoencoder
 from training.presets import PRESETS
 
 
@@ -45,6 +47,21 @@ def test_fields_override_the_preset() -> None:
         (["vae-fashion", "--penalty", "1"], "--penalty"),
         (["vae-fashion", "--train_batch_size", "0"], "expected --train_batch_size >= 1, but got 0"),
         (["vae-fashion", "--width", "0"], "expected --width >= 1, but got 0"),
+        (["vae-fashion", "--beta", "-1"], "expected --beta >= 0, but got -1"),
+        (["wgan-gp-fashion", "--critic_turns", "0"], "expected --critic_turns >= 1, but got 0"),
+        (
+            ["vae-fashion", "--learning_rate", "nan"],
+            "expected 0 <= --learning_rate < inf, but got nan",
+        ),
+        (["vae-fashion", "--adam_beta1", "1.5"], "expected 0 <= --adam_beta1 < 1, but got 1.5"),
+        (["vae-fashion", "--halflife", "nan"], "--halflife < inf, but got nan"),
+        (["vae-fashion", "--seed", "9" * 30], "but got 9999"),
+        (["vae-fashion", "--resolution", "0"], "but got 0"),
+        (["vae-fashion", "--resolution", "100000"], "but got 100000"),
+        (
+            ["vae-fashion", "--output_dir", "README.md/below"],
+            "could not write into README.md/below",
+        ),
         (["vae-fashion", "--dataset_name", "no/such"], "found no folder 'no/such'"),
         (["vae-fashion", "--train_data_dir", "/no/such"], "there is no folder '/no/such'"),
         (["vae-fashion", "--resolution", "30"], "that halves to 8 or less, but got 30"),
@@ -93,9 +110,43 @@ def test_a_run_may_not_go_on_in_the_folder_of_another(
 
 
 def test_latest_of_a_run_without_a_checkpoint_begins_it(small: Callable, tmp_path: Path) -> None:
-    (tmp_path / "vae-fashion" / "samples").mkdir(parents=True)  # as a run killed early leaves it
+    (tmp_path / "vae-fashion" / "samples").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds something already"):
+        train(small("vae-fashion", resume_from_checkpoint="latest"))
+    (tmp_path / "vae-fashion" / "run.json").touch()  # as a run that was killed early leaves it
     train(small("vae-fashion", resume_from_checkpoint="latest"))
     assert (tmp_path / "vae-fashion" / "model_index.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"max_train_steps": 3}, "expected --max_train_steps >= 4"),
+        ({"learning_rate": 0.5}, "expected learning_rate 0.5"),
+        ({"train_batch_size": 4}, "expected train_batch_size 4"),
+        ({"seed": 1}, "expected seed 1"),
+        ({"objective": VariationalAutoencoder(beta=7.0)}, "expected beta 7.0"),
+        ({"dataset_name": "tests/data/fashion_mnist", "resolution": 32}, "expected data"),
+        ({"resume_from_checkpoint": "checkpoint-2"}, "expected the last checkpoint"),
+    ],
+)
+def test_a_run_goes_on_as_it_began(
+    fields: dict[str, object], sentence: str, small: Callable, tmp_path: Path
+) -> None:
+    train(small("vae-fashion", checkpointing_steps=2))
+    resume = fields.get("resume_from_checkpoint", "latest")
+    if resume != "latest":
+        resume = str(tmp_path / "vae-fashion" / resume)
+    with pytest.raises(ValueError, match=sentence):
+        train(small("vae-fashion", **fields | {"resume_from_checkpoint": resume}))
+
+
+def test_weights_that_are_lost_do_not_replace_a_checkpoint(small: Callable, tmp_path: Path) -> None:
+    fields = {"learning_rate": 1e30, "logging_steps": 20, "checkpointing_steps": 1}
+    with pytest.raises(FloatingPointError, match="is not finite"):
+        train(small("vae-fashion", max_train_steps=20, **fields))
+    for file in (tmp_path / "vae-fashion").glob("checkpoint-*/model.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(file).values())
 
 
 @pytest.mark.parametrize("damage", ["kind", "truncated", "missing", "not a checkpoint"])
@@ -106,11 +157,11 @@ def test_a_wrong_checkpoint_is_named_and_kept(
     capsys: pytest.CaptureFixture,
     tmp_path: Path,
 ) -> None:
-    train(small("vae-fashion"))
-    checkpoint = tmp_path / "vae-fashion" / "checkpoint-4"
     name = "vae-fashion"
+    train(small(name))
+    checkpoint = tmp_path / name / "checkpoint-4"
     if damage == "kind":
-        name, sentence = "wgan-gp-fashion", "expected objective WassersteinPenalty"
+        name, sentence = "wgan-gp-fashion", "expected objective WassersteinPenalty, but"
     elif damage == "truncated":
         file = checkpoint / "model.safetensors"
         file.write_bytes(file.read_bytes()[:-10])

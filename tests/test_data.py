@@ -2,6 +2,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 import torch
@@ -48,7 +49,7 @@ def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
 
 def test_resolution_makes_images_square_and_of_one_size(tmp_path: Path) -> None:
     write_images(tmp_path, ["L", "L"], [32, 64])
-    with pytest.raises(ValueError, match="not square and of one size: give a resolution"):
+    with pytest.raises(ValueError, match="differ in size or are not square: give a resolution"):
         data.load_folder(str(tmp_path))
     assert data.load_folder(str(tmp_path), resolution=28).pixels.shape == (2, 1, 28, 28)
 
@@ -64,7 +65,7 @@ def test_missing_data_is_named_in_a_sentence(tmp_path: Path) -> None:
         data.load(str(tmp_path))
     with pytest.raises(ValueError, match="validation"):
         data.load(FASHION, split="validation")
-    with pytest.raises(ValueError, match="got 'label' of image, label"):
+    with pytest.raises(ValueError, match="got label of image, label"):
         data.load(FASHION, image_column="label")
     with pytest.raises(ValueError, match="is a file"):
         data.load("README.md")
@@ -76,3 +77,51 @@ def test_broken_image_is_named(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(ValueError, match=r"1\.png of .* is broken"):
         data.load_folder(str(tmp_path))
+
+
+def test_sixteen_bits_become_eight_and_photographs_stand_upright(tmp_path: Path) -> None:
+    deep = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+    Image.fromarray(deep).resize((32, 32), Image.Resampling.NEAREST).save(tmp_path / "deep.png")
+    pixels = data.load_folder(str(tmp_path)).pixels
+    assert pixels.shape == (1, 1, 32, 32)
+    assert np.array_equal(pixels[0, 0, ::2, ::2], np.arange(256).reshape(16, 16))
+
+    (tmp_path / "deep.png").unlink()
+    lying = np.zeros((32, 32), np.uint8)
+    lying[:, :16] = 255  # upright, the upper half is bright
+    exif = Image.Exif()
+    exif[274] = 6  # orientation: turn by 90 degrees clockwise
+    Image.fromarray(lying).save(tmp_path / "lying.jpg", exif=exif, quality=100)
+    upright = data.load_folder(str(tmp_path)).pixels[0, 0].float()
+    assert upright[:16].mean() > 250
+    assert upright[16:].mean() < 5
+
+    Image.fromarray(np.zeros((32, 32), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(ValueError, match=r"float\.tif .* has 32"):
+        data.load_folder(str(tmp_path))
+
+
+def test_every_image_of_a_folder_counts_whatever_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "glob[1]"
+    write_images(folder / "train", ["L", "L"], [32, 32])
+    write_images(folder / "test", ["L"], [32])
+    (folder / "notes.txt").write_text("no image")
+    assert len(data.load_folder(str(folder)).pixels) == 3
+
+
+@pytest.mark.parametrize("rows", [[None], [{"bytes": b"", "path": None}], []])
+def test_rows_without_an_image_are_named(rows: list, tmp_path: Path) -> None:
+    kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    table = pyarrow.table({"image": pyarrow.array(rows, kind)})
+    features = b'{"info": {"features": {"image": {"_type": "Image"}}}}'
+    parquet.write_table(
+        table.replace_schema_metadata({b"huggingface": features}), tmp_path / "train.parquet"
+    )
+    with pytest.raises(ValueError, match=r"expected an image|is broken|could not read"):
+        data.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("source", ["", "x" * 300])
+def test_odd_names_of_data_are_named(source: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a dataset|could not read|found no folder"):
+        data.load(source)

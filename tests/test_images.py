@@ -23,12 +23,12 @@ def test_samples_out_of_range_are_clamped() -> None:
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
 def test_grid_places_images_row_by_row(channels: int, mode: str) -> None:
-    samples = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, channels, 4, 4)
-    sheet = images.grid(samples, columns=3, scale=2, gap=1)
+    samples = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, channels, 8, 8)
+    sheet = images.grid(samples)
     assert sheet.mode == mode
-    assert sheet.size == (3 * 9 + 1, 2 * 9 + 1)
+    assert sheet.size == (3 * 10 + 2, 2 * 10 + 2)
     grey = np.asarray(sheet.convert("L"))
-    centres = [grey[5 + 9 * (place // 3), 5 + 9 * (place % 3)] for place in range(6)]
+    centres = [grey[5 + 10 * (place // 3), 5 + 10 * (place % 3)] for place in range(6)]
     assert centres == [0, 64, 128, 191, 255, 255]  # the last place is empty, hence white
 
 

@@ -19,7 +19,7 @@ def test_shapes_and_ranges(side: int, channels: int) -> None:
     assert mean.shape == log_variance.shape == (2, 16)
 
 
-@pytest.mark.parametrize("side", [27, 30, 8, 0])
+@pytest.mark.parametrize("side", [27, 30, 8, 0, 1024])
 def test_a_side_that_does_not_halve_is_refused(side: int) -> None:
     with pytest.raises(ValueError, match=f"got {side}"):
         Generator(side=side)

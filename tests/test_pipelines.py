@@ -147,8 +147,19 @@ def edit(**fields: object) -> Callable[[Path], None]:
     return change
 
 
-def break_index(folder: Path) -> None:
-    (folder / "model_index.json").write_text("{")
+def write_index(text: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / "model_index.json").write_text(text)
+
+    return change
+
+
+def configure(**fields: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (file,) = folder.glob("*/config.json")
+        file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+    return change
 
 
 def remove_index(folder: Path) -> None:
@@ -164,12 +175,20 @@ def remove_index(folder: Path) -> None:
         (lose_a_weight, "do not fit"),
         (add_a_weight, "do not fit"),
         (reshape_a_weight, "is broken|do not fit"),
-        (break_index, "model_index.json in .* is broken"),
+        (write_index("{"), "model_index.json in .* is broken"),
         (remove_index, "has no model_index.json"),
         (edit(_class_name="DDPMPipeline"), "but it is a DDPMPipeline"),
-        (edit(generator=["os", "system"]), "expected a network of genmodels"),
-        (edit(generator=["genmodels.networks.dcgan", "Missing"]), "no network .*Missing"),
-        (edit(generator="dcgan"), "expected a network of genmodels"),
+        (edit(_class_name=[]), r"but it is a \[\]"),
+        (edit(generator=["os", "system"]), r"expected genmodels\.networks\.dcgan\.Generator as"),
+        (edit(generator=["genmodels.networks.dcgan", "Critic"]), "but got .*Critic"),
+        (edit(generator="dcgan"), "but got dcgan"),
+        (edit(generator=[["a"], {}]), "expected genmodels"),
+        (write_index("[]"), r"but it is a \[\]"),
+        (write_index("null"), "but it is a None"),
+        (write_index("[" * 100_000), "model_index.json in .* is broken"),
+        (configure(latent_dim="a"), "is broken"),
+        (configure(width=None), "is broken"),
+        (configure(quantization_config={"quant_method": "gguf"}), "is broken"),
         (edit(critic=["genmodels.networks.dcgan", "Critic"]), "but got generator, critic"),
     ],
 )
@@ -184,7 +203,7 @@ def test_what_is_broken_is_named(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("source", ["no/such", "../nowhere", "a b", "/nowhere/at/all", "x" * 200])
+@pytest.mark.parametrize("source", ["no/such", "../nowhere", "a b", "/nowhere/at/all", "x" * 5000])
 def test_a_source_that_is_not_there_is_named(source: str) -> None:
     with pytest.raises(ValueError, match="expected a folder or the id of a model on the Hub"):
         genmodels.load(source)
@@ -206,3 +225,25 @@ def test_published_checkpoints_draw_pictures(folder: Path) -> None:
 
 def test_there_is_a_checkpoint_for_every_preset() -> None:
     assert [folder.name for folder in CHECKPOINTS] == sorted(PRESETS)
+
+
+def test_the_hub_is_asked_for_weights_only_once_they_are_of_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh("wgan-gp-fashion").save_pretrained(tmp_path)
+    asked = []
+
+    def snapshot(source: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.extend(allow_patterns)
+        return str(tmp_path)
+
+    index = str(tmp_path / "model_index.json")
+    monkeypatch.setattr("genmodels.pipelines.hf_hub_download", lambda *_, **__: index)
+    monkeypatch.setattr("genmodels.pipelines.snapshot_download", snapshot)
+    assert genmodels.load("user/name").latent_shape == (128,)
+    assert asked == ["model_index.json", "generator/config.json", "generator/*.safetensors"]
+    asked.clear()
+    edit(_class_name="StableDiffusionPipeline")(tmp_path)
+    with pytest.raises(ValueError, match="but it is a StableDiffusionPipeline"):
+        genmodels.load("user/name")
+    assert asked == []

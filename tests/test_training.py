@@ -165,7 +165,7 @@ def test_two_processes_train_one_model_and_resume(name: str, tmp_path: Path) -> 
     assert alone.returncode == 0, output
     with pytest.raises(AssertionError):  # the second process brought samples of its own
         assert_equal(whole, tmp_path / "alone")
-    assert "on 2 processes" in (whole / "README.md").read_text()
+    assert "on 2 processes with" in (whole / "README.md").read_text()
 
 
 def test_two_processes_share_their_gradients(tmp_path: Path) -> None:

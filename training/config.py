@@ -3,6 +3,7 @@
 The command line is made from these fields, the comments beside them and a preset's values.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,7 @@ from torch import nn
 from tyro.conf import OmitArgPrefixes
 
 from genmodels.networks import autoencoder, dcgan
+from genmodels.networks.convolutions import pyramid
 
 from .objectives import Objective
 
@@ -49,6 +51,11 @@ class ConvolutionalAutoencoder(Architecture):
         return {"autoencoder": autoencoder.Autoencoder(self.latent_dim, self.width, side, channels)}
 
 
+# Fields of a run that do not change its result, and its two parts.
+INDECISIVE = {"objective", "architecture", "output_dir", "report_to", "resume_from_checkpoint"}
+INDECISIVE |= {"logging_steps", "sampling_steps", "checkpointing_steps", "checkpoints_total_limit"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """One run. A step is one of the generator or autoencoder; the critic's turns come inside it."""
@@ -80,19 +87,37 @@ class Config:
     resume_from_checkpoint: str | None = None  # "latest", or a checkpoint's folder
 
     def __post_init__(self) -> None:
-        for name, least in [
-            ("train_batch_size", 1),
-            ("max_train_steps", 1),
-            ("logging_steps", 1),
-            ("sampling_steps", 1),
-            ("checkpointing_steps", 1),
-            ("checkpoints_total_limit", 1),
-            ("learning_rate", 0),
-            ("halflife", 0),
-            ("seed", 0),
-        ]:
-            if getattr(self, name) < least:
-                raise ValueError(f"expected --{name} >= {least}, but got {getattr(self, name)}")
-        for name, value in vars(self.architecture).items():
+        """Raise ValueError for what no run can be made of."""
+        parts = vars(self.objective) | vars(self.architecture)
+        counts = {name: value for name, value in parts.items() if isinstance(value, int)}
+        for name in ("train_batch_size", "max_train_steps", "logging_steps", "sampling_steps"):
+            counts[name] = getattr(self, name)
+        for name in ("checkpointing_steps", "checkpoints_total_limit"):
+            counts[name] = getattr(self, name)
+        for name, value in counts.items():
             if value < 1:
                 raise ValueError(f"expected --{name} >= 1, but got {value}")
+        for name, value in parts.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"expected --{name} >= 0, but got {value}")
+        for name, least, below in [
+            ("learning_rate", 0, math.inf),
+            ("adam_beta1", 0, 1),
+            ("adam_beta2", 0, 1),
+            ("halflife", 0, math.inf),
+            ("seed", 0, 2**63),
+        ]:
+            if not least <= getattr(self, name) < below:
+                value = getattr(self, name)
+                raise ValueError(f"expected {least} <= --{name} < {below}, but got {value}")
+        if self.resolution is not None:
+            pyramid(self.resolution)
+
+    def decisive(self) -> dict[str, object]:
+        """The fields that decide the result, by name, those of its two parts among them."""
+        return {
+            name: value
+            for part in (self, self.objective, self.architecture)
+            for name, value in vars(part).items()
+            if name not in INDECISIVE
+        }

@@ -1,22 +1,17 @@
 """The one loop, for every objective."""
 
-import math
 import os
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
-import trackio
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from genmodels import data, images
+from genmodels import data
 from genmodels.data import Images
 from genmodels.pipelines.base import LatentPipeline
 
@@ -25,6 +20,7 @@ from .config import Config
 from .objectives import Objective
 from .publishing import publish
 from .state import Averages, Checkpoints, Progress
+from .tracking import draw_grid, keep_grid, report, start_trackers
 
 GRID = 64  # images of a sample grid
 
@@ -47,7 +43,7 @@ def train(config: Config) -> LatentPipeline:
     accelerator = start(config)
     with accelerator.main_process_first():  # it fills the cache of datasets for the others
         real = load(config)
-    checkpoints = Checkpoints(config, real.channels, real.side)
+    checkpoints = Checkpoints(config, real, accelerator)
     resumed = checkpoints.find(config.resume_from_checkpoint)
     accelerator.wait_for_everyone()  # until all have looked, before one writes
 
@@ -70,6 +66,8 @@ def train(config: Config) -> LatentPipeline:
     pipeline = config.objective.pipeline(averages.networks)
     latents = pipeline.draw(GRID, torch.Generator().manual_seed(config.seed))
 
+    if accelerator.is_main_process:
+        checkpoints.begin()
     start_trackers(accelerator, config, resumed=resumed is not None)
     bare = nn.ModuleDict({name: player.network for name, player in players.items()})
     drawn = sum(len(config.objective.turns(step)) for step in range(progress.step))
@@ -102,11 +100,13 @@ def train(config: Config) -> LatentPipeline:
         if accelerator.is_main_process and (progress.step % config.sampling_steps == 0 or last):
             keep_grid(accelerator, draw_grid(pipeline, latents), config, progress.step)
         if progress.step % config.checkpointing_steps == 0 or last:
+            if not all(weight.isfinite().all() for weight in bare.parameters()):
+                raise FloatingPointError(f"at step {progress.step} a weight is not finite")
             checkpoints.save(accelerator, progress.step)
     bar.close()
     if accelerator.is_main_process:
         sheet = draw_grid(pipeline, latents)
-        publish(pipeline, sheet, config, real, progress.seconds, accelerator.num_processes)
+        publish(pipeline, sheet, config, real, progress.seconds, accelerator)
         print(f"published in {config.output_dir}")
     accelerator.end_training()
     return pipeline
@@ -181,43 +181,3 @@ def take_turn(
     player.optimizer.step()
     objective.constrain(name, player.network)
     return terms
-
-
-def start_trackers(accelerator: Accelerator, config: Config, resumed: bool) -> None:
-    """Open the run in its tracker, under the name of its folder."""
-    name = Path(config.output_dir).name
-    fields = {key: str(value) for key, value in vars(config).items()}
-    trackio = {"name": name, "resume": "allow" if resumed else "never", "embed": False}
-    accelerator.init_trackers("genmodels", fields, {"trackio": trackio, "wandb": {"name": name}})
-
-
-def report(
-    accelerator: Accelerator, losses: dict[str, Tensor], step: int, steps: int, bar: tqdm
-) -> None:
-    """Log each term of each loss: its mean over the steps since the last time and the processes."""
-    means = accelerator.reduce(torch.stack(list(losses.values())) / steps, "mean").tolist()
-    values = dict(zip(losses, means, strict=True))
-    if not all(math.isfinite(value) for value in means):
-        raise FloatingPointError(f"at step {step} a loss is not finite: {values}")
-    accelerator.log(values, step=step)
-    bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()})
-
-
-@torch.no_grad()
-def draw_grid(pipeline: LatentPipeline, latents: Tensor) -> Image.Image:
-    return images.grid(pipeline.decode(latents))
-
-
-def keep_grid(accelerator: Accelerator, sheet: Image.Image, config: Config, step: int) -> None:
-    """Write a sample grid into the run's folder and show it in its tracker."""
-    file = Path(config.output_dir) / "samples" / f"{step:07d}.png"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(file)
-    for tracker in accelerator.trackers:
-        # accelerate's tracker for trackio cannot log images, and tensorboard is told their layout.
-        if tracker.name == "trackio":
-            tracker.log({"samples": trackio.Image(sheet)}, step=step)
-        else:
-            layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-            pixels = np.asarray(sheet.convert("RGB"))[None]
-            tracker.log_images({"samples": pixels}, step=step, **layout)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from huggingface_hub import ModelCard, ModelCardData
 from PIL import Image
 
@@ -61,7 +62,7 @@ def publish(
     config: Config,
     real: Images,
     seconds: float,
-    processes: int,
+    accelerator: Accelerator,
 ) -> None:
     """Write the pipeline, its card and a sample grid into `config.output_dir`, whole or not at all.
 
@@ -72,7 +73,7 @@ def publish(
     shutil.rmtree(draft, ignore_errors=True)
     pipeline.save_pretrained(draft)
     sheet.save(draft / "samples.png")
-    text = card(pipeline, draft, config, real, seconds, processes)
+    text = card(pipeline, draft, config, real, seconds, accelerator)
     ModelCard(text).save(draft / "README.md")
 
     (folder / "model_index.json").unlink(missing_ok=True)
@@ -88,7 +89,7 @@ def card(
     config: Config,
     real: Images,
     seconds: float,
-    processes: int,
+    accelerator: Accelerator,
 ) -> str:
     """What the model is, how it was made and what it is not for, in the Hub's format."""
     name = Path(config.output_dir).name
@@ -104,8 +105,13 @@ def card(
     networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
     cores = torch.get_num_threads()
     hardware = f"{cores} CPU core{'s' if cores > 1 else ''}"
-    if pipeline.device.type == "cuda":
-        hardware = torch.cuda.get_device_name(pipeline.device)
+    if accelerator.device.type == "cuda":
+        hardware = torch.cuda.get_device_name(accelerator.device)
+    processes = accelerator.num_processes
+    if processes > 1:
+        hardware = f"{processes} processes with {hardware} each"
+    if accelerator.mixed_precision != "no":
+        hardware += f", {accelerator.mixed_precision}"
     return CARD.format(
         metadata=metadata.to_yaml(),
         title=name,
@@ -119,7 +125,7 @@ def card(
         batch=config.train_batch_size * processes,
         seed=config.seed,
         minutes=seconds / 60,
-        hardware=hardware if processes == 1 else f"{processes} processes, {hardware}",
+        hardware=hardware,
         objective=config.objective,
         architecture=config.architecture,
         parameters=sum(weight.numel() for network in networks for weight in network.parameters()),
@@ -129,28 +135,14 @@ def card(
 
 def command(config: Config) -> str:
     """The shortest command that trains this config: the nearest preset and what differs from it."""
-    # What does not change the result, and what stands in a part of its own.
-    apart = {"output_dir", "report_to", "logging_steps", "sampling_steps", "checkpointing_steps"}
-    apart |= {"checkpoints_total_limit", "resume_from_checkpoint", "objective", "architecture"}
-
-    def flags(preset: Config) -> list[str]:
-        return [
-            word
-            for mine, theirs in [
-                (config, preset),
-                (config.objective, preset.objective),
-                (config.architecture, preset.architecture),
-            ]
-            for field, value in vars(mine).items()
-            if field not in apart and value != getattr(theirs, field)
-            for word in (f"--{field}", str(value))
-        ]
-
-    own = (type(config.objective), type(config.architecture))
-    alike = {
-        name: flags(preset)
+    kind = (type(config.objective), type(config.architecture))
+    fields = config.decisive()
+    flags = {
+        name: [f"--{field}={value}" for field, value in fields.items() if theirs[field] != value]
         for name, preset in PRESETS.items()
-        if (type(preset.objective), type(preset.architecture)) == own
+        if (type(preset.objective), type(preset.architecture)) == kind
+        for theirs in [preset.decisive()]
     }
-    name = min(alike, key=lambda name: len(alike[name]))
-    return shlex.join(["accelerate", "launch", "-m", "training", name, *alike[name]])
+    name = min(flags, key=lambda name: len(flags[name]))
+    words = [word for flag in flags[name] for word in flag.split("=", 1)]
+    return shlex.join(["accelerate", "launch", "-m", "training", name, *words])

@@ -3,19 +3,22 @@
 Data order and randomness are functions of the step (see batches), so they are not here.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from genmodels.data import Images
+
 from .config import Config
+
+RUN = "run.json"  # in a run's folder and in each checkpoint: what decided its result
 
 
 class Averages(AveragedModel):
@@ -61,15 +64,23 @@ class Progress:
 class Checkpoints:
     """The folders checkpoint-STEP of a run. Each appears whole or not at all."""
 
-    def __init__(self, config: Config, channels: int, side: int) -> None:
+    def __init__(self, config: Config, real: Images, accelerator: Accelerator) -> None:
         self.folder = Path(config.output_dir)
         self.limit = config.checkpoints_total_limit
-        # What a checkpoint must share with the run that resumes it.
-        self.kind = {
+        self.steps = config.max_train_steps
+        # All that decides the result but how long the run is. Data may have moved, not changed.
+        digest = hashlib.sha256(real.pixels.numpy()).hexdigest()
+        run = {
             "objective": type(config.objective).__name__,
-            "architecture": repr(config.architecture),
-            "samples": [channels, side, side],
+            "architecture": type(config.architecture).__name__,
+            "data": f"{tuple(real.pixels.shape)}, SHA-256 {digest}",
+            "processes": accelerator.num_processes,
+            "precision": accelerator.mixed_precision,
         }
+        told = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
+        told |= {"train_data_dir", "image_column", "resolution"}
+        run |= {name: value for name, value in config.decisive().items() if name not in told}
+        self.run = {name: str(value) for name, value in run.items()}
 
     def all(self) -> list[Path]:
         """Oldest first."""
@@ -80,34 +91,53 @@ class Checkpoints:
         """The checkpoint to resume from, None for a new run.
 
         name: None, "latest" (a new run where there is none yet) or a checkpoint's folder
-        Raises ValueError where it is no checkpoint or one of another kind, and where the run would
-        write into a folder that holds something else.
+        Raises ValueError where it is no checkpoint, or not one of this run, and where the run would
+        write over something.
         """
-        path = Path(name) if name not in (None, "latest") else None
+        path = None
         if name == "latest" and self.all():
             path = self.all()[-1]
-        begun = path is not None and path.resolve().parent == self.folder.resolve()
+        elif name not in (None, "latest"):
+            path = Path(name)
+        within = path is not None and path.resolve().parent == self.folder.resolve()
         # A run that was killed before its first checkpoint may begin anew.
-        begun |= name == "latest" and not (self.folder / "model_index.json").exists()
-        if (
-            self.folder.exists()
-            and not begun
-            and (not self.folder.is_dir() or any(self.folder.iterdir()))
-        ):
+        begun = name == "latest" and (self.folder / RUN).exists()
+        begun &= not (self.folder / "model_index.json").exists()
+        empty = not self.folder.exists()
+        empty |= self.folder.is_dir() and not any(self.folder.iterdir())
+        if not (within or begun or empty):
             raise ValueError(
                 f"expected a new folder, but {self.folder} holds something already: "
                 "give another --output_dir, or --resume_from_checkpoint latest"
             )
-        if path is None:
-            return None
-        try:
-            kind = json.loads((path / "kind.json").read_text())
-        except (OSError, ValueError) as error:
-            raise ValueError(f"expected a checkpoint, but {path} is none") from error
-        for key, expected in self.kind.items():
-            if kind.get(key) != expected:
-                raise ValueError(f"expected {key} {expected}, but {path} is of {kind.get(key)}")
+        if path is not None:
+            self.check(path)
+        if within and [path.name] != [last.name for last in self.all()[-1:]]:
+            raise ValueError(f"expected the last checkpoint of {self.folder}, but got {path}")
         return path
+
+    def check(self, path: Path) -> None:
+        """Raise ValueError unless this run can go on from a checkpoint."""
+        try:
+            run = json.loads((path / RUN).read_text())
+            step = step_of(path)
+            differing = {key: run.get(key) for key in self.run if run.get(key) != self.run[key]}
+        except (OSError, ValueError, AttributeError) as error:
+            raise ValueError(f"expected a checkpoint, but {path} is none") from error
+        for key, value in differing.items():
+            raise ValueError(f"expected {key} {self.run[key]}, but {path} was made with {value}")
+        if step is not None and step > self.steps:
+            raise ValueError(
+                f"expected --max_train_steps >= {step} for {path}, but got {self.steps}"
+            )
+
+    def begin(self) -> None:
+        """Mark the folder as this run's. Raises ValueError where nothing can be written there."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / RUN).write_text(json.dumps(self.run, indent=1))
+        except OSError as error:
+            raise ValueError(f"could not write into {self.folder}: {error}") from error
 
     def load(self, accelerator: Accelerator, path: Path) -> None:
         """Take up the state at a checkpoint. To be called on every process.
@@ -116,8 +146,9 @@ class Checkpoints:
         """
         try:
             accelerator.load_state(str(path))
-        except (OSError, EOFError, RuntimeError, SafetensorError, UnpicklingError) as error:
-            raise ValueError(f"the checkpoint {path} is broken: {error}") from error
+        except Exception as error:  # anything may be wrong with damaged files
+            reason = str(error).strip() or type(error).__name__
+            raise ValueError(f"the checkpoint {path} is broken: {reason}") from error
 
     def save(self, accelerator: Accelerator, step: int) -> None:
         """Write a checkpoint and delete the oldest. To be called on every process."""
@@ -129,7 +160,7 @@ class Checkpoints:
         accelerator.save_state(str(partial))
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            (partial / "kind.json").write_text(json.dumps(self.kind))
+            shutil.copy(self.folder / RUN, partial)
             whole = self.folder / f"checkpoint-{step}"
             shutil.rmtree(whole, ignore_errors=True)
             partial.rename(whole)

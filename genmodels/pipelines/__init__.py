@@ -1,16 +1,13 @@
 """What is published: folders or Hub repositories in diffusers' layout, weights in safetensors."""
 
 import json
-from importlib import import_module
-from inspect import signature
+import os
 from pathlib import Path
+from typing import get_args, get_type_hints
 
-import httpx
 from diffusers.models.modeling_utils import ModelMixin
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.utils import validate_repo_id
-from safetensors import SafetensorError
 
 from .adversarial import AdversarialPipeline
 from .autoencoding import AutoencodingPipeline
@@ -31,61 +28,76 @@ def load(source: str | Path, revision: str | None = None) -> LatentPipeline:
     revision: branch, tag or commit on the Hub
     Raises ValueError when the source is no pipeline of genmodels, or a file of it is broken.
     """
-    return from_folder(Path(source)) if Path(source).is_dir() else from_hub(str(source), revision)
+    return from_folder(Path(source)) if os.path.isdir(source) else from_hub(str(source), revision)
 
 
 def from_hub(source: str, revision: str | None = None) -> LatentPipeline:
     """A repository of the Hub, by its id "user/name". Else as `load`."""
     try:
         validate_repo_id(source)
-        folder = snapshot_download(
-            source, revision=revision, allow_patterns=["*.json", "*.safetensors"]
-        )
-    except (HFValidationError, OSError, httpx.HTTPError) as error:
+        index = hf_hub_download(source, "model_index.json", revision=revision)
+    except Exception as error:
         raise ValueError(
             f"expected a folder or the id of a model on the Hub, but could not get {source!r}"
         ) from error
+    # The weights come only once it is known that they are of use.
+    _, parts = read_index(Path(index).parent)
+    wanted = [f"{name}/{file}" for name in parts for file in ("config.json", "*.safetensors")]
+    try:
+        folder = snapshot_download(
+            source, revision=revision, allow_patterns=["model_index.json", *wanted]
+        )
+    except Exception as error:
+        raise ValueError(f"could not get the files of {source!r} from the Hub") from error
     return from_folder(Path(folder))
 
 
 def from_folder(folder: Path) -> LatentPipeline:
     """A folder with a model_index.json. Else as `load`."""
+    pipeline, parts = read_index(folder)
+    return pipeline(**{name: component(folder / name, kind) for name, kind in parts.items()})
+
+
+def read_index(folder: Path) -> tuple[type[LatentPipeline], dict[str, type[ModelMixin]]]:
+    """The model_index.json in a folder -> its pipeline's class and its networks' classes by name.
+
+    A class is only ever one of those that the pipeline's constructor names.
+    """
     try:
         index = json.loads((folder / "model_index.json").read_text())
     except FileNotFoundError as error:
         raise ValueError(
             f"expected a pipeline in {folder}, but it has no model_index.json"
         ) from error
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"the model_index.json in {folder} is broken: {error}") from error
-    kind = index.get("_class_name")
-    if kind not in PIPELINES:
-        raise ValueError(f"expected {' or '.join(PIPELINES)} in {folder}, but it is a {kind}")
-    parts = {name: part for name, part in index.items() if not name.startswith("_")}
-    expected = signature(PIPELINES[kind]).parameters
-    if parts.keys() != expected.keys():
-        raise ValueError(f"expected {', '.join(expected)} in {folder}, but got {', '.join(parts)}")
-    return PIPELINES[kind](**{name: component(folder / name, part) for name, part in parts.items()})
+    name = index.get("_class_name") if isinstance(index, dict) else index
+    if not isinstance(name, str) or name not in PIPELINES:
+        raise ValueError(f"expected {' or '.join(PIPELINES)} in {folder}, but it is a {name}")
+    expected = get_type_hints(PIPELINES[name].__init__)
+    expected.pop("return")
+    found = {part: kind for part, kind in index.items() if not part.startswith("_")}
+    if found.keys() != expected.keys():
+        raise ValueError(f"expected {', '.join(expected)} in {folder}, but got {', '.join(found)}")
+    parts = {}
+    for part, hint in expected.items():
+        kinds = get_args(hint) or (hint,)
+        fitting = [kind for kind in kinds if found[part] == [kind.__module__, kind.__name__]]
+        if not fitting:
+            wanted = " or ".join(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
+            raise ValueError(f"expected {wanted} as {part} in {folder}, but got {found[part]}")
+        parts[part] = fitting[0]
+    return PIPELINES[name], parts
 
 
-def component(folder: Path, part: object) -> ModelMixin:
-    """One network of a pipeline, with exactly the weights that its file holds.
-
-    part: its module and class
-    """
-    match part:
-        case [str(module), str(kind)] if module.startswith("genmodels.networks."):
-            pass
-        case _:
-            raise ValueError(f"expected a network of genmodels in {folder}, but got {part}")
+def component(folder: Path, kind: type[ModelMixin]) -> ModelMixin:
+    """A network with exactly the weights that its file holds."""
     try:
-        network, found = getattr(import_module(module), kind).from_pretrained(
+        network, found = kind.from_pretrained(
             folder, use_safetensors=True, output_loading_info=True
         )
-    except (AttributeError, ImportError) as error:
-        raise ValueError(f"this version of genmodels has no network {module}.{kind}") from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # anything may be wrong with the files of others
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"the network in {folder} is broken: {reason}") from error
     wrong = found["missing_keys"] + found["unexpected_keys"] + found["mismatched_keys"]
     if wrong:

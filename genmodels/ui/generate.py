@@ -1,6 +1,7 @@
 """Unconditional generation: a model, a seed, and what the model draws from it."""
 
 import random
+import re
 import time
 from pathlib import Path
 
@@ -29,7 +30,10 @@ def tab(models: Models) -> None:
             raise gr.Error(str(error), print_exception=False) from error
 
     first = models.names[0] if models.names else None
-    samples, note, archive = draw(models, first, FIRST, "0") if first else (None, None, None)
+    try:
+        samples, note, archive = draw(models, first, FIRST, 0)
+    except ValueError as error:  # the app serves its other models all the same
+        samples, note, archive = None, str(error), None
 
     gr.Markdown(
         "Each picture begins as a list of random numbers, the *latent*, which the model turns into "
@@ -80,19 +84,26 @@ def tab(models: Models) -> None:
         event(**settings, api_visibility="private")
 
 
-def draw(models: Models, model: str, count: int, seed: str) -> tuple[list[Image.Image], str, str]:
+def draw(
+    models: Models, model: object, count: object, seed: object
+) -> tuple[list[Image.Image], str, str]:
     """Draw images of a model -> them, the time that it took in words, and a file to download.
 
     Raises ValueError for an unknown model, a count outside 1 to MOST, or what is no seed.
     """
-    if not isinstance(count, int) or not 1 <= count <= MOST:
-        raise ValueError(f"expected 1 to {MOST} images, but got {count!r}")
-    if not (seed.isascii() and seed.isdecimal() and int(seed) < SEEDS):
-        raise ValueError(f"expected a seed from 0 to {SEEDS - 1}, but got {seed!r}")
+    count, seed = whole(count, 1, MOST, "images"), whole(seed, 0, SEEDS - 1, "as the seed")
     pipeline = models.get(model)
     start = time.perf_counter()
-    samples = pipeline(batch_size=count, generator=torch.Generator().manual_seed(int(seed))).images
+    samples = pipeline(batch_size=count, generator=torch.Generator().manual_seed(seed)).images
     seconds = time.perf_counter() - start
     name = f"{Path(model).name}-seed-{seed}.zip"
     archive = save_bytes_to_cache(images.to_zip(samples), name, get_upload_folder())
-    return samples, f"{count} {'image' if count == 1 else 'images'} in {seconds:.2f} s", archive
+    return samples, f"{count} image{'s' if count > 1 else ''} in {seconds:.2f} s", archive
+
+
+def whole(value: object, least: int, most: int, what: str) -> int:
+    """What a visitor gave for a number, as a number or in digits -> the whole number that it is."""
+    text = str(value).strip()
+    if not re.fullmatch(r"[0-9]{1,15}(\.0)?", text) or not least <= int(float(text)) <= most:
+        raise ValueError(f"expected {least} to {most} {what}, but got {text[:40]!r}")
+    return int(float(text))

@@ -15,9 +15,10 @@ from .base import Objective
 class VariationalAutoencoder(Objective):
     """Reconstruction, and codes that together look like the prior N(0, I).
 
-    Auto-Encoding Variational Bayes (Kingma and Welling, 2014), equations 7 and 10
-    https://arxiv.org/abs/1312.6114
-    beta: beta-VAE (Higgins et al., 2017), equation 4, https://openreview.net/forum?id=Sy2fzU9gl
+    Auto-Encoding Variational Bayes (Kingma and Welling, 2014), equations 7 and 10,
+    https://arxiv.org/abs/1312.6114, weighted as in beta-VAE (Higgins et al., 2017), equation 4,
+    https://openreview.net/forum?id=Sy2fzU9gl. The reconstruction is a sum of squares: at beta 1 the
+    negative log likelihood, up to a constant, of a normal with variance 1/2 about each pixel.
     """
 
     beta: float = 1.0  # weight of the KL term

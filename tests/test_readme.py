@@ -1,0 +1,58 @@
+"""What the README and the cards say is tried as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard, RepoCard
+
+from tests.conftest import ROOT
+from training.__main__ import parse
+from training.presets import PRESETS
+
+CARDS = sorted(ROOT.glob("checkpoints/*/README.md"))
+
+
+def blocks(file: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", file.read_text(), re.DOTALL)
+
+
+def test_snippets_run() -> None:
+    names: dict = {}
+    for snippet in blocks(ROOT / "README.md", "python"):
+        if "gradio_client" not in snippet:
+            exec(snippet, names)
+    assert len(names["images"]) == 16
+    assert names["latents"].shape == (16, 32)
+
+
+def test_commands_parse() -> None:
+    commands = "".join(blocks(ROOT / "README.md", "bash")).replace("\\\n", "")
+    launched = re.findall(r"accelerate launch -m training (.+)", commands)
+    assert len(launched) >= 4
+    for line in launched:
+        if "--help" not in line:
+            parse(line.split())
+
+
+def test_the_space_runs_the_gradio_that_is_pinned() -> None:
+    space = RepoCard.load(ROOT / "README.md", repo_type="space").data.to_dict()
+    assert f"gradio=={space['sdk_version']}\n" in (ROOT / "requirements.txt").read_text()
+    assert (ROOT / space["app_file"]).exists()
+    assert len(space["short_description"]) <= 60  # or the Hub refuses it
+
+
+@pytest.mark.parametrize("file", CARDS, ids=lambda file: file.parent.name)
+def test_cards_tell_what_they_must(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = ModelCard.load(file)
+    assert card.data.pipeline_tag == "unconditional-image-generation"
+    assert card.data.library_name == "genmodels"
+    assert card.data.license == "mit"
+    assert card.data.datasets == ["zalando-datasets/fashion_mnist"]
+    (command,) = re.findall(r"accelerate launch -m training (\S+)`", card.text)
+    assert parse([command]) == PRESETS[file.parent.name]
+    monkeypatch.chdir(file.parent)
+    names: dict = {}
+    (snippet,) = blocks(file, "python")
+    exec(snippet, names)
+    assert len(names["images"]) == 16
