@@ -16,7 +16,7 @@ PRESETS: dict[str, Config] = {
         objective=OBJECTIVES["wgan-gp"](critic_turns=3),
         architecture=DCGAN(),
         train_batch_size=64,
-        max_train_steps=10_000,
+        max_train_steps=14_000,
         learning_rate=2e-4,
         adam_beta1=0.0,
         adam_beta2=0.9,
