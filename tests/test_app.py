@@ -144,6 +144,16 @@ def test_a_seed_that_is_none_is_said_so_and_the_pictures_stay(page: Page) -> Non
     expect(page.get_by_text(sentence)).to_be_visible()
     for image, kept in zip(shown(page, FIRST), before, strict=True):
         assert np.array_equal(image, kept)
+    page.locator(".pixels .grid-container button").first.click()  # nothing lies over it
+    expect(page.locator(".pixels .preview img").first).to_be_visible()
+
+
+def test_a_visitors_words_are_no_html(page: Page) -> None:
+    shown(page, FIRST)
+    page.get_by_role("textbox", name="Seed").fill("<b id=evil>1</b>")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.get_by_text("<b id=evil>1</b>'")).to_be_visible()
+    assert page.locator("#evil").count() == 0
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,5 +1,6 @@
 """Unconditional generation: a model, a seed, and what the model draws from it."""
 
+import html
 import random
 import re
 import time
@@ -27,7 +28,8 @@ def tab(models: Models) -> None:
         try:
             return draw(models, model, count, seed)
         except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            # The page takes the message for HTML, and a visitor's words may stand in it.
+            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 
     first = models.names[0] if models.names else None
     try:
@@ -53,7 +55,7 @@ def tab(models: Models) -> None:
             with gr.Row():
                 new_seed = gr.Button("New seed", min_width=100)
                 button = gr.Button("Generate", variant="primary", min_width=100)
-            note = gr.Markdown(note, label="Time")
+            note = gr.Markdown(note, label="Time", elem_classes="note")
             download = gr.DownloadButton("Download as ZIP", archive, size="sm")
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             gallery = gr.Gallery(
@@ -70,7 +72,14 @@ def tab(models: Models) -> None:
             )
 
     inputs, outputs = [model, count, seed], [gallery, note, download]
-    settings = {"fn": generate, "inputs": inputs, "outputs": outputs, "concurrency_id": "device"}
+    settings = {
+        "fn": generate,
+        "inputs": inputs,
+        "outputs": outputs,
+        "concurrency_id": "device",
+        "show_progress": "minimal",
+        "show_progress_on": note,  # not over the pictures, which stay when something is wrong
+    }
     button.click(
         **settings,
         api_name="generate",

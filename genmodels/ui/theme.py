@@ -27,8 +27,9 @@ CSS = """
 .pixels .grid-wrap { max-height: none !important; min-height: 0 !important; }
 .pixels .grid-container { grid-template-columns: repeat(auto-fill, minmax(90px, 1fr)) !important;
   grid-template-rows: none !important; grid-auto-rows: auto !important; }
-.pixels .gallery-item, .pixels .thumbnail-item { width: 100% !important; min-width: 0; }
-.pixels .thumbnail-item { height: auto !important; aspect-ratio: 1; }
+.pixels .grid-container * { width: 100% !important; min-width: 0; }
+.pixels .grid-container .thumbnail-item { height: auto !important; aspect-ratio: 1; }
+.note [data-testid="status-tracker"]:has(.error) { display: none; }
 @media (max-width: 640px) {
   .app { padding: 16px !important; }
   .pixels .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
