@@ -260,7 +260,26 @@ def test_the_card_tells_the_command(small: Small) -> None:
         "--train_batch_size 8 --max_train_steps 4 --seed 5 --latent_dim 8 --width 8`"
     ) in card
     assert "1,000 images of 28x28 pixels, grey" in card
+    assert "| data | the folder fashion_mnist, split `train`: 1,000" in card
+    assert "datasets:" not in card
     assert publishing.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
+
+
+def test_a_folder_of_images_is_no_dataset_of_the_hub(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my/photos").mkdir(parents=True)
+    for place in range(3):  # fewer than a batch
+        Image.new("RGB", (40, 32), (80 * place, 0, 0)).save(f"my/photos/{place}.jpg")
+    config = small("wgan-gp-fashion", train_data_dir="my/photos", resolution=32, output_dir=".")
+    with pytest.raises(ValueError, match="holds something already"):
+        train(config)
+    train(dataclasses.replace(config, output_dir="runs/photos"))
+    card = Path("runs/photos/README.md").read_text()
+    assert "# photos\n" in card
+    assert "| data | the folder photos: 3 images of 32x32 pixels, RGB |" in card
+    assert "datasets:" not in card
 
 
 def test_averages_follow_weights_and_buffers_with_their_halflife() -> None:

@@ -1,5 +1,7 @@
 """A pipeline and its card, as a folder that can be loaded and pushed as it is."""
 
+import inspect
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -42,7 +44,7 @@ images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).ima
 | | |
 |---|---|
 | command | `{command}` |
-| data | {source}, split `train`: {count:,} images of {side}x{side} pixels, {colour} |
+| data | {source}: {count:,} images of {side}x{side} pixels, {colour} |
 | steps | {steps:,} of {batch} images a turn, seed {seed} |
 | time | {minutes:.0f} minutes on {hardware} |
 | objective | `{objective}` |
@@ -92,8 +94,8 @@ def card(
     accelerator: Accelerator,
 ) -> str:
     """What the model is, how it was made and what it is not for, in the Hub's format."""
-    name = Path(config.output_dir).name
-    on_hub = not Path(real.source).is_absolute() and real.source.count("/") == 1
+    on_hub = config.train_data_dir is None and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", real.source)
+    source = real.source if on_hub else f"the folder {Path(real.source).resolve().name}"
     objective = next(name for name, kind in OBJECTIVES.items() if kind is type(config.objective))
     metadata = ModelCardData(
         license="mit",
@@ -114,10 +116,10 @@ def card(
         hardware += f", {accelerator.mixed_precision}"
     return CARD.format(
         metadata=metadata.to_yaml(),
-        title=name,
-        description=type(config.objective).__doc__.replace("\n    ", "\n"),
+        title=Path(config.output_dir).resolve().name,
+        description=inspect.getdoc(config.objective),
         command=command(config),
-        source=real.source if on_hub else f"the folder {Path(real.source).name}",
+        source=source if config.train_data_dir else f"{source}, split `train`",
         count=len(real.pixels),
         side=real.side,
         colour="grey" if real.channels == 1 else "RGB",

@@ -19,7 +19,7 @@ from .config import Config
 
 def start_trackers(accelerator: Accelerator, config: Config, resumed: bool) -> None:
     """Open the run in its tracker, under the name of its folder."""
-    name = Path(config.output_dir).name
+    name = Path(config.output_dir).resolve().name
     fields = {key: str(value) for key, value in vars(config).items()}
     trackio = {"name": name, "resume": "allow" if resumed else "never", "embed": False}
     accelerator.init_trackers("genmodels", fields, {"trackio": trackio, "wandb": {"name": name}})
