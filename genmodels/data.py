@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .errors import reason
+
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
@@ -57,7 +59,9 @@ def load(
             f"expected a dataset on the Hub or a folder in Hub layout, but found none at {source!r}"
         ) from error
     except Exception as error:  # anything may be wrong with the files of others
-        raise ValueError(f"could not read {source!r}: {first_line(error)}") from error
+        raise ValueError(
+            f"could not read {source!r}: {reason(error.__cause__ or error)}"
+        ) from error
     columns = [name for name, kind in table.features.items() if isinstance(kind, datasets.Image)]
     column = image_column or next(iter(columns), None)
     if column not in columns:
@@ -106,7 +110,9 @@ def read(file: dict | None, source: str, resolution: int | None) -> Image.Image:
         image = Image.open(io.BytesIO(file["bytes"]) if kept else file["path"])
         image = ImageOps.exif_transpose(image)
     except Exception as error:  # anything may be wrong with the files of others
-        raise ValueError(f"{name} of {source!r} is broken: {first_line(error)}") from error
+        raise ValueError(
+            f"{name} of {source!r} is broken: {reason(error.__cause__ or error)}"
+        ) from error
     if image.mode in ("I", "F"):
         raise ValueError(f"expected 8 or 16 bits a channel, but {name} of {source!r} has 32")
     if image.mode.startswith("I;16"):
@@ -115,9 +121,3 @@ def read(file: dict | None, source: str, resolution: int | None) -> Image.Image:
     if resolution is not None and image.size != (resolution, resolution):
         image = ImageOps.fit(image, (resolution, resolution), Image.Resampling.LANCZOS)
     return image
-
-
-def first_line(error: Exception) -> str:
-    """What went wrong in one line, and never an empty one."""
-    cause = error.__cause__ or error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -15,12 +15,12 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from tests.serving import ROOT
 from training.config import Config
 from training.presets import PRESETS
 
 torch.set_num_threads(1)  # the networks of the tests are too small for more
 
-ROOT = Path(__file__).parents[1]
 FASHION = "tests/data/fashion_mnist"  # 1,000 training images and 200 test images, in Hub layout
 
 

@@ -3,15 +3,12 @@
 import io
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from gradio_client import Client
@@ -22,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from genmodels import ui
 from genmodels.ui.generate import FIRST
 from tests.conftest import ROOT
+from tests.serving import serve_app
 from training.presets import PRESETS
 
 # Without these a browser asks its maker's servers for news, and waits.
@@ -31,29 +29,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The address of an app in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(address, app)
+    with serve_app() as address:
         yield address
-    finally:
-        app.terminate()
-        app.wait()
-
-
-def wait_for(address: str, app: subprocess.Popen, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert app.poll() is None, "the app has ended"
-        try:
-            httpx.get(address)
-            return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise TimeoutError(f"no app on {address} in {seconds} s")
 
 
 @pytest.fixture(scope="module")

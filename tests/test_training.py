@@ -119,20 +119,26 @@ def test_bfloat16_trains_and_publishes_float32(small: Small) -> None:
         assert genmodels.load(config.output_dir)(1, output_type="pt").images.isfinite().all()
 
 
-def launch(*arguments: str, processes: int = 1) -> subprocess.Popen:
-    """The training command in processes of its own, on the CPU."""
-    program = [sys.executable, "-m", "training"]
-    if processes > 1:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
-        program = [*torchrun, str(processes), "--master-port", "29517", "-m", "training"]
+def launch(
+    *arguments: str, processes: int = 1, program: tuple[str, ...] = ("-m", "training")
+) -> subprocess.Popen:
+    """The training command, or another program, in processes of its own, on the CPU."""
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    torchrun += ["--master-port", "29517"]
     return subprocess.Popen(
-        [*program, *arguments],
+        [sys.executable, *(torchrun if processes > 1 else []), *program, *arguments],
         cwd=ROOT,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true"},
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def finish(run: subprocess.Popen) -> None:
+    """Wait for a run that must succeed."""
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
 
 
 def tiny(folder: Path, **fields: object) -> list[str]:
@@ -156,13 +162,9 @@ def test_two_processes_train_one_model_and_resume(name: str, tmp_path: Path) -> 
         tiny(broken, max_train_steps=2),
         tiny(broken, resume_from_checkpoint="latest"),
     ):
-        run = launch(name, *arguments, processes=2)
-        output, _ = run.communicate(timeout=300)
-        assert run.returncode == 0, output
+        finish(launch(name, *arguments, processes=2))
     assert_equal(whole, broken)
-    alone = launch(name, *tiny(tmp_path / "alone"))
-    output, _ = alone.communicate(timeout=300)
-    assert alone.returncode == 0, output
+    finish(launch(name, *tiny(tmp_path / "alone")))
     with pytest.raises(AssertionError):  # the second process brought samples of its own
         assert_equal(whole, tmp_path / "alone")
     assert "on 2 processes with" in (whole / "README.md").read_text()
@@ -172,16 +174,7 @@ def test_two_processes_share_their_gradients(tmp_path: Path) -> None:
     """After some turns on samples of their own, both hold the same weights."""
     script = tmp_path / "gradients.py"
     script.write_text(GRADIENTS)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    run = subprocess.run(
-        [*torchrun, "--master-port", "29518", str(script), str(tmp_path)],
-        cwd=ROOT,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stderr
+    finish(launch(str(tmp_path), processes=2, program=(str(script),)))
     one, other = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
     assert one["samples"] != other["samples"]
     for name, weight in one["weights"].items():
@@ -228,9 +221,7 @@ def test_a_run_killed_at_any_moment_leaves_its_last_checkpoint_whole(tmp_path: P
     last = max(int(path.name.split("-")[1]) for path in (tmp_path / "run").glob("checkpoint-*"))
     goal = str(last + 2)
     fields = {"max_train_steps": goal, "resume_from_checkpoint": "latest"}
-    again = launch("vae-fashion", *tiny(tmp_path / "run", **fields))
-    output, _ = again.communicate(timeout=120)
-    assert again.returncode == 0, output
+    finish(launch("vae-fashion", *tiny(tmp_path / "run", **fields)))
     assert genmodels.load(tmp_path / "run")
 
 

@@ -88,18 +88,13 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no run can be made of."""
-        parts = vars(self.objective) | vars(self.architecture)
-        counts = {name: value for name, value in parts.items() if isinstance(value, int)}
-        for name in ("train_batch_size", "max_train_steps", "logging_steps", "sampling_steps"):
-            counts[name] = getattr(self, name)
-        for name in ("checkpointing_steps", "checkpoints_total_limit"):
-            counts[name] = getattr(self, name)
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f"expected --{name} >= 1, but got {value}")
-        for name, value in parts.items():
-            if not 0 <= value < math.inf:
-                raise ValueError(f"expected --{name} >= 0, but got {value}")
+        counts = ("train_batch_size", "max_train_steps", "logging_steps", "sampling_steps")
+        counts += ("checkpointing_steps", "checkpoints_total_limit")
+        fields = {name: getattr(self, name) for name in counts}
+        for name, value in (vars(self.objective) | vars(self.architecture) | fields).items():
+            least = 1 if isinstance(value, int) else 0
+            if not least <= value < math.inf:
+                raise ValueError(f"expected --{name} >= {least}, but got {value}")
         for name, least, below in [
             ("learning_rate", 0, math.inf),
             ("adam_beta1", 0, 1),

@@ -138,13 +138,14 @@ def card(
 def command(config: Config) -> str:
     """The shortest command that trains this config: the nearest preset and what differs from it."""
     kind = (type(config.objective), type(config.architecture))
-    fields = config.decisive()
-    flags = {
-        name: [f"--{field}={value}" for field, value in fields.items() if theirs[field] != value]
-        for name, preset in PRESETS.items()
-        if (type(preset.objective), type(preset.architecture)) == kind
-        for theirs in [preset.decisive()]
-    }
-    name = min(flags, key=lambda name: len(flags[name]))
-    words = [word for flag in flags[name] for word in flag.split("=", 1)]
-    return shlex.join(["accelerate", "launch", "-m", "training", name, *words])
+    differing = {}
+    for name, preset in PRESETS.items():
+        if (type(preset.objective), type(preset.architecture)) == kind:
+            theirs = preset.decisive()
+            fields = config.decisive().items()
+            differing[name] = {field: value for field, value in fields if value != theirs[field]}
+    name = min(differing, key=lambda name: len(differing[name]))
+    flags = [
+        word for field, value in differing[name].items() for word in (f"--{field}", str(value))
+    ]
+    return shlex.join(["accelerate", "launch", "-m", "training", name, *flags])

@@ -9,6 +9,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.utils import validate_repo_id
 
+from genmodels.errors import reason
+
 from .adversarial import AdversarialPipeline
 from .autoencoding import AutoencodingPipeline
 from .base import LatentPipeline
@@ -97,8 +99,7 @@ def component(folder: Path, kind: type[ModelMixin]) -> ModelMixin:
             folder, use_safetensors=True, output_loading_info=True
         )
     except Exception as error:  # anything may be wrong with the files of others
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"the network in {folder} is broken: {reason}") from error
+        raise ValueError(f"the network in {folder} is broken: {reason(error)}") from error
     wrong = found["missing_keys"] + found["unexpected_keys"] + found["mismatched_keys"]
     if wrong:
         raise ValueError(f"the weights in {folder} do not fit its network: {wrong[0]} ...")
