@@ -1,39 +1,128 @@
+from types import ModuleType
+
 import pytest
 import torch
+from torch import nn
 
-from genmodels.networks.autoencoder import Autoencoder
-from genmodels.networks.dcgan import Critic, Generator
+from genmodels.networks import dcgan, resnet
+from genmodels.networks.autoencoder import Autoencoder, GaussianPrior
+from genmodels.networks.classifier import Classifier
+from training.config import UNet
+
+GANS = [dcgan, resnet]
+LABELS = torch.tensor([0, 2])
 
 
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
 @pytest.mark.parametrize("side", [28, 32, 48, 64])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_and_ranges(side: int, channels: int) -> None:
-    latents, samples = torch.randn(2, 16), torch.rand(2, channels, side, side) * 2 - 1
-    fake = Generator(16, 8, side, channels)(latents)
-    assert fake.shape == samples.shape
-    assert fake.abs().max() <= 1
-    assert Critic(8, side, channels)(samples).shape == (2,)
-    autoencoder = Autoencoder(16, 8, side, channels)
-    reconstruction, mean, log_variance = autoencoder(samples, torch.Generator())
-    assert reconstruction.shape == samples.shape
-    assert mean.shape == log_variance.shape == (2, 16)
+def test_shapes_and_ranges(side: int, channels: int, num_classes: int | None) -> None:
+    samples = torch.rand(2, channels, side, side) * 2 - 1
+    labels = None if num_classes is None else LABELS
+    for gan in GANS:
+        fake = gan.Generator(16, 8, side, channels, num_classes)(normal(2, 16), labels)
+        assert fake.shape == samples.shape
+        assert fake.abs().max() <= 1
+        assert gan.Critic(8, side, channels, num_classes)(samples, labels).shape == (2,)
+    for variational in (True, False):
+        autoencoder = Autoencoder(16, 8, side, channels, num_classes, variational)
+        reconstruction, mean, log_variance = autoencoder(samples, labels, torch.Generator())
+        assert reconstruction.shape == samples.shape
+        assert mean.shape == (2, 16)
+        assert (log_variance is not None) == variational
+    unet = UNet(width=8, layers_per_block=1).networks(channels, side, num_classes)["unet"]
+    assert unet(samples, torch.tensor([1, 900]), labels)[0].shape == samples.shape
+    classifier = Classifier(10, 8, side, channels)
+    assert classifier(samples).shape == (2, 10)
+    assert torch.equal(classifier.eval()(samples), classifier.head(classifier.features(samples)))
 
 
 @pytest.mark.parametrize("side", [27, 30, 8, 0, 1024])
 def test_a_side_that_does_not_halve_is_refused(side: int) -> None:
     with pytest.raises(ValueError, match=f"got {side}"):
-        Generator(side=side)
+        dcgan.Generator(side=side)
 
 
-def test_critic_scores_each_sample_by_itself() -> None:
-    critic, samples = Critic(8).train(), torch.rand(4, 1, 28, 28)
-    assert torch.allclose(critic(samples)[:1], critic(samples[:1]), atol=1e-6)
+@pytest.mark.parametrize("gan", GANS)
+def test_a_critic_scores_each_sample_by_itself(gan: ModuleType) -> None:
+    critic, samples = gan.Critic(8, 28, 1).train(), torch.rand(4, 1, 28, 28)
+    assert torch.allclose(critic(samples)[:1], critic(samples[:1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("gan", GANS)
+def test_a_label_changes_what_is_drawn_and_how_it_is_judged(gan: ModuleType) -> None:
+    torch.manual_seed(0)
+    generator, critic = gan.Generator(8, 8, 28, 1, 3), gan.Critic(8, 28, 1, 3)
+    for part in generator.modules():
+        if isinstance(part, nn.Embedding):
+            nn.init.normal_(part.weight)  # fresh, every class is scaled and shifted alike
+    latents, samples = normal(1, 8).expand(2, 8), normal(1, 1, 28, 28).expand(2, 1, 28, 28)
+    one, other = generator.eval()(latents, LABELS)
+    assert not torch.allclose(one, other)
+    one, other = critic(samples, LABELS)
+    assert not torch.allclose(one, other)
+
+
+def test_a_label_changes_how_an_autoencoder_encodes_and_decodes() -> None:
+    autoencoder = Autoencoder(8, 8, num_classes=3).eval()
+    (one, other), _ = autoencoder.encode(normal(1, 1, 28, 28).expand(2, 1, 28, 28), LABELS)
+    assert not torch.allclose(one, other)
+    one, other = autoencoder.decode(normal(1, 8).expand(2, 8), LABELS)
+    assert not torch.allclose(one, other)
+
+
+@pytest.mark.parametrize("gan", GANS)
+def test_spectrally_normalised_weights_have_a_largest_singular_value_of_one(
+    gan: ModuleType,
+) -> None:
+    torch.manual_seed(0)
+    critic = gan.Critic(8, 28, 1, 3, spectral_norm=True).double().train()
+    before = {
+        name: part.parametrizations.weight.original.detach().clone()
+        for name, part in critic.named_modules()
+        if hasattr(part, "parametrizations")
+    }
+    samples = torch.rand(2, 1, 28, 28, dtype=torch.float64)
+    for _ in range(300):  # one power iteration each
+        critic(samples, LABELS)
+    critic.eval()
+    layers = [part for part in critic.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    assert len(before) == len(layers) + 1  # the classes' directions too
+    for name, original in before.items():
+        weight = critic.get_submodule(name).weight
+        largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2).item()
+        assert largest == pytest.approx(1, abs=1e-6), name
+        sigma = torch.linalg.matrix_norm(original.flatten(1), ord=2)
+        assert torch.allclose(weight * sigma, original, atol=1e-6)
 
 
 def test_code_is_drawn_by_the_rng_alone() -> None:
     autoencoder, samples = Autoencoder(8, 8).eval(), torch.rand(2, 1, 28, 28)
     one, again, other = (
-        autoencoder(samples, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
+        autoencoder(samples, None, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
     )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+
+
+def test_a_gaussian_prior_takes_the_moments_of_codes_and_whitens_them() -> None:
+    codes = normal(5000, 4) @ normal(4, 4, seed=1) + 3
+    prior = GaussianPrior(4)
+    prior.fit(codes)
+    drawn = prior(normal(50_000, 4, seed=2))
+    assert torch.allclose(drawn.mean(0), codes.mean(0), atol=0.1)
+    assert torch.allclose(drawn.T.cov(), codes.T.cov(), rtol=0.05, atol=0.05)
+    white = prior.inverse(codes)
+    assert torch.allclose(white.T.cov(), torch.eye(4), atol=1e-2)
+    assert torch.allclose(prior(white), codes, atol=1e-4)
+
+
+def test_a_gaussian_prior_bears_codes_that_do_not_vary() -> None:
+    prior = GaussianPrior(3)
+    for codes in (torch.ones(1, 3), torch.ones(10, 3), normal(10, 1).expand(10, 3)):
+        prior.fit(codes)
+        assert torch.allclose(prior(prior.inverse(codes)), codes, atol=1e-3)

@@ -1,9 +1,11 @@
-"""The two pyramids of which DCGAN and the convolutional autoencoder are made.
+"""What the convolutional networks are made of.
 
-B batch, C channels, S side, Z latent, W width.
+B batch, C channels, S side, Z latent, W width, K classes.
 """
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 
 def pyramid(side: int) -> tuple[int, int]:
@@ -22,7 +24,47 @@ def pyramid(side: int) -> tuple[int, int]:
     return base, halvings
 
 
-def upward(latent_dim: int, width: int, side: int, channels: int) -> nn.Sequential:
+class ConditionalBatchNorm2d(nn.Module):
+    """Batch normalisation with a scale and a shift for each class.
+
+    Modulating early visual processing by language (de Vries et al., 2017), section 3
+    https://arxiv.org/abs/1707.00683
+    """
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.scale = nn.Embedding(num_classes, channels)
+        self.shift = nn.Embedding(num_classes, channels)
+        nn.init.ones_(self.scale.weight)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """(B, C, S, S) and the class of each, (B,) -> (B, C, S, S)."""
+        scale, shift = (table(labels)[:, :, None, None] for table in (self.scale, self.shift))
+        return torch.addcmul(shift, scale, self.norm(inputs))
+
+
+class Layers(nn.Sequential):
+    """Layers one after another, of which those that are conditional are told the labels."""
+
+    def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+        for layer in self:
+            conditional = isinstance(layer, ConditionalBatchNorm2d)
+            inputs = layer(inputs, labels) if conditional else layer(inputs)
+        return inputs
+
+
+def batch_norm(channels: int, num_classes: int | None) -> nn.Module:
+    """Batch normalisation, conditional where there are classes."""
+    if num_classes is None:
+        return nn.BatchNorm2d(channels)
+    return ConditionalBatchNorm2d(channels, num_classes)
+
+
+def upward(
+    latent_dim: int, width: int, side: int, channels: int, num_classes: int | None = None
+) -> Layers:
     """Latents (B, Z) -> (B, C, S, S) in (-1, 1), by transposed convolutions and batch norm.
 
     The layer nearest the image has W channels, and each coarser one twice as many.
@@ -32,21 +74,21 @@ def upward(latent_dim: int, width: int, side: int, channels: int) -> nn.Sequenti
     layers: list[nn.Module] = [
         nn.Linear(latent_dim, wide * base * base, bias=False),
         nn.Unflatten(1, (wide, base, base)),
-        nn.BatchNorm2d(wide),
+        batch_norm(wide, num_classes),
         nn.ReLU(),
     ]
     for _ in range(doublings - 1):
         layers += [
             nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False),
-            nn.BatchNorm2d(wide // 2),
+            batch_norm(wide // 2, num_classes),
             nn.ReLU(),
         ]
         wide //= 2
-    return nn.Sequential(*layers, nn.ConvTranspose2d(wide, channels, 4, 2, 1), nn.Tanh())
+    return Layers(*layers, nn.ConvTranspose2d(wide, channels, 4, 2, 1), nn.Tanh())
 
 
-def downward(channels: int, side: int, width: int, outputs: int, normalise: bool) -> nn.Sequential:
-    """(B, C, S, S) -> (B, outputs), by strided convolutions, with batch normalisation or without.
+def downward(channels: int, side: int, width: int, normalise: bool) -> tuple[nn.Sequential, int]:
+    """Layers (B, C, S, S) -> (B, D) of strided convolutions, and D; batch normalised or not.
 
     The mirror of `upward`: the layer nearest the image has W channels.
     """
@@ -59,4 +101,36 @@ def downward(channels: int, side: int, width: int, outputs: int, normalise: bool
             nn.LeakyReLU(0.2),
         ]
         width *= 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * base * base, outputs))
+    return nn.Sequential(*layers, nn.Flatten()), width * base * base
+
+
+class Projection(nn.Module):
+    """Features (B, D) -> scores (B,): linear, and where there are classes, each has a direction.
+
+    cGANs with Projection Discriminator (Miyato and Koyama, 2018), equation 3
+    https://arxiv.org/abs/1802.05637
+    """
+
+    def __init__(self, features: int, num_classes: int | None) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 1)
+        self.embedding = None if num_classes is None else nn.Embedding(num_classes, features)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        scores = self.linear(features).squeeze(1)
+        if self.embedding is None:
+            return scores
+        return scores + (self.embedding(labels) * features).sum(1)
+
+
+def normalise_spectrally(network: nn.Module) -> None:
+    """Divide each weight W by its largest singular value, so that each layer is 1-Lipschitz.
+
+    One power iteration a forward pass in training mode, on W as a matrix (outputs, the rest).
+
+    Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), algorithm 1
+    https://arxiv.org/abs/1802.05957
+    """
+    for part in list(network.modules()):
+        if isinstance(part, nn.Conv2d | nn.Linear | nn.Embedding):
+            spectral_norm(part)

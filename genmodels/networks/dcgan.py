@@ -8,34 +8,49 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
-from .convolutions import downward, upward
+from .convolutions import Projection, downward, normalise_spectrally, upward
 
 
 class Generator(ModelMixin, ConfigMixin):
-    """Latents (B, Z) -> samples (B, C, S, S) in [-1, 1]."""
+    """Latents (B, Z), and labels (B,) if it has classes -> samples (B, C, S, S) in [-1, 1]."""
 
     @register_to_config
     def __init__(
-        self, latent_dim: int = 128, width: int = 64, side: int = 28, channels: int = 1
+        self,
+        latent_dim: int = 128,
+        width: int = 64,
+        side: int = 28,
+        channels: int = 1,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()
-        self.layers = upward(latent_dim, width, side, channels)
+        self.layers = upward(latent_dim, width, side, channels, num_classes)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.layers(latents)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.layers(latents, labels)
 
 
 class Critic(ModelMixin, ConfigMixin):
-    """Samples (B, C, S, S) -> scores (B,), unbounded.
+    """Samples (B, C, S, S), and labels (B,) where there are classes -> scores (B,), unbounded.
 
     Without batch normalisation, which would make the score of one sample depend on the others of
     its batch: a gradient penalty asks for a slope per sample (Gulrajani et al., 2017, section 4).
     """
 
     @register_to_config
-    def __init__(self, width: int = 64, side: int = 28, channels: int = 1) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        side: int = 28,
+        channels: int = 1,
+        num_classes: int | None = None,
+        spectral_norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.layers = downward(channels, side, width, outputs=1, normalise=False)
+        self.layers, features = downward(channels, side, width, normalise=False)
+        self.head = Projection(features, num_classes)
+        if spectral_norm:
+            normalise_spectrally(self)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        return self.layers(samples).squeeze(1)
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.head(self.layers(samples), labels)

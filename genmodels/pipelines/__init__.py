@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.utils import validate_repo_id
@@ -12,19 +13,26 @@ from huggingface_hub.utils import validate_repo_id
 from genmodels.errors import reason
 
 from .adversarial import AdversarialPipeline
-from .autoencoding import AutoencodingPipeline
+from .autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from .base import LatentPipeline
+from .denoising import DenoisingPipeline
 
 PIPELINES: dict[str, type[LatentPipeline]] = {
-    pipeline.__name__: pipeline for pipeline in (AdversarialPipeline, AutoencodingPipeline)
+    pipeline.__name__: pipeline
+    for pipeline in (
+        AdversarialPipeline,
+        AutoencodingPipeline,
+        FittedAutoencodingPipeline,
+        DenoisingPipeline,
+    )
 }
 
 
 def load(source: str | Path, revision: str | None = None) -> LatentPipeline:
     """A published pipeline, from a folder or from the Hub, in evaluation mode on the CPU.
 
-    Only JSON and safetensors are read, and only networks of genmodels are built: no code of the
-    source runs.
+    Only JSON and safetensors are read, and only classes that a pipeline of genmodels names are
+    built: no code of the source runs.
 
     source: a folder with a model_index.json, or the id "user/name" of such a repository
     revision: branch, tag or commit on the Hub
@@ -44,7 +52,7 @@ def from_hub(source: str, revision: str | None = None) -> LatentPipeline:
         ) from error
     # The weights come only once it is known that they are of use.
     _, parts = read_index(Path(index).parent)
-    wanted = [f"{name}/{file}" for name in parts for file in ("config.json", "*.safetensors")]
+    wanted = [f"{name}/{file}" for name in parts for file in ("*.json", "*.safetensors")]
     try:
         folder = snapshot_download(
             source, revision=revision, allow_patterns=["model_index.json", *wanted]
@@ -60,8 +68,8 @@ def from_folder(folder: Path) -> LatentPipeline:
     return pipeline(**{name: component(folder / name, kind) for name, kind in parts.items()})
 
 
-def read_index(folder: Path) -> tuple[type[LatentPipeline], dict[str, type[ModelMixin]]]:
-    """The model_index.json in a folder -> its pipeline's class and its networks' classes by name.
+def read_index(folder: Path) -> tuple[type[LatentPipeline], dict[str, type[ConfigMixin]]]:
+    """The model_index.json in a folder -> its pipeline's class and its parts' classes by name.
 
     A class is only ever one of those that the pipeline's constructor names.
     """
@@ -84,22 +92,29 @@ def read_index(folder: Path) -> tuple[type[LatentPipeline], dict[str, type[Model
     parts = {}
     for part, hint in expected.items():
         kinds = get_args(hint) or (hint,)
-        fitting = [kind for kind in kinds if found[part] == [kind.__module__, kind.__name__]]
+        fitting = [kind for kind in kinds if found[part] == [library(kind), kind.__name__]]
         if not fitting:
-            wanted = " or ".join(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
+            wanted = " or ".join(f"{library(kind)}.{kind.__name__}" for kind in kinds)
             raise ValueError(f"expected {wanted} as {part} in {folder}, but got {found[part]}")
         parts[part] = fitting[0]
     return PIPELINES[name], parts
 
 
-def component(folder: Path, kind: type[ModelMixin]) -> ModelMixin:
-    """A network with exactly the weights that its file holds."""
+def library(kind: type[ConfigMixin]) -> str:
+    """Where a class comes from, in the words of diffusers: its own classes count as one library."""
+    return kind.__module__ if kind.__module__.startswith("genmodels.") else "diffusers"
+
+
+def component(folder: Path, kind: type[ConfigMixin]) -> ConfigMixin:
+    """A schedule of noise, or a network with exactly the weights that its file holds."""
     try:
+        if not issubclass(kind, ModelMixin):
+            return kind.from_pretrained(folder)
         network, found = kind.from_pretrained(
             folder, use_safetensors=True, output_loading_info=True
         )
     except Exception as error:  # anything may be wrong with the files of others
-        raise ValueError(f"the network in {folder} is broken: {reason(error)}") from error
+        raise ValueError(f"what is in {folder} is broken: {reason(error)}") from error
     wrong = found["missing_keys"] + found["unexpected_keys"] + found["mismatched_keys"]
     if wrong:
         raise ValueError(f"the weights in {folder} do not fit its network: {wrong[0]} ...")

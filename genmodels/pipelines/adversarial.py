@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from genmodels.networks.dcgan import Generator
+from genmodels.networks import dcgan, resnet
 
 from .base import LatentPipeline
 
@@ -10,7 +10,7 @@ from .base import LatentPipeline
 class AdversarialPipeline(LatentPipeline):
     """Decodes with a generator, in one pass."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: dcgan.Generator | resnet.Generator) -> None:
         super().__init__()
         self.register_modules(generator=generator)
 
@@ -18,5 +18,10 @@ class AdversarialPipeline(LatentPipeline):
     def latent_shape(self) -> tuple[int]:
         return (self.generator.config.latent_dim,)
 
-    def decode(self, latents: Tensor) -> Tensor:
-        return self.generator(latents)
+    @property
+    def num_classes(self) -> int | None:
+        return self.generator.config.num_classes
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.check(latents, labels)
+        return self.generator(latents, labels)

@@ -1,8 +1,8 @@
-"""An autoencoder whose latents are normal: a VAE."""
+"""Autoencoders whose latents are normal: by training, a VAE's, or by a fitted prior, an AE's."""
 
 from torch import Tensor
 
-from genmodels.networks.autoencoder import Autoencoder
+from genmodels.networks.autoencoder import Autoencoder, GaussianPrior
 
 from .base import LatentPipeline
 
@@ -18,10 +18,31 @@ class AutoencodingPipeline(LatentPipeline):
     def latent_shape(self) -> tuple[int]:
         return (self.autoencoder.config.latent_dim,)
 
-    def decode(self, latents: Tensor) -> Tensor:
-        return self.autoencoder.decode(latents)
+    @property
+    def num_classes(self) -> int | None:
+        return self.autoencoder.config.num_classes
 
-    def encode(self, samples: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.check(latents, labels)
+        return self.autoencoder.decode(latents, labels)
+
+    def encode(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1] -> the means of their codes (B, Z). Differentiable."""
-        mean, _ = self.autoencoder.encode(samples)
+        self.check(samples, labels)
+        mean, _ = self.autoencoder.encode(samples, labels)
         return mean
+
+
+class FittedAutoencodingPipeline(AutoencodingPipeline):
+    """An autoencoder without a prior of its own, with a Gaussian that was fitted to its codes."""
+
+    def __init__(self, autoencoder: Autoencoder, prior: GaussianPrior) -> None:
+        super().__init__(autoencoder)
+        self.register_modules(prior=prior)
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return super().decode(self.prior(latents), labels)
+
+    def encode(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples (B, C, S, S) in [-1, 1] -> latents (B, Z) that decode to them. Differentiable."""
+        return self.prior.inverse(super().encode(samples, labels))

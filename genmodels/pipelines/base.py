@@ -1,6 +1,7 @@
 """What every published model can do: decode a Gaussian latent into samples."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
@@ -14,7 +15,7 @@ from genmodels import images
 class LatentPipeline(DiffusionPipeline):
     """A generative model as a map from a standard normal latent to a sample.
 
-    B batch, C channels, S side; the shape of a latent is the model's own.
+    B batch, C channels, S side, K classes; the shape of a latent is the model's own.
     """
 
     @property
@@ -22,9 +23,18 @@ class LatentPipeline(DiffusionPipeline):
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of the latent of one sample."""
 
+    @property
     @abstractmethod
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents (B, *latent_shape) -> samples (B, C, S, S) in [-1, 1]. Differentiable."""
+    def num_classes(self) -> int | None:
+        """K of a conditional model, whose samples are of a class each; None of any other."""
+
+    @abstractmethod
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (B, *latent_shape) -> samples (B, C, S, S) in [-1, 1]. Differentiable.
+
+        labels: classes (B,) from 0 to K - 1, which a conditional model needs and no other takes
+        Raises ValueError for labels that are missing, too many or out of range.
+        """
 
     def draw(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         """Standard normal latents (count, *latent_shape) on the pipeline's device.
@@ -37,23 +47,49 @@ class LatentPipeline(DiffusionPipeline):
         shape = (count, *self.latent_shape)
         return randn_tensor(shape, generator=rng, device=self.device, dtype=self.dtype)
 
+    def check(self, latents: Tensor, labels: Tensor | None) -> None:
+        """Raise ValueError unless the labels are such as `decode` takes."""
+        if self.num_classes is None:
+            if labels is not None:
+                raise ValueError("expected no labels: this model is not conditional")
+            return
+        if labels is None:
+            raise ValueError(f"expected a label from 0 to {self.num_classes - 1} for each sample")
+        if labels.shape != latents.shape[:1]:
+            raise ValueError(f"expected {len(latents)} labels, but got {tuple(labels.shape)}")
+        wrong = labels[(labels < 0) | (labels >= self.num_classes)]
+        if len(wrong):
+            raise ValueError(f"expected labels 0 to {self.num_classes - 1}, but got {wrong[0]}")
+
     @torch.no_grad()
     def __call__(
         self,
         batch_size: int = 1,
         generator: torch.Generator | None = None,
+        labels: int | Sequence[int] | Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
     ) -> ImagePipelineOutput | tuple[list[Image.Image] | Tensor]:
         """Draw `batch_size` samples.
 
         generator: source of randomness; the same state gives the same images, bit for bit
+        labels: class of all samples or of each, from 0; None draws them, where there are classes
         output_type: "pil" for images in mode L or RGB, "pt" for a tensor (B, C, S, S) in [-1, 1]
         return_dict: an object with the field `images`, or a tuple of one
-        Raises ValueError for a batch size below 1 or another output type.
+        Raises ValueError for a batch size below 1, labels as in `decode`, or another output type.
         """
         if output_type not in ("pil", "pt"):
             raise ValueError(f"expected the output type 'pil' or 'pt', but got {output_type!r}")
-        samples = self.decode(self.draw(batch_size, generator))
+        latents = self.draw(batch_size, generator)
+        if isinstance(labels, int):
+            labels = [labels] * batch_size
+        if labels is not None:
+            labels = torch.as_tensor(labels).to(self.device)
+        elif self.num_classes is not None:
+            device = generator.device if generator else self.device
+            labels = torch.randint(
+                self.num_classes, (batch_size,), generator=generator, device=device
+            ).to(self.device)
+        samples = self.decode(latents, labels)
         drawn = images.to_pil(samples) if output_type == "pil" else samples
         return ImagePipelineOutput(images=drawn) if return_dict else (drawn,)

@@ -1,0 +1,40 @@
+"""A small convolutional classifier: the network trained for a domain that measures need."""
+
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from .convolutions import pyramid
+
+
+class Classifier(ModelMixin, ConfigMixin):
+    """Samples (B, C, S, S) in [-1, 1] -> logits (B, K).
+
+    Two 3x3 convolutions a side with batch normalisation, as in Very Deep Convolutional Networks for
+    Large-Scale Image Recognition (Simonyan and Zisserman, 2015, table 1, B), halved by pooling.
+    https://arxiv.org/abs/1409.1556
+    """
+
+    @register_to_config
+    def __init__(
+        self, num_classes: int = 10, width: int = 32, side: int = 28, channels: int = 1
+    ) -> None:
+        super().__init__()
+        _, halvings = pyramid(side)
+        layers: list[nn.Module] = []
+        for wide in (width * 2**place for place in range(halvings + 1)):
+            for inputs in (channels, wide):
+                convolution = nn.Conv2d(inputs, wide, 3, 1, 1, bias=False)
+                layers += [convolution, nn.BatchNorm2d(wide), nn.ReLU()]
+            layers.append(nn.MaxPool2d(2))
+            channels = wide
+        layers[-1] = nn.AdaptiveAvgPool2d(1)  # in place of the last halving
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Linear(wide, num_classes)
+
+    def features(self, samples: Tensor) -> Tensor:
+        """(B, C, S, S) -> (B, D), what the logits are a linear map of."""
+        return self.layers(samples)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return self.head(self.features(samples))
