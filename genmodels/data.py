@@ -1,4 +1,7 @@
-"""Images from a Hub id, a local folder in Hub layout or a folder of images, as one uint8 tensor."""
+"""Images from a Hub id, a local folder in Hub layout or a folder of images, as one uint8 tensor.
+
+N images, C channels, S side, K classes.
+"""
 
 import io
 import os
@@ -22,6 +25,8 @@ class Images(NamedTuple):
     """Real images, decoded."""
 
     pixels: Tensor  # (N, C, S, S) uint8, 0 to 255; C is 1 where every image is grey, else 3
+    labels: Tensor | None  # (N,) int64, 0 to K - 1; None where they are not known
+    classes: list[str]  # K names, or none
     source: str  # Hub id or folder
 
     @property
@@ -38,12 +43,14 @@ def load(
     config: str | None = None,
     split: str = "train",
     image_column: str | None = None,
+    label_column: str | None = None,
     resolution: int | None = None,
 ) -> Images:
     """A Hub id or a local folder in Hub layout -> all images of a split.
 
     config: of the dataset, where it has several
     image_column: None for the first column that holds images
+    label_column: None for the first column that holds classes, if there is one
     resolution: side in pixels, to which images are scaled and cropped about their centre; None
         where they are square and of one size already
     Raises ValueError when there is no such dataset, config, split or column, or no image in it.
@@ -62,26 +69,56 @@ def load(
         raise ValueError(
             f"could not read {source!r}: {reason(error.__cause__ or error)}"
         ) from error
-    columns = [name for name, kind in table.features.items() if isinstance(kind, datasets.Image)]
-    column = image_column or next(iter(columns), None)
-    if column not in columns:
+    images = column(table, datasets.Image, image_column, source)
+    if images is None:
         found = ", ".join(table.features)
-        raise ValueError(f"expected a column of images in {source!r}, but got {column} of {found}")
-    return decode(
-        table.cast_column(column, datasets.Image(decode=False))[column], source, resolution
+        raise ValueError(f"expected a column of images in {source!r}, but got {found}")
+    pixels = decode(
+        table.cast_column(images, datasets.Image(decode=False))[images], source, resolution
     )
+    named = column(table, datasets.ClassLabel, label_column, source)
+    if named is None:
+        return Images(pixels, None, [], source)
+    labels = torch.tensor([-1 if label is None else label for label in table[named]])
+    if len(labels) and labels.min() < 0:  # as the Hub marks a split whose labels are kept secret
+        return Images(pixels, None, [], source)
+    return Images(pixels, labels, table.features[named].names, source)
+
+
+def column(table: datasets.Dataset, kind: type, name: str | None, source: str) -> str | None:
+    """The column of that name, or the first of that kind; None where there is none of it.
+
+    Raises ValueError where the named one is not of that kind.
+    """
+    columns = [column for column, feature in table.features.items() if isinstance(feature, kind)]
+    if name is not None and name not in columns:
+        found = ", ".join(table.features)
+        raise ValueError(
+            f"expected a column of the kind {kind.__name__} in {source!r}, "
+            f"but got {name} of {found}"
+        )
+    return name or next(iter(columns), None)
 
 
 def load_folder(folder: str, resolution: int | None = None) -> Images:
-    """A folder of images (PNG, JPEG, ...), its subfolders' too -> all of them. Else as `load`."""
+    """A folder of images (PNG, JPEG, ...), its subfolders' too -> all of them. Else as `load`.
+
+    Where each image lies in a subfolder, these are the classes.
+    """
     if not os.path.isdir(folder):
         raise ValueError(f"expected a folder of images, but there is no folder {folder!r}")
     paths = sorted(path for path in Path(folder).rglob("[!.]*") if path.suffix.lower() in SUFFIXES)
-    return decode([{"bytes": None, "path": str(path)} for path in paths], folder, resolution)
+    pixels = decode([{"bytes": None, "path": str(path)} for path in paths], folder, resolution)
+    tops = [path.relative_to(folder).parts[0] for path in paths]
+    if any(top == path.name for top, path in zip(tops, paths, strict=True)):
+        return Images(pixels, None, [], folder)
+    classes = sorted(set(tops))
+    labels = torch.tensor([classes.index(top) for top in tops])
+    return Images(pixels, labels, classes, folder)
 
 
-def decode(files: Iterable[dict], source: str, resolution: int | None) -> Images:
-    """Decode every image once, by as many threads as there are cores.
+def decode(files: Iterable[dict], source: str, resolution: int | None) -> Tensor:
+    """Decode every image once, by as many threads as there are cores -> pixels.
 
     files: rows of an undecoded image column: its bytes, or else its path
     """
@@ -97,7 +134,7 @@ def decode(files: Iterable[dict], source: str, resolution: int | None) -> Images
     mode = "L" if all(image.mode == "L" for image in decoded) else "RGB"
     pixels = np.stack([np.asarray(image.convert(mode)) for image in decoded])
     channels = torch.from_numpy(pixels.reshape(*pixels.shape[:3], -1))
-    return Images(channels.permute(0, 3, 1, 2).contiguous(), source)
+    return channels.permute(0, 3, 1, 2).contiguous()
 
 
 def read(file: dict | None, source: str, resolution: int | None) -> Image.Image:

@@ -31,11 +31,11 @@ def to_pil(samples: Tensor) -> list[Image.Image]:
     return [Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array) for array in arrays]
 
 
-def grid(samples: Tensor) -> Image.Image:
+def grid(samples: Tensor, columns: int | None = None) -> Image.Image:
     """(B, C, S, S) in [-1, 1] -> one image of all, row by row, as near a square as can be."""
     gap = 2  # pixels between two images and around them
     tiles = to_pil(samples)
-    columns = math.ceil(math.sqrt(len(tiles)))
+    columns = columns or math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
     width, height = tiles[0].width + gap, tiles[0].height + gap
     sheet = Image.new(tiles[0].mode, (columns * width + gap, rows * height + gap), "white")

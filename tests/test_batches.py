@@ -50,3 +50,21 @@ def test_a_batch_may_span_epochs(size: int) -> None:
 def test_another_seed_is_another_order() -> None:
     one, two = (values(Batches(PIXELS, size=50, seed=seed, device=CPU), 0) for seed in (0, 1))
     assert one != two
+
+
+def test_labels_stay_with_their_samples() -> None:
+    labels = torch.arange(50) % 10
+    batches = Batches(PIXELS, size=8, seed=0, device=CPU, labels=labels)
+    for number in (0, 5, 30):
+        batch = batches[number]
+        shown = images.to_pixels(batch.samples).flatten().long()
+        assert torch.equal(batch.labels, shown % 10)
+
+
+def test_every_other_sample_is_mirrored_the_same_way_each_time() -> None:
+    pixels = torch.tensor([[0, 255]], dtype=torch.uint8).expand(200, 1, 1, 2)
+    batches = Batches(pixels, size=200, seed=0, device=CPU, random_flip=True)
+    flipped = batches[0].samples[:, 0, 0, 0] > 0
+    assert 60 < flipped.sum() < 140
+    assert torch.equal(flipped, batches[0].samples[:, 0, 0, 0] > 0)
+    assert not torch.equal(flipped, batches[1].samples[:, 0, 0, 0] > 0)

@@ -33,6 +33,25 @@ def test_hub_layout_is_decoded_exactly_and_grey_stays_one_channel() -> None:
     assert len(data.load(FASHION, split="test").pixels) == 200
 
 
+def test_labels_and_their_names_are_read() -> None:
+    real = data.load(FASHION)
+    table = parquet.read_table(f"{FASHION}/data/train-00000-of-00001.parquet")
+    assert real.labels.tolist() == table["label"].to_pylist()
+    assert len(real.classes) == 10
+    assert real.classes[9] == "Ankle boot"
+
+
+def test_subfolders_are_classes_where_each_image_lies_in_one(tmp_path: Path) -> None:
+    write_images(tmp_path / "dog", ["L", "L"], [32, 32])
+    write_images(tmp_path / "cat", ["L"], [32])
+    real = data.load_folder(str(tmp_path))
+    assert real.classes == ["cat", "dog"]
+    assert real.labels.tolist() == [0, 1, 1]
+    write_images(tmp_path, ["L"], [32])
+    real = data.load_folder(str(tmp_path))
+    assert (real.labels, real.classes) == (None, [])
+
+
 def test_folder_of_images_is_read_with_its_subfolders(tmp_path: Path) -> None:
     write_images(tmp_path / "a", ["L", "L"], [32, 32])
     write_images(tmp_path / "b", ["L"], [32])
@@ -65,8 +84,12 @@ def test_missing_data_is_named_in_a_sentence(tmp_path: Path) -> None:
         data.load(str(tmp_path))
     with pytest.raises(ValueError, match="validation"):
         data.load(FASHION, split="validation")
-    with pytest.raises(ValueError, match="got label of image, label"):
+    with pytest.raises(ValueError, match=r"the kind Image in .* but got label of image, label"):
         data.load(FASHION, image_column="label")
+    with pytest.raises(
+        ValueError, match=r"the kind ClassLabel in .* but got image of image, label"
+    ):
+        data.load(FASHION, label_column="image")
     with pytest.raises(ValueError, match="is a file"):
         data.load("README.md")
 

@@ -17,6 +17,7 @@ class Batch(NamedTuple):
     """What a player's turn is played with."""
 
     samples: Tensor  # (B, C, *S) in [-1, 1], on the device
+    labels: Tensor | None  # (B,) classes of the samples, for conditional networks only
     rng: torch.Generator  # on the device; the turn's only source of randomness
 
 
@@ -34,12 +35,15 @@ class Batches:
         device: torch.device,
         rank: int = 0,
         ranks: int = 1,
+        labels: Tensor | None = None,  # (N,)
+        random_flip: bool = False,  # mirror every other sample, left to right
     ) -> None:
         # On an accelerator with room to spare, the whole data set moves there once.
         if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
             pixels = pixels.to(device)
         self.pixels, self.size, self.seed, self.device = pixels, size, seed, device
-        self.rank, self.ranks = rank, ranks
+        self.labels = None if labels is None else labels.to(pixels.device)
+        self.rank, self.ranks, self.random_flip = rank, ranks, random_flip
         self.rng = torch.Generator(device)
         self.epoch, self.order = -1, torch.empty(0)
 
@@ -48,7 +52,15 @@ class Batches:
         start = (number * self.ranks + self.rank) * self.size
         places = torch.cat([self.places(*span) for span in self.spans(start, start + self.size)])
         samples = images.from_pixels(self.pixels[places].to(self.device, non_blocking=True))
-        return Batch(samples, self.rng.manual_seed(mix(self.seed, number, self.rank)))
+        rng = self.rng.manual_seed(mix(self.seed, number, self.rank))
+        if self.random_flip:
+            shape = (len(samples),) + (1,) * (samples.dim() - 1)
+            flipped = torch.rand(shape, generator=rng, device=self.device) < 0.5
+            samples = torch.where(flipped, samples.flip(-1), samples)
+        labels = None
+        if self.labels is not None:
+            labels = self.labels[places].to(self.device, non_blocking=True)
+        return Batch(samples, labels, rng)
 
     def spans(self, start: int, end: int) -> list[tuple[int, int, int]]:
         """Positions start to end of the endless sequence -> (epoch, first, end) in each epoch."""
