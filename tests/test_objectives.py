@@ -1,75 +1,353 @@
+"""Each objective against its formula, computed by hand on tiny networks in float64."""
+
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from training.batches import Batch
-from training.objectives import OBJECTIVES, VariationalAutoencoder, WassersteinPenalty
+from training.objectives import OBJECTIVES, Objective
+from training.objectives.adversarial import squared_slopes
 from training.objectives.autoencoding import kl_to_standard_normal
 from training.presets import PRESETS
 
+COUNT, LATENT = 5, 3
+SHAPE = (1, 2, 2)  # of a sample
 
-class Linear(nn.Module):
-    """A critic whose slope is known."""
 
-    def __init__(self, slope: float) -> None:
+class Generator(nn.Module):
+    """Linear, and shifted by the label."""
+
+    config = SimpleNamespace(latent_dim=LATENT)
+
+    def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((16,), slope / 4))
+        self.weight = nn.Parameter(normal(LATENT, 4, seed=1))
 
-    def forward(self, samples: Tensor) -> Tensor:
-        return samples.flatten(1) @ self.weight
-
-
-class Constant(nn.Module):
-    """A generator that always draws the same."""
-
-    config = SimpleNamespace(latent_dim=3)
-
-    def forward(self, latents: Tensor) -> Tensor:
-        return torch.full((len(latents), 1, 4, 4), 0.25)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        shift = 0 if labels is None else labels[:, None]
+        return (latents @ self.weight + shift).unflatten(1, SHAPE)
 
 
-def batch(value: float = 1.0) -> Batch:
-    return Batch(torch.full((5, 1, 4, 4), value), torch.Generator().manual_seed(0))
+class Critic(nn.Module):
+    """Linear and a little more, so that its slope differs from sample to sample."""
+
+    def __init__(self, bend: float = 0.3) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(normal(4, seed=2))
+        self.bend = bend
+
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        shift = 0 if labels is None else labels
+        return (
+            samples.flatten(1) @ self.weight
+            + self.bend * samples.flatten(1).square().sum(1)
+            + shift
+        )
+
+    def slopes(self, samples: Tensor) -> Tensor:
+        """By hand, the norms of its gradients."""
+        return (self.weight + 2 * self.bend * samples.flatten(1)).square().sum(1).sqrt()
 
 
-def test_every_objective_has_a_preset_and_cites_its_paper() -> None:
-    assert {type(preset.objective) for preset in PRESETS.values()} == set(OBJECTIVES.values())
-    for objective in OBJECTIVES.values():
-        assert "https://" in objective.__doc__
+def normal(*shape: int, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def batch(labels: Tensor | None = None) -> Batch:
+    return Batch(normal(COUNT, *SHAPE, seed=3), labels, torch.Generator().manual_seed(4))
+
+
+def gradient(loss: Tensor, network: nn.Module) -> Tensor:
+    return torch.autograd.grad(loss, network.weight, retain_graph=True)[0]
+
+
+def softplus(values: Tensor) -> Tensor:
+    return (1 + values.exp()).log()
+
+
+def by_hand(name: str, player: str, generator: Generator, critic: Critic) -> dict[str, Tensor]:
+    """The terms of an adversarial objective, as its paper writes them."""
+    rng = torch.Generator().manual_seed(4)
+    fake = generator(torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64))
+    real = batch().samples
+    D, G = critic(real), critic(fake)  # noqa: N806
+    if player == "generator":
+        return {
+            "gan-saturating": {"log(1 - D)": (1 - G.sigmoid()).log().mean()},
+            "gan": {"-log D": -G.sigmoid().log().mean()},
+            "wgan": {"negative score": -G.mean()},
+            "wgan-gp": {"negative score": -G.mean()},
+            "sngan": {"negative score": -G.mean()},
+            "r3gan": {"relative": softplus(D.detach() - G).mean()},
+        }[name]
+    between = real + torch.rand(COUNT, 1, 1, 1, generator=rng, dtype=torch.float64) * (fake - real)
+    entropy = {"real": -D.sigmoid().log().mean(), "fake": -(1 - G.sigmoid()).log().mean()}
+    distance = {"negative distance": G.mean() - D.mean()}
+    return {
+        "gan-saturating": entropy,
+        "gan": entropy,
+        "wgan": distance,
+        "wgan-gp": distance | {"penalty": 10 * (critic.slopes(between) - 1).square().mean()},
+        "sngan": {"real": (1 - D).clamp(min=0).mean(), "fake": (1 + G).clamp(min=0).mean()},
+        "r3gan": {
+            "relative": softplus(G - D).mean(),
+            "R1": 0.5 * critic.slopes(real).square().mean(),
+            "R2": 0.5 * critic.slopes(fake).square().mean(),
+        },
+    }[name]
+
+
+@pytest.mark.parametrize("player", ["critic", "generator"])
+@pytest.mark.parametrize("name", ["gan-saturating", "gan", "wgan", "wgan-gp", "sngan", "r3gan"])
+def test_adversarial_terms_and_gradients_are_the_paper_s(name: str, player: str) -> None:
+    networks = {"generator": Generator(), "critic": Critic()}
+    objective = OBJECTIVES[name]()
+    for other, network in networks.items():
+        network.requires_grad_(other == player)
+    terms = objective.terms(player, networks[player], networks, batch(), 0)
+    networks[player].requires_grad_(True)
+    expected = by_hand(name, player, **networks)
+    assert terms.keys() == expected.keys()
+    for term, value in terms.items():
+        assert value.item() == pytest.approx(expected[term].item(), rel=1e-9), term
+    ours = gradient(sum(terms.values()), networks[player])
+    theirs = gradient(sum(expected.values()), networks[player])
+    assert torch.allclose(ours, theirs, rtol=1e-7)
+
+
+@pytest.mark.parametrize("norm", [0.0, 0.5, 1.0, 3.0])
+def test_the_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> None:
+    critic = Critic(bend=0.0)
+    critic.weight.data *= norm / critic.weight.data.norm()
+    networks = {"generator": Generator(), "critic": critic}
+    terms = OBJECTIVES["wgan-gp"](penalty=7.0).terms("critic", critic, networks, batch(), 0)
+    assert terms["penalty"].item() == pytest.approx(7 * (norm - 1) ** 2, abs=1e-4)
+    gradient_of_norm = 14 * (norm - 1) * critic.weight / max(norm, 1e-6)
+    assert torch.allclose(gradient(terms["penalty"], critic), gradient_of_norm, atol=1e-4)
+
+
+def test_slopes_are_computed_without_autocast() -> None:
+    layer = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))
+    samples = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+
+    def critic(samples: Tensor, labels: None) -> Tensor:
+        return layer(samples)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        slopes = squared_slopes(critic, samples, None)
+    assert torch.equal(slopes, layer[0].weight.square().sum().expand(3))
+
+
+def test_clipping_holds_the_weights_of_the_critic_alone() -> None:
+    objective = OBJECTIVES["wgan"](clip=0.01)
+    networks = {"generator": Generator(), "critic": Critic()}
+    for player, network in networks.items():
+        objective.constrain(player, network)
+    assert networks["critic"].weight.abs().max() == 0.01
+    assert networks["generator"].weight.abs().max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["gan", "r3gan", "wgan-gp"])
+def test_generated_samples_are_judged_by_their_labels(name: str) -> None:
+    """The critic of this test adds the label to the score: where it cancels, nothing changes."""
+    networks = {"generator": Generator(), "critic": Critic(bend=0.0)}
+    labels = torch.tensor([0, 1, 2, 3, 4])
+    told = OBJECTIVES[name]().terms("critic", networks["critic"], networks, batch(labels), 0)
+    rng = torch.Generator().manual_seed(4)
+    latents = torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64)
+    D = networks["critic"](batch().samples, labels)  # noqa: N806
+    G = networks["critic"](networks["generator"](latents, labels), labels)  # noqa: N806
+    expected = {
+        "gan": softplus(-D).mean() + softplus(G).mean(),
+        "r3gan": softplus(G - D).mean(),
+        "wgan-gp": G.mean() - D.mean(),
+    }[name]
+    told = {term: value for term, value in told.items() if term not in ("penalty", "R1", "R2")}
+    assert sum(told.values()).item() == pytest.approx(expected.item())
+
+
+def test_critics_play_first_and_each_turn_has_a_batch_of_its_own() -> None:
+    assert OBJECTIVES["wgan-gp"](critic_turns=2).turns(0) == ("critic", "critic", "generator")
+    assert OBJECTIVES["wgan"]().turns(0) == ("critic",) * 5 + ("generator",)
+    assert OBJECTIVES["diffusion"]().turns(0) == ("unet",)
+
+
+class Autoencoder(nn.Module):
+    """Linear: code A x with standard deviation 1/2, decoded by its transpose."""
+
+    config = SimpleNamespace(latent_dim=LATENT)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(normal(4, LATENT, seed=1) / 2)
+
+    def forward(
+        self, samples: Tensor, labels: Tensor | None, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        mean = samples.flatten(1) @ self.weight
+        log_variance = torch.full_like(mean, math.log(0.25))
+        noise = torch.empty_like(mean).normal_(generator=rng)
+        return ((mean + noise / 2) @ self.weight.T).unflatten(1, SHAPE), mean, log_variance
+
+
+def test_autoencoding_terms_and_gradients_are_the_paper_s() -> None:
+    network, rng = Autoencoder(), torch.Generator().manual_seed(4)
+    samples = batch().samples.flatten(1)
+    mean = samples @ network.weight
+    noise = torch.empty_like(mean).normal_(generator=rng)
+    decoded = (mean + noise / 2) @ network.weight.T
+    reconstruction = (decoded - samples).square().sum(1).mean()
+    posterior, prior = (
+        Independent(Normal(mean, mean.new_tensor(0.5)), 1),
+        Independent(Normal(torch.zeros_like(mean), torch.ones_like(mean)), 1),
+    )
+    kl = 3 * kl_divergence(posterior, prior).mean()
+    plain = OBJECTIVES["ae"]().terms("autoencoder", network, {}, batch(), 0)
+    assert plain.keys() == {"reconstruction"}
+    terms = OBJECTIVES["vae"](beta=3.0).terms("autoencoder", network, {}, batch(), 0)
+    for ours, theirs in [
+        (plain["reconstruction"], reconstruction),
+        (terms["reconstruction"], reconstruction),
+        (terms["kl"], kl),
+    ]:
+        assert ours.item() == pytest.approx(theirs.item(), rel=1e-9)
+        assert torch.allclose(gradient(ours, network), gradient(theirs, network), rtol=1e-7)
 
 
 def test_kl_is_that_of_torch() -> None:
-    mean, log_variance = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0))
-    posterior = Normal(mean, (log_variance / 2).exp())
-    expected = kl_divergence(posterior, Normal(0, 1)).sum(1)
-    assert torch.allclose(kl_to_standard_normal(mean, log_variance), expected, atol=1e-5)
+    mean, log_variance = normal(2, 4, 6, seed=0)
+    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0, 1))
+    assert torch.allclose(kl_to_standard_normal(mean, log_variance), expected, rtol=1e-9)
 
 
-def test_vae_terms_are_the_reconstruction_and_beta_times_the_kl() -> None:
-    def autoencoder(samples: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        return samples + 0.5, torch.full((5, 2), 2.0), torch.zeros(5, 2)
+def test_the_weight_of_the_kl_grows_and_some_of_it_is_free() -> None:
+    def kl(step: int, **fields: float) -> float:
+        objective = OBJECTIVES["vae"](**fields)
+        return objective.terms("autoencoder", Autoencoder(), {}, batch(), step)["kl"].item()
 
-    terms = VariationalAutoencoder(beta=3.0).terms("autoencoder", autoencoder, {}, batch())
-    assert terms["reconstruction"].item() == pytest.approx(16 * 0.25)
-    assert terms["kl"].item() == pytest.approx(3 * 2 * 0.5 * 2.0**2)
-
-
-@pytest.mark.parametrize("slope", [0.0, 1.0, 3.0])
-def test_wgan_gp_terms_for_a_critic_of_known_slope(slope: float) -> None:
-    networks = {"generator": Constant(), "critic": Linear(slope)}
-    objective = WassersteinPenalty(penalty=10.0)
-    terms = objective.terms("critic", networks["critic"], networks, batch())
-    # Mean scores: real 16 * slope / 4, fake a quarter of it.
-    assert terms["negative distance"].item() == pytest.approx(-3 * slope)
-    assert terms["penalty"].item() == pytest.approx(10 * (slope - 1) ** 2, abs=1e-4)
-    sum(terms.values()).backward()
-    assert networks["critic"].weight.grad.isfinite().all()
-    terms = objective.terms("generator", networks["generator"], networks, batch())
-    assert terms["negative score"].item() == pytest.approx(-slope)
+    full = kl(0)
+    assert kl(0, kl_warmup_steps=9) == pytest.approx(full / 10)
+    assert kl(4, kl_warmup_steps=9) == pytest.approx(full / 2)
+    assert kl(9, kl_warmup_steps=9) == kl(500, kl_warmup_steps=9) == pytest.approx(full)
+    assert kl(0, free_bits=100.0) == pytest.approx(100 * LATENT)
+    free = OBJECTIVES["vae"](free_bits=100.0)
+    network = Autoencoder()
+    terms = free.terms("autoencoder", network, {}, batch(), 0)
+    assert gradient(terms["kl"], network).abs().max() == 0
 
 
-def test_wgan_gp_plays_the_critic_first() -> None:
-    assert WassersteinPenalty(critic_turns=2).turns(0) == ("critic", "critic", "generator")
+def test_elbo_bounds_the_log_likelihood_of_a_gaussian() -> None:
+    """Of x = A z + noise of variance 1/2, of which a VAE's loss is the negative bound.
+
+    It is tight for the true posterior, which is normal, and loose for any other.
+    """
+    matrix = normal(4, LATENT, seed=5)[:, :1]
+    sample = normal(1, 4, seed=6)
+    likelihood = MultivariateNormal(
+        torch.zeros(4, dtype=torch.float64), matrix @ matrix.T + torch.eye(4).double() / 2
+    )
+    exact = likelihood.log_prob(sample).item()
+    precision = 1 + 2 * matrix.square().sum()
+    true_mean = 2 * sample @ matrix / precision
+
+    def elbo(mean: Tensor, variance: Tensor) -> float:
+        def network(samples: Tensor, labels: None, rng: torch.Generator) -> tuple[Tensor, ...]:
+            noise = torch.empty(len(samples), 1, dtype=torch.float64).normal_(generator=rng)
+            codes = mean + variance.sqrt() * noise
+            decoded = (codes @ matrix.T).unflatten(1, SHAPE)
+            return decoded, mean.expand(len(samples), 1), variance.log().expand(len(samples), 1)
+
+        many = sample.expand(200_000, 4).unflatten(1, SHAPE)
+        turn = Batch(many, None, torch.Generator().manual_seed(0))
+        loss = sum(OBJECTIVES["vae"]().terms("autoencoder", network, {}, turn, 0).values())
+        return -loss.item() - 2 * math.log(math.pi)  # the constant: four pixels, ½ log π each
+
+    assert elbo(true_mean, 1 / precision) == pytest.approx(exact, abs=0.02)
+    assert elbo(true_mean + 0.5, 1 / precision) < exact - 0.2
+    assert elbo(true_mean, 3 / precision) < exact - 0.2
+
+
+class Denoiser(nn.Module):
+    """A multiple of what it is given."""
+
+    config = SimpleNamespace(num_class_embeds=11)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.3, dtype=torch.float64))
+        self.labels: list[Tensor] = []
+
+    def forward(
+        self, samples: Tensor, times: Tensor, labels: Tensor | None, return_dict: bool
+    ) -> tuple[Tensor]:
+        self.labels.append(labels)
+        return (self.weight * samples + times.view(-1, 1, 1, 1) / 1000,)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("gamma", [None, 5.0])
+def test_diffusion_terms_and_gradients_are_the_paper_s(
+    schedule: str, prediction: str, gamma: float | None
+) -> None:
+    objective = OBJECTIVES["diffusion"](
+        prediction_type=prediction, ddpm_beta_schedule=schedule, snr_gamma=gamma
+    )
+    network, rng = Denoiser(), torch.Generator().manual_seed(4)
+    (term,) = objective.terms("unet", network, {}, batch(), 0).values()
+
+    samples = batch().samples
+    times = torch.randint(1000, (COUNT,), generator=rng)
+    noise = torch.empty_like(samples).normal_(generator=rng)
+    steps = torch.arange(1001, dtype=torch.float64)
+    curve = ((steps / 1000 + 0.008) / 1.008 * math.pi / 2).cos().square()
+    betas = {
+        "linear": torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64),
+        "squaredcos_cap_v2": (1 - curve[1:] / curve[:-1]).clamp(max=0.999),
+    }[schedule]
+    alphas = (1 - betas).cumprod(0)[times].view(-1, 1, 1, 1)
+    noisy = alphas.sqrt() * samples + (1 - alphas).sqrt() * noise
+    velocity = alphas.sqrt() * noise - (1 - alphas).sqrt() * samples
+    target = noise if prediction == "epsilon" else velocity
+    errors = (network(noisy, times, None, False)[0] - target).square().mean((1, 2, 3))
+    snr = (alphas / (1 - alphas)).flatten()
+    weights = torch.ones(COUNT)
+    if gamma:
+        weights = snr.clamp(max=gamma) / (snr if prediction == "epsilon" else snr + 1)
+    expected = (weights * errors).mean()
+    assert term.item() == pytest.approx(expected.item(), rel=1e-4)  # its schedule is in float32
+    ours, theirs = gradient(term, network), gradient(expected, network)
+    assert torch.allclose(ours, theirs, rtol=1e-4)
+
+
+def test_noise_is_added_with_the_mean_and_variance_of_ddpm() -> None:
+    objective = OBJECTIVES["diffusion"]()
+    sample, count = 0.5, 100_000
+    noise = torch.randn(count, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    for time in (0, 300, 999):
+        times = torch.full((count,), time)
+        noisy = objective.scheduler.add_noise(torch.full_like(noise, sample), noise, times)
+        alpha = objective.scheduler.alphas_cumprod[time].item()
+        assert noisy.mean().item() == pytest.approx(math.sqrt(alpha) * sample, abs=0.01)
+        assert noisy.std().item() == pytest.approx(math.sqrt(1 - alpha), abs=0.01)
+    assert alpha < 1e-6  # in the end there is noise alone
+
+
+def test_labels_are_dropped_at_their_rate_for_guidance() -> None:
+    network = Denoiser()
+    samples, labels = torch.zeros(20_000, *SHAPE, dtype=torch.float64), torch.zeros(20_000).long()
+    turn = Batch(samples, labels, torch.Generator().manual_seed(0))
+    OBJECTIVES["diffusion"](label_dropout=0.1).terms("unet", network, {"unet": network}, turn, 0)
+    (seen,) = network.labels
+    assert set(seen.tolist()) == {0, 10}
+    assert (seen == 10).float().mean().item() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values())
+def test_every_objective_has_a_preset_and_cites_its_paper(objective: type[Objective]) -> None:
+    assert objective in {type(preset.objective) for preset in PRESETS.values()}
+    assert "https://" in objective.__doc__

@@ -1,10 +1,25 @@
 """What is minimised, one class an objective."""
 
-from .adversarial import WassersteinPenalty
-from .autoencoding import VariationalAutoencoder
+from .adversarial import (
+    Hinge,
+    NonSaturating,
+    Relativistic,
+    Saturating,
+    WassersteinClipping,
+    WassersteinPenalty,
+)
+from .autoencoding import Autoencoder, VariationalAutoencoder
 from .base import Objective
+from .diffusion import Diffusion
 
 OBJECTIVES: dict[str, type[Objective]] = {
+    "ae": Autoencoder,
     "vae": VariationalAutoencoder,
+    "gan-saturating": Saturating,
+    "gan": NonSaturating,
+    "wgan": WassersteinClipping,
     "wgan-gp": WassersteinPenalty,
+    "sngan": Hinge,
+    "r3gan": Relativistic,
+    "diffusion": Diffusion,
 }

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from training.batches import Batch
 
+from .augmentation import Policy, augment
 from .base import Objective
 
 
@@ -22,44 +24,110 @@ class Adversarial(Objective):
     """
 
     critic_turns: int = 1  # of the critic for each one of the generator
+    diffaugment: tuple[Policy, ...] = ()  # of all that the critic sees
 
     @abstractmethod
     def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Scores (B,) of real and generated samples -> what the critic minimises."""
 
     @abstractmethod
-    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
-        """Scores (B,) of generated samples -> what the generator minimises."""
+    def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Generated samples (B, C, *S) -> what the generator minimises."""
 
     def penalty_terms(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator
+        self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        """Samples (B, C, *S) -> what the critic pays beside, by itself nothing."""
+        """Samples (B, C, *S) as the critic sees them -> what it pays beside, by itself nothing."""
         return {}
 
     def turns(self, step: int) -> tuple[str, ...]:
         return ("critic",) * self.critic_turns + ("generator",)
 
     def terms(
-        self, player: str, moving: nn.Module, networks: Mapping[str, nn.Module], batch: Batch
+        self,
+        player: str,
+        moving: nn.Module,
+        networks: Mapping[str, nn.Module],
+        batch: Batch,
+        step: int,
     ) -> dict[str, Tensor]:
-        real, rng = batch.samples, batch.rng
-        latent_dim = networks["generator"].config.latent_dim
-        latents = torch.randn(len(real), latent_dim, generator=rng, device=real.device)
+        real, labels, rng = batch
+        shape = (len(real), networks["generator"].config.latent_dim)
+        latents = torch.randn(shape, generator=rng, device=real.device, dtype=real.dtype)
         if player == "generator":
-            return self.generator_terms(networks["critic"](moving(latents)))
+            return self.judge(networks["critic"], moving(latents, labels), batch)
         with torch.no_grad():
-            fake = networks["generator"](latents)
+            fake = networks["generator"](latents, labels)
         # One call for both, since a wrapper that synchronises gradients allows one.
-        scores = moving(torch.cat([real, fake])).chunk(2)
-        return self.critic_terms(*scores) | self.penalty_terms(networks["critic"], real, fake, rng)
+        seen = augment(torch.cat([real, fake]), self.diffaugment, rng)
+        # Losses in the samples' precision, whatever the networks' is under autocast.
+        scores = moving(seen, None if labels is None else labels.repeat(2)).to(real.dtype)
+        penalty = self.penalty_terms(networks["critic"], *seen.chunk(2), batch)
+        return self.critic_terms(*scores.chunk(2)) | penalty
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> AdversarialPipeline:
         return AdversarialPipeline(networks["generator"])
 
 
 @dataclass(frozen=True)
-class Wasserstein(Adversarial):
+class Absolute(Adversarial):
+    """The generator is judged by its own samples alone."""
+
+    @abstractmethod
+    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+        """Scores (B,) of generated samples -> what the generator minimises."""
+
+    def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        seen = augment(fake, self.diffaugment, batch.rng)
+        return self.generator_terms(critic(seen, batch.labels).to(batch.samples.dtype))
+
+
+@dataclass(frozen=True)
+class Saturating(Absolute):
+    """The original game: real from generated, and the generator descends log(1 - D(G(z))).
+
+    A score is the logit of D, so that log D is -softplus(-score), and log(1 - D) -softplus(score).
+
+    Generative Adversarial Nets (Goodfellow et al., 2014), equation 1
+    https://arxiv.org/abs/1406.2661
+    """
+
+    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        return {"real": F.softplus(-real).mean(), "fake": F.softplus(fake).mean()}
+
+    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+        return {"log(1 - D)": -F.softplus(fake).mean()}
+
+
+@dataclass(frozen=True)
+class NonSaturating(Saturating):
+    """The same game, but the generator climbs log D(G(z)), which a sure critic leaves steep.
+
+    Generative Adversarial Nets (Goodfellow et al., 2014), section 3
+    https://arxiv.org/abs/1406.2661
+    """
+
+    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+        return {"-log D": F.softplus(-fake).mean()}
+
+
+@dataclass(frozen=True)
+class Hinge(Absolute):
+    """The critic is content with a margin of 1, and Lipschitz by spectral normalisation.
+
+    Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), equations 17
+    and 18, https://arxiv.org/abs/1802.05957. The normalisation is the network's: --spectral_norm.
+    """
+
+    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        return {"real": F.relu(1 - real).mean(), "fake": F.relu(1 + fake).mean()}
+
+    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+        return {"negative score": -fake.mean()}
+
+
+@dataclass(frozen=True)
+class Wasserstein(Absolute):
     """A critic that is Lipschitz estimates the Wasserstein distance, which the generator shrinks.
 
     Wasserstein GAN (Arjovsky et al., 2017), equations 2 and 3
@@ -76,6 +144,23 @@ class Wasserstein(Adversarial):
 
 
 @dataclass(frozen=True)
+class WassersteinClipping(Wasserstein):
+    """Lipschitz, to an unknown constant, by keeping the critic's weights small.
+
+    Wasserstein GAN (Arjovsky et al., 2017), algorithm 1
+    https://arxiv.org/abs/1701.07875
+    """
+
+    clip: float = 0.01  # no weight of the critic is farther from 0
+
+    @torch.no_grad()
+    def constrain(self, player: str, network: nn.Module) -> None:
+        if player == "critic":
+            for weight in network.parameters():
+                weight.clamp_(-self.clip, self.clip)
+
+
+@dataclass(frozen=True)
 class WassersteinPenalty(Wasserstein):
     """Lipschitz by a penalty: the critic's slope between real and fake is drawn to 1.
 
@@ -86,15 +171,51 @@ class WassersteinPenalty(Wasserstein):
     penalty: float = 10.0  # weight of the penalty
 
     def penalty_terms(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator
+        self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        weights = torch.rand(
-            (len(real),) + (1,) * (real.dim() - 1), generator=rng, device=real.device
-        )
-        between = torch.lerp(real.float(), fake.float(), weights).requires_grad_()
-        # In float32: a norm of bfloat16 or float16 gradients is too coarse to be drawn to 1.
-        with torch.autocast(real.device.type, enabled=False):
-            (slopes,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+        shape = (len(real),) + (1,) * (real.dim() - 1)
+        weights = torch.rand(shape, generator=batch.rng, device=real.device, dtype=real.dtype)
+        between = torch.lerp(real, fake, weights)
         # The epsilon inside the root keeps its gradient finite where the slope is 0.
-        norms = slopes.square().flatten(1).sum(1).add(1e-12).sqrt()
+        norms = squared_slopes(critic, between, batch.labels).add(1e-12).sqrt()
         return {"penalty": self.penalty * (norms - 1).square().mean()}
+
+
+@dataclass(frozen=True)
+class Relativistic(Adversarial):
+    """Real is to score higher than generated, pair by pair, by a critic that is flat at both.
+
+    The GAN is dead; long live the GAN! A Modern GAN Baseline (Huang et al., 2024), equations 2 to 4
+    https://arxiv.org/abs/2501.05441
+    """
+
+    gamma: float = 1.0  # weight of the penalties R1 and R2
+
+    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        return {"relative": F.softplus(fake - real).mean()}
+
+    def penalty_terms(
+        self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        twice = None if batch.labels is None else batch.labels.repeat(2)
+        slopes = squared_slopes(critic, torch.cat([real, fake]), twice)
+        r1, r2 = (self.gamma / 2 * half.mean() for half in slopes.chunk(2))
+        return {"R1": r1, "R2": r2}
+
+    def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        seen = augment(fake, self.diffaugment, batch.rng)
+        with torch.no_grad():
+            real = critic(augment(batch.samples, self.diffaugment, batch.rng), batch.labels)
+        relative = (real - critic(seen, batch.labels)).to(batch.samples.dtype)
+        return {"relative": F.softplus(relative).mean()}
+
+
+def squared_slopes(critic: nn.Module, samples: Tensor, labels: Tensor | None) -> Tensor:
+    """Samples (B, C, *S) -> the squared norms (B,) of the gradients of their scores.
+
+    Without autocast: a norm of bfloat16 or float16 gradients is too coarse.
+    """
+    samples = samples.detach().requires_grad_()
+    with torch.autocast(samples.device.type, enabled=False):
+        (slopes,) = torch.autograd.grad(critic(samples, labels).sum(), samples, create_graph=True)
+    return slopes.square().flatten(1).sum(1)

@@ -1,44 +1,99 @@
 """Autoencoders: one player."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from genmodels.pipelines.autoencoding import AutoencodingPipeline
+from genmodels.networks.autoencoder import GaussianPrior
+from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from training.batches import Batch
 
 from .base import Objective
 
 
 @dataclass(frozen=True)
-class VariationalAutoencoder(Objective):
+class Autoencoder(Objective):
+    """Reconstruction from a code, and nothing else: of no prior is it known that it can be sampled.
+
+    Reducing the Dimensionality of Data with Neural Networks (Hinton and Salakhutdinov, 2006)
+    https://doi.org/10.1126/science.1127647. It is sampled all the same, by a Gaussian that is
+    fitted to the codes of the training set after training.
+    """
+
+    def turns(self, step: int) -> tuple[str]:
+        return ("autoencoder",)
+
+    def terms(
+        self,
+        player: str,
+        moving: nn.Module,
+        networks: Mapping[str, nn.Module],
+        batch: Batch,
+        step: int,
+    ) -> dict[str, Tensor]:
+        reconstruction, _, _ = moving(batch.samples, batch.labels, batch.rng)
+        return {"reconstruction": squared_distance(reconstruction, batch.samples)}
+
+    def pipeline(self, networks: Mapping[str, nn.Module]) -> AutoencodingPipeline:
+        autoencoder = networks["autoencoder"]
+        prior = GaussianPrior(autoencoder.config.latent_dim).to(autoencoder.device)
+        return FittedAutoencodingPipeline(autoencoder, prior)
+
+    @torch.no_grad()
+    def fit(self, pipeline: AutoencodingPipeline, batches: Iterable[Batch]) -> None:
+        encode = pipeline.autoencoder.encode
+        pipeline.prior.fit(torch.cat([encode(batch.samples, batch.labels)[0] for batch in batches]))
+
+
+@dataclass(frozen=True)
+class VariationalAutoencoder(Autoencoder):
     """Reconstruction, and codes that together look like the prior N(0, I).
 
     Auto-Encoding Variational Bayes (Kingma and Welling, 2014), equations 7 and 10,
     https://arxiv.org/abs/1312.6114, weighted as in beta-VAE (Higgins et al., 2017), equation 4,
     https://openreview.net/forum?id=Sy2fzU9gl. The reconstruction is a sum of squares: at beta 1 the
     negative log likelihood, up to a constant, of a normal with variance 1/2 about each pixel.
+
+    Two remedies for codes that are never used: the weight of the KL may grow from 0 (Ladder
+    Variational Autoencoders, Sønderby et al., 2016, section 2.2, https://arxiv.org/abs/1602.02282),
+    and a part of it may be free (Improved Variational Inference with Inverse Autoregressive Flow,
+    Kingma et al., 2016, equation 15, https://arxiv.org/abs/1606.04934).
     """
 
     beta: float = 1.0  # weight of the KL term
-
-    def turns(self, step: int) -> tuple[str]:
-        return ("autoencoder",)
+    kl_warmup_steps: int = 0  # over which the weight grows from 0
+    free_bits: float = 0.0  # nats of each latent, as the mean of a batch, that cost no more
 
     def terms(
-        self, player: str, moving: nn.Module, networks: Mapping[str, nn.Module], batch: Batch
+        self,
+        player: str,
+        moving: nn.Module,
+        networks: Mapping[str, nn.Module],
+        batch: Batch,
+        step: int,
     ) -> dict[str, Tensor]:
-        reconstruction, mean, log_variance = moving(batch.samples, batch.rng)
+        reconstruction, mean, log_variance = moving(batch.samples, batch.labels, batch.rng)
+        kl = kl_to_standard_normal(mean, log_variance).mean(0).clamp(min=self.free_bits)
+        weight = self.beta * min(1.0, (step + 1) / (self.kl_warmup_steps + 1))
         return {
-            "reconstruction": (reconstruction - batch.samples).square().flatten(1).sum(1).mean(),
-            "kl": self.beta * kl_to_standard_normal(mean, log_variance).mean(),
+            "reconstruction": squared_distance(reconstruction, batch.samples),
+            "kl": weight * kl.sum(),
         }
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> AutoencodingPipeline:
         return AutoencodingPipeline(networks["autoencoder"])
 
+    def fit(self, pipeline: AutoencodingPipeline, batches: Iterable[Batch]) -> None:
+        """Nothing: its prior is part of what it is trained for."""
+
+
+def squared_distance(one: Tensor, other: Tensor) -> Tensor:
+    """Mean over a batch (B, ...) of the sum of squared differences."""
+    return (one - other).square().flatten(1).sum(1).mean()
+
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, I)) in nats, (B, Z) -> (B,): ½ Σ (μ² + σ² − 1 − log σ²)."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+    """KL(N(mean, variance) || N(0, 1)) of each latent in nats: ½ (μ² + σ² − 1 − log σ²)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)

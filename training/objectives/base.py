@@ -1,7 +1,7 @@
 """What the loop asks of an objective."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -22,17 +22,23 @@ class Objective(ABC):
     def turns(self, step: int) -> Sequence[str]:
         """The players of a step in their order, one fresh batch each.
 
-        A step is one of the generator or autoencoder, as the papers count.
+        A step is one of the generator, autoencoder or denoiser, as the papers count.
         """
 
     @abstractmethod
     def terms(
-        self, player: str, moving: nn.Module, networks: Mapping[str, nn.Module], batch: Batch
+        self,
+        player: str,
+        moving: nn.Module,
+        networks: Mapping[str, nn.Module],
+        batch: Batch,
+        step: int,
     ) -> dict[str, Tensor]:
         """The loss of the player whose turn it is, as named scalars that are summed.
 
         moving: the player's network, perhaps in a wrapper that synchronises gradients: call it once
         networks: all of them by name, bare; only the player's has parameters that require gradients
+        step: how many were made before
         """
 
     def constrain(self, player: str, network: nn.Module) -> None:  # noqa: B027
@@ -41,3 +47,6 @@ class Objective(ABC):
     @abstractmethod
     def pipeline(self, networks: Mapping[str, nn.Module]) -> LatentPipeline:
         """The networks as what is published: the loop samples and saves what a user loads."""
+
+    def fit(self, pipeline: LatentPipeline, batches: Iterable[Batch]) -> None:  # noqa: B027
+        """Fit to real samples what no gradient trains, if the pipeline has such a part."""
