@@ -1,5 +1,6 @@
 """What the tests share: a cut of Fashion-MNIST, and small runs on it."""
 
+import dataclasses
 import os
 import tempfile
 
@@ -8,18 +9,19 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.serving import ROOT
 from training.config import Config
 from training.presets import PRESETS
 
 torch.set_num_threads(1)  # the networks of the tests are too small for more
+DenoisingPipeline.steps = 4  # or every sample grid of a test would take seconds
 
 FASHION = "tests/data/fashion_mnist"  # 1,000 training images and 200 test images, in Hub layout
 
@@ -33,24 +35,26 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+def shrink(name: str, **fields: object) -> Config:
+    """A preset as a run of seconds, and fields that differ."""
+    preset = PRESETS[name]
+    sizes = {"latent_dim": 8, "width": 8, "critic_width": 8}
+    known = {field.name for field in dataclasses.fields(preset.architecture)}
+    sizes = {size: value for size, value in sizes.items() if size in known}
+    defaults = {
+        "architecture": dataclasses.replace(preset.architecture, **sizes),
+        "dataset_name": FASHION,
+        "train_batch_size": 8,
+        "max_train_steps": 4,
+        "logging_steps": 2,
+        "lr_warmup_steps": 0,
+        "mixed_precision": "no",
+        "report_to": "none",
+    }
+    return dataclasses.replace(preset, **defaults | fields)
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Callable[..., Config]:
-    """A preset's name and fields that differ -> the preset as a run of seconds."""
-
-    def config(name: str, **fields: object) -> Config:
-        preset = PRESETS[name]
-        return replace(
-            preset,
-            **{
-                "architecture": replace(preset.architecture, latent_dim=8, width=8),
-                "dataset_name": FASHION,
-                "train_batch_size": 8,
-                "max_train_steps": 4,
-                "logging_steps": 2,
-                "output_dir": str(tmp_path / name),
-                "report_to": "none",
-            }
-            | fields,
-        )
-
-    return config
+    """As `shrink`, with a folder of the test's for each preset's run."""
+    return lambda name, **fields: shrink(name, **{"output_dir": str(tmp_path / name)} | fields)

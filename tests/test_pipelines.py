@@ -7,9 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import genmodels
+from genmodels import data
 from genmodels.pipelines import PIPELINES
 from genmodels.pipelines.base import LatentPipeline
-from tests.conftest import ROOT
+from tests.conftest import FASHION, ROOT
+from training.batches import Batch
 from training.presets import PRESETS
 
 CHECKPOINTS = sorted(path.parent for path in (ROOT / "checkpoints").glob("*/model_index.json"))
@@ -23,9 +25,12 @@ def fresh(name: str, channels: int = 1, side: int = 28) -> LatentPipeline:
     """A preset's pipeline, untrained but for moved BatchNorm statistics, in evaluation mode."""
     preset = PRESETS[name]
     torch.manual_seed(0)
-    networks = preset.architecture.networks(channels, side)
+    num_classes = 10 if preset.conditional else None
+    networks = preset.architecture.networks(channels, side, num_classes)
     for network in networks.values():
         for part in network.modules():
+            if isinstance(part, torch.nn.Embedding):
+                torch.nn.init.normal_(part.weight)
             if isinstance(part, torch.nn.BatchNorm2d):
                 part.running_mean.normal_()
                 part.running_var.uniform_(0.5, 2)
@@ -33,11 +38,28 @@ def fresh(name: str, channels: int = 1, side: int = 28) -> LatentPipeline:
     return preset.objective.pipeline(networks)
 
 
-@pytest.fixture(params=PRESETS)
+# A preset of each kind of pipeline, network and conditioning.
+NAMES = [
+    "ae-fashion",
+    "vae-fashion",
+    "wgan-gp-fashion",
+    "sngan-cifar10",
+    "diffusion-fashion",
+    "vae-fashion-conditional",
+    "sngan-fashion-conditional",
+    "diffusion-fashion-conditional",
+]
+
+
+@pytest.fixture(params=NAMES)
 def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LatentPipeline, Path]:
     pipeline = fresh(request.param)
     pipeline.save_pretrained(tmp_path / "model")
     return pipeline, tmp_path / "model"
+
+
+def labels_for(pipeline: LatentPipeline, count: int) -> torch.Tensor | None:
+    return None if pipeline.num_classes is None else torch.arange(count) % pipeline.num_classes
 
 
 def weights_of(folder: Path) -> Path:
@@ -52,6 +74,7 @@ def test_same_seed_same_images_after_save_and_load(saved: tuple[LatentPipeline, 
     after = loaded(batch_size=5, generator=seeded(), output_type="pt").images
     assert torch.equal(before, after)
     assert before.shape == (5, 1, 28, 28)
+    assert loaded.num_classes == pipeline.num_classes
     assert before.abs().max() <= 1
     assert not torch.equal(before, loaded(5, seeded(1), output_type="pt").images)
     pictures = loaded(batch_size=2, generator=seeded()).images
@@ -59,13 +82,13 @@ def test_same_seed_same_images_after_save_and_load(saved: tuple[LatentPipeline, 
     assert {picture.mode for picture in pictures} == {"L"}
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", NAMES)
 def test_colour_pipelines_give_colour_images(name: str) -> None:
     (picture,) = fresh(name, channels=3, side=32)().images
     assert (picture.mode, picture.size) == ("RGB", (32, 32))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", NAMES)
 def test_more_images_of_a_seed_begin_with_the_same(name: str) -> None:
     pipeline = fresh(name)
     assert torch.equal(pipeline.draw(3, seeded()), pipeline.draw(40, seeded())[:3])
@@ -76,18 +99,98 @@ def test_only_safetensors_and_json_are_written(saved: tuple[LatentPipeline, Path
     assert files == {".json", ".safetensors"}
 
 
-def test_encode_gives_latents_that_decode(tmp_path: Path) -> None:
-    pipeline = fresh("vae-fashion")
-    samples = torch.rand(3, 1, 28, 28) * 2 - 1
-    latents = pipeline.encode(samples)
+@pytest.mark.parametrize("name", ["ae-fashion", "vae-fashion", "vae-fashion-conditional"])
+def test_encode_gives_latents_that_decode(name: str) -> None:
+    pipeline = fresh(name)
+    samples, labels = torch.rand(3, 1, 28, 28) * 2 - 1, labels_for(pipeline, 3)
+    latents = pipeline.encode(samples, labels)
     assert latents.shape == pipeline.draw(3).shape
-    assert pipeline.decode(latents).shape == samples.shape
+    assert pipeline.decode(latents, labels).shape == samples.shape
+
+
+def test_latents_of_a_fitted_prior_are_standard_normal_codes() -> None:
+    pipeline, preset = fresh("ae-fashion"), PRESETS["ae-fashion"]
+    samples = data.load(FASHION).pixels[:500] / 127.5 - 1
+    batches = [Batch(part, None, seeded()) for part in samples.split(100)]
+    preset.objective.fit(pipeline, batches)
+    with torch.no_grad():
+        latents = pipeline.encode(samples)
+        codes, _ = pipeline.autoencoder.encode(samples)
+    assert torch.allclose(latents.mean(0), torch.zeros(32), atol=1e-2)
+    assert torch.allclose(latents.T.cov(), torch.eye(32), atol=0.1)
+    with torch.no_grad():
+        assert torch.allclose(
+            pipeline.decode(latents), pipeline.autoencoder.decode(codes), atol=1e-3
+        )
 
 
 def test_decode_is_differentiable(saved: tuple[LatentPipeline, Path]) -> None:
     latents = saved[0].draw(2, seeded()).requires_grad_()
-    saved[0].decode(latents).sum().backward()
+    saved[0].decode(latents, labels_for(saved[0], 2)).sum().backward()
     assert latents.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "conditional" in name])
+def test_a_conditional_pipeline_draws_the_classes_that_are_asked_for(name: str) -> None:
+    pipeline = fresh(name)
+    assert pipeline.num_classes == 10
+
+    def drawn(labels: object, count: int = 3) -> torch.Tensor:
+        return pipeline(count, seeded(), labels, output_type="pt").images
+
+    assert torch.equal(drawn(4), drawn([4, 4, 4]))
+    assert torch.equal(drawn([4, 5, 6]), drawn(torch.tensor([4, 5, 6])))
+    assert torch.allclose(drawn([4, 5, 6])[0], drawn(4)[0], atol=1e-5)
+    assert not torch.allclose(drawn(5)[0], drawn(4)[0], atol=1e-3)
+    assert torch.equal(drawn(None), drawn(None))  # of the seed's choice
+    latents = pipeline.draw(3, seeded())
+    for labels, sentence in [
+        (None, "expected a label from 0 to 9 for each sample"),
+        (torch.tensor([1, 2]), "expected 3 labels, but got"),
+        (torch.tensor([1, 2, 10]), "expected labels 0 to 9, but got 10"),
+        (torch.tensor([1, 2, -1]), "expected labels 0 to 9, but got -1"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            pipeline.decode(latents, labels)
+
+
+@pytest.mark.parametrize("name", ["ae-fashion", "gan-fashion", "diffusion-fashion"])
+def test_labels_are_refused_by_what_is_not_conditional(name: str) -> None:
+    with pytest.raises(ValueError, match="expected no labels"):
+        fresh(name)(2, labels=3)
+
+
+def test_guidance_goes_from_no_class_through_a_class_and_beyond() -> None:
+    pipeline = fresh("diffusion-fashion-conditional")
+    noisy, labels = pipeline.draw(2, seeded()), torch.tensor([3, 7])
+    time = torch.tensor(500)
+
+    @torch.no_grad()
+    def predicted(guidance: float, labels: torch.Tensor = labels) -> torch.Tensor:
+        pipeline.guidance = guidance
+        return pipeline.predict(noisy, time, labels)
+
+    free, told = predicted(1.0, torch.full_like(labels, 10)), predicted(1.0)
+    assert not torch.allclose(free, told)
+    assert torch.allclose(predicted(0.0), free, atol=1e-5)
+    assert torch.allclose(predicted(3.0), free + 3 * (told - free), atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_a_perfect_denoiser_is_sampled_to_the_data_in_any_number_of_steps(steps: int) -> None:
+    """Of data that are one picture, the velocity at a noisy sample is known."""
+    pipeline = fresh("diffusion-fashion")
+    picture = data.load(FASHION).pixels[:1] / 127.5 - 1
+
+    def find_velocity(noisy: torch.Tensor, time: torch.Tensor, *_: object, **__: object) -> tuple:
+        alpha = pipeline.scheduler.alphas_cumprod[time]
+        noise = (noisy - alpha.sqrt() * picture) / (1 - alpha).sqrt()
+        return (alpha.sqrt() * noise - (1 - alpha).sqrt() * picture,)
+
+    pipeline.unet.forward = find_velocity
+    pipeline.steps = steps
+    samples = pipeline.decode(pipeline.draw(3, seeded()))
+    assert torch.allclose(samples, picture.expand(3, 1, 28, 28), atol=1e-3)
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5, "3"])
@@ -97,17 +200,28 @@ def test_a_count_below_one_is_refused(count: object) -> None:
 
 
 def test_module_paths_are_part_of_the_file_format() -> None:
-    parts = {
-        kind: {name: part for name, part in index.items() if not name.startswith("_")}
-        for preset in PRESETS
-        for index in [dict(fresh(preset).config)]
-        for kind in [type(fresh(preset)).__name__]
+    found: dict[str, set] = {}
+    for name in PRESETS:
+        pipeline = fresh(name)
+        parts = found.setdefault(type(pipeline).__name__, set())
+        parts |= {item for item in dict(pipeline.config).items() if not item[0].startswith("_")}
+    autoencoder = ("autoencoder", ("genmodels.networks.autoencoder", "Autoencoder"))
+    assert found == {
+        "AutoencodingPipeline": {autoencoder},
+        "FittedAutoencodingPipeline": {
+            autoencoder,
+            ("prior", ("genmodels.networks.autoencoder", "GaussianPrior")),
+        },
+        "AdversarialPipeline": {
+            ("generator", ("genmodels.networks.dcgan", "Generator")),
+            ("generator", ("genmodels.networks.resnet", "Generator")),
+        },
+        "DenoisingPipeline": {
+            ("unet", ("diffusers", "UNet2DModel")),
+            ("scheduler", ("diffusers", "DPMSolverMultistepScheduler")),
+        },
     }
-    assert parts == {
-        "AutoencodingPipeline": {"autoencoder": ("genmodels.networks.autoencoder", "Autoencoder")},
-        "AdversarialPipeline": {"generator": ("genmodels.networks.dcgan", "Generator")},
-    }
-    assert set(parts) == set(PIPELINES)
+    assert set(found) == set(PIPELINES)
 
 
 def truncate(folder: Path) -> None:
@@ -179,7 +293,7 @@ def remove_index(folder: Path) -> None:
         (remove_index, "has no model_index.json"),
         (edit(_class_name="DDPMPipeline"), "but it is a DDPMPipeline"),
         (edit(_class_name=[]), r"but it is a \[\]"),
-        (edit(generator=["os", "system"]), r"expected genmodels\.networks\.dcgan\.Generator as"),
+        (edit(generator=["os", "system"]), r"expected genmodels\.networks\.dcgan\.Generator or"),
         (edit(generator=["genmodels.networks.dcgan", "Critic"]), "but got .*Critic"),
         (edit(generator="dcgan"), "but got dcgan"),
         (edit(generator=[["a"], {}]), "expected genmodels"),
@@ -223,8 +337,8 @@ def test_published_checkpoints_draw_pictures(folder: Path) -> None:
     assert (folder / "samples.png").exists()
 
 
-def test_there_is_a_checkpoint_for_every_preset() -> None:
-    assert [folder.name for folder in CHECKPOINTS] == sorted(PRESETS)
+def test_every_checkpoint_is_of_a_preset() -> None:
+    assert {folder.name for folder in CHECKPOINTS} <= set(PRESETS)
 
 
 def test_the_hub_is_asked_for_weights_only_once_they_are_of_use(
@@ -241,7 +355,7 @@ def test_the_hub_is_asked_for_weights_only_once_they_are_of_use(
     monkeypatch.setattr("genmodels.pipelines.hf_hub_download", lambda *_, **__: index)
     monkeypatch.setattr("genmodels.pipelines.snapshot_download", snapshot)
     assert genmodels.load("user/name").latent_shape == (128,)
-    assert asked == ["model_index.json", "generator/config.json", "generator/*.safetensors"]
+    assert asked == ["model_index.json", "generator/*.json", "generator/*.safetensors"]
     asked.clear()
     edit(_class_name="StableDiffusionPipeline")(tmp_path)
     with pytest.raises(ValueError, match="but it is a StableDiffusionPipeline"):

@@ -1,20 +1,37 @@
 """accelerate launch -m training PRESET [--field value ...]"""
 
+import inspect
+import re
+import shlex
+import signal
 import sys
 import traceback
 
 import tyro
 
 from .config import Config
+from .interruption import Interrupted
 from .loop import train
+from .objectives import OBJECTIVES
 from .presets import PRESETS
 
-USAGE = f"""\
+USAGE = """\
 usage: accelerate launch -m training PRESET [--field value ...]
        accelerate launch -m training PRESET --help
 
-Train a preset and publish it in its --output_dir. The presets: {", ".join(PRESETS)}.
+Train a preset and publish it in its --output_dir. The presets, by what they minimise:
 """
+
+
+def usage() -> str:
+    """The objectives, each with its first sentence, its paper and its presets."""
+    text = USAGE
+    for name, objective in OBJECTIVES.items():
+        sentence = inspect.getdoc(objective).split("\n")[0]
+        paper = re.search(r"https://[^\s,;]+[^\s,;.]", objective.__doc__).group()
+        presets = [key for key, preset in PRESETS.items() if type(preset.objective) is objective]
+        text += f"\n{name}: {sentence}\n  {paper}\n  {', '.join(presets)}\n"
+    return text
 
 
 def parse(arguments: list[str]) -> Config:
@@ -24,7 +41,7 @@ def parse(arguments: list[str]) -> Config:
     2 for an unknown field or a value of another type, and with 0 after --help.
     """
     if arguments and arguments[0] in ("-h", "--help"):
-        print(USAGE, end="")
+        print(usage(), end="")
         sys.exit(0)
     name = arguments[0] if arguments else "none"
     if name not in PRESETS:
@@ -38,6 +55,14 @@ def parse(arguments: list[str]) -> Config:
 def main() -> None:
     try:
         train(parse(sys.argv[1:]))
+    except Interrupted as interrupted:
+        resume = ["--resume_from_checkpoint", "latest"]
+        words = sys.argv[1:] if sys.argv[-2:] == resume else [*sys.argv[1:], *resume]
+        command = shlex.join(["accelerate", "launch", "-m", "training", *words])
+        print(f"\n{interrupted}; go on with\n{command}", file=sys.stderr)
+        sys.exit(128 + interrupted.signal)
+    except KeyboardInterrupt:  # before the first step
+        sys.exit(128 + signal.SIGINT)
     except (FloatingPointError, OSError) as error:
         sys.exit(f"error: {error}")
     except ValueError as error:

@@ -5,13 +5,14 @@ The command line is made from these fields, the comments beside them and a prese
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from diffusers import UNet2DModel
 from torch import nn
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import Fixed, OmitArgPrefixes
 
-from genmodels.networks import autoencoder, dcgan
+from genmodels.networks import autoencoder, dcgan, resnet
 from genmodels.networks.convolutions import pyramid
 
 from .objectives import Objective
@@ -22,8 +23,13 @@ class Architecture(ABC):
     """Sizes of networks; the data say the rest."""
 
     @abstractmethod
-    def networks(self, channels: int, side: int) -> dict[str, nn.Module]:
-        """Fresh networks by name for samples (B, channels, side, side)."""
+    def networks(
+        self, channels: int, side: int, num_classes: int | None = None
+    ) -> dict[str, nn.Module]:
+        """Fresh networks by name for samples (B, channels, side, side).
+
+        num_classes: makes the networks conditional
+        """
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,34 @@ class DCGAN(Architecture):
 
     latent_dim: int = 128  # of the normal latent
     width: int = 64  # channels of the layer nearest the image
+    spectral_norm: bool = False  # of the critic's weights
 
-    def networks(self, channels: int, side: int) -> dict[str, nn.Module]:
+    def networks(
+        self, channels: int, side: int, num_classes: int | None = None
+    ) -> dict[str, nn.Module]:
+        data = (side, channels, num_classes)
         return {
-            "generator": dcgan.Generator(self.latent_dim, self.width, side, channels),
-            "critic": dcgan.Critic(self.width, side, channels),
+            "generator": dcgan.Generator(self.latent_dim, self.width, *data),
+            "critic": dcgan.Critic(self.width, *data, self.spectral_norm),
+        }
+
+
+@dataclass(frozen=True)
+class ResNet(Architecture):
+    """A residual generator and critic."""
+
+    latent_dim: int = 128  # of the normal latent
+    width: int = 256  # channels of the generator
+    critic_width: int = 128  # channels of the critic
+    spectral_norm: bool = False  # of the critic's weights
+
+    def networks(
+        self, channels: int, side: int, num_classes: int | None = None
+    ) -> dict[str, nn.Module]:
+        data = (side, channels, num_classes)
+        return {
+            "generator": resnet.Generator(self.latent_dim, self.width, *data),
+            "critic": resnet.Critic(self.critic_width, *data, self.spectral_norm),
         }
 
 
@@ -46,19 +75,73 @@ class ConvolutionalAutoencoder(Architecture):
 
     latent_dim: int = 32  # of the code
     width: int = 64  # channels of the layer nearest the image
+    variational: Fixed[bool] = True  # the encoder gives a distribution of the code
 
-    def networks(self, channels: int, side: int) -> dict[str, nn.Module]:
-        return {"autoencoder": autoencoder.Autoencoder(self.latent_dim, self.width, side, channels)}
+    def networks(
+        self, channels: int, side: int, num_classes: int | None = None
+    ) -> dict[str, nn.Module]:
+        return {
+            "autoencoder": autoencoder.Autoencoder(
+                self.latent_dim, self.width, side, channels, num_classes, self.variational
+            )
+        }
+
+
+@dataclass(frozen=True)
+class UNet(Architecture):
+    """The U-Net of diffusers, halved three times at the most, with attention at 8 pixels or less.
+
+    Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B
+    https://arxiv.org/abs/2006.11239
+    """
+
+    width: int = 128  # channels at full side, and twice as many below
+    layers_per_block: int = 2  # residual blocks at each side
+    attention_head_dim: int = 64  # channels of a head of attention
+    dropout: float = 0.0  # part of each residual's channels
+
+    def networks(
+        self, channels: int, side: int, num_classes: int | None = None
+    ) -> dict[str, nn.Module]:
+        _, halvings = pyramid(side)
+        widths = (self.width,) + (2 * self.width,) * min(halvings, 3)
+        attends = [side // 2**level <= 8 for level in range(len(widths))]
+        unet = UNet2DModel(
+            sample_size=side,
+            in_channels=channels,
+            out_channels=channels,
+            block_out_channels=widths,
+            layers_per_block=self.layers_per_block,
+            down_block_types=tuple("AttnDownBlock2D" if it else "DownBlock2D" for it in attends),
+            up_block_types=tuple("AttnUpBlock2D" if it else "UpBlock2D" for it in attends[::-1]),
+            attention_head_dim=min(self.attention_head_dim, 2 * self.width),
+            norm_num_groups=math.gcd(32, self.width),
+            dropout=self.dropout,
+            # One more class stands for none of them.
+            num_class_embeds=None if num_classes is None else num_classes + 1,
+        )
+        return {"unet": unet}
 
 
 # Fields of a run that do not change its result, and its two parts.
 INDECISIVE = {"objective", "architecture", "output_dir", "report_to", "resume_from_checkpoint"}
 INDECISIVE |= {"logging_steps", "sampling_steps", "checkpointing_steps", "checkpoints_total_limit"}
 
+# Least value and bound of numbers; any other count is at least 1, and any other number at least 0.
+BOUNDS = {
+    "seed": (0, 2**63),
+    "lr_warmup_steps": (0, math.inf),
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "kl_warmup_steps": (0, math.inf),
+    "label_dropout": (0, 1),
+    "dropout": (0, 1),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One run. A step is one of the generator or autoencoder; the critic's turns come inside it."""
+    """One run. A step is one of the generator, autoencoder or denoiser; a critic's come inside."""
 
     objective: OmitArgPrefixes[Objective]
     architecture: OmitArgPrefixes[Architecture]
@@ -67,15 +150,24 @@ class Config:
     dataset_config_name: str | None = None  # where the dataset has several
     train_data_dir: str | None = None  # a folder of images, instead of dataset_name
     image_column: str | None = None  # None: the first column of images
+    label_column: str | None = None  # None: the first column of classes; read if conditional
+    conditional: bool = False  # on the classes of the data
     resolution: int | None = None  # side in pixels; None: as the images are
+    random_flip: bool = False  # mirror every other image, left to right
 
-    train_batch_size: int = 64  # images of a turn, on each process
-    max_train_steps: int = 10_000  # steps of the generator or autoencoder
-    learning_rate: float = 2e-4  # of Adam, for every player
+    train_batch_size: int = 64  # images of a pass, on each process
+    gradient_accumulation_steps: int = 1  # passes of a turn
+    max_train_steps: int = 10_000  # steps of the generator, autoencoder or denoiser
+    optimizer: Literal["adam", "rmsprop"] = "adam"  # of every player
+    learning_rate: float = 2e-4  # of every player
+    lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
+    lr_warmup_steps: int = 0  # over which the learning rate grows from 0, unless it is constant
     adam_beta1: float = 0.9  # decay of the mean of the gradients
     adam_beta2: float = 0.999  # decay of the mean of their squares
     halflife: float = 500.0  # of the weight averages, in steps
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: as accelerate was told
+    channels_last: bool = True  # layout of the networks in memory
+    torch_compile: bool = False  # the networks, but not where a critic's slope is differentiated
     seed: int = 0  # of weights, data order, noise and sample grids
 
     output_dir: str  # of the pipeline, its card, checkpoints and sample grids
@@ -88,31 +180,25 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no run can be made of."""
-        counts = ("train_batch_size", "max_train_steps", "logging_steps", "sampling_steps")
-        counts += ("checkpointing_steps", "checkpoints_total_limit")
-        fields = {name: getattr(self, name) for name in counts}
-        for name, value in (vars(self.objective) | vars(self.architecture) | fields).items():
-            least = 1 if isinstance(value, int) else 0
-            if not least <= value < math.inf:
-                raise ValueError(f"expected --{name} >= {least}, but got {value}")
-        for name, least, below in [
-            ("learning_rate", 0, math.inf),
-            ("adam_beta1", 0, 1),
-            ("adam_beta2", 0, 1),
-            ("halflife", 0, math.inf),
-            ("seed", 0, 2**63),
-        ]:
-            if not least <= getattr(self, name) < below:
-                value = getattr(self, name)
-                raise ValueError(f"expected {least} <= --{name} < {below}, but got {value}")
+        for part in (self, self.objective, self.architecture):
+            for field in fields(part):
+                value = getattr(part, field.name)
+                if type(value) in (int, float):
+                    usual = (1 if field.type is int else 0, math.inf)
+                    least, below = BOUNDS.get(field.name, usual)
+                    if not least <= value < below:
+                        wanted = (
+                            f"from {least} to below {below}" if below < math.inf else f">= {least}"
+                        )
+                        raise ValueError(f"expected --{field.name} {wanted}, but got {value}")
         if self.resolution is not None:
             pyramid(self.resolution)
 
     def decisive(self) -> dict[str, object]:
         """The fields that decide the result, by name, those of its two parts among them."""
         return {
-            name: value
+            field.name: getattr(part, field.name)
             for part in (self, self.objective, self.architecture)
-            for name, value in vars(part).items()
-            if name not in INDECISIVE
+            for field in fields(part)
+            if field.name not in INDECISIVE
         }

@@ -1,6 +1,7 @@
 """A pipeline and its card, as a folder that can be loaded and pushed as it is."""
 
 import inspect
+import math
 import re
 import shlex
 import shutil
@@ -9,7 +10,6 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from huggingface_hub import ModelCard, ModelCardData
-from PIL import Image
 
 from genmodels.data import Images
 from genmodels.pipelines.base import LatentPipeline
@@ -17,6 +17,7 @@ from genmodels.pipelines.base import LatentPipeline
 from .config import Config
 from .objectives import OBJECTIVES
 from .presets import PRESETS
+from .tracking import Sheet
 
 CARD = """\
 ---
@@ -59,22 +60,18 @@ balance of its data. It is for teaching and research: no sample is evidence of a
 
 
 def publish(
-    pipeline: LatentPipeline,
-    sheet: Image.Image,
-    config: Config,
-    real: Images,
-    seconds: float,
-    accelerator: Accelerator,
+    sheet: Sheet, config: Config, real: Images, seconds: float, accelerator: Accelerator
 ) -> None:
     """Write the pipeline, its card and a sample grid into `config.output_dir`, whole or not at all.
 
     A folder is a pipeline once it has a model_index.json: the old goes first, the new comes last.
     """
-    folder = Path(config.output_dir)
+    folder, pipeline = Path(config.output_dir), sheet.pipeline
+    drawn = sheet.draw(fit=math.ceil(len(real.pixels) / config.train_batch_size))
     draft = folder / ".publishing"
     shutil.rmtree(draft, ignore_errors=True)
     pipeline.save_pretrained(draft)
-    sheet.save(draft / "samples.png")
+    drawn.save(draft / "samples.png")
     text = card(pipeline, draft, config, real, seconds, accelerator)
     ModelCard(text).save(draft / "README.md")
 
@@ -145,7 +142,12 @@ def command(config: Config) -> str:
             fields = config.decisive().items()
             differing[name] = {field: value for field, value in fields if value != theirs[field]}
     name = min(differing, key=lambda name: len(differing[name]))
-    flags = [
-        word for field, value in differing[name].items() for word in (f"--{field}", str(value))
-    ]
+    flags = [word for field, value in differing[name].items() for word in flag(field, value)]
     return shlex.join(["accelerate", "launch", "-m", "training", name, *flags])
+
+
+def flag(field: str, value: object) -> list[str]:
+    """A field of the command line and its value, as words."""
+    if isinstance(value, bool):
+        return [f"--{field}" if value else f"--no_{field}"]
+    return [f"--{field}", *map(str, value if isinstance(value, tuple) else [value])]

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
+from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel
 
 from genmodels.data import Images
+from genmodels.errors import reason
 
 from .config import Config
 
@@ -37,6 +41,8 @@ class Averages(AveragedModel):
                 torch._foreach_copy_(averages, current)
                 return
             now = max(min(halflife, self.RAMP * steps.item()), 1e-9)
+            # A sharded weight is gathered: the averages are whole on every process.
+            current = [w.full_tensor() if isinstance(w, DTensor) else w for w in current]
             torch._foreach_lerp_(averages, current, 1 - 0.5 ** (1 / now))
 
         super().__init__(nn.ModuleDict(networks), multi_avg_fn=average, use_buffers=True)
@@ -52,6 +58,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.step = 0
+        self.passes = 0  # of any player, and so batches
         self.seconds = 0.0  # of training, over all restarts
 
     def state_dict(self) -> dict[str, float]:
@@ -79,6 +86,8 @@ class Checkpoints:
         }
         told = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
         told |= {"train_data_dir", "image_column", "resolution"}
+        if config.lr_scheduler in ("linear", "cosine"):  # which depend on it
+            told.remove("max_train_steps")
         run |= {name: value for name, value in config.decisive().items() if name not in told}
         self.run = {name: str(value) for name, value in run.items()}
 
@@ -86,6 +95,11 @@ class Checkpoints:
         """Oldest first."""
         found = [path for path in self.folder.glob("checkpoint-*") if step_of(path) is not None]
         return sorted(found, key=step_of)
+
+    def last(self) -> str:
+        """What is left of a run that fails, in words."""
+        kept = self.all()[-1:]
+        return f"its last good checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
 
     def find(self, name: str | None) -> Path | None:
         """The checkpoint to resume from, None for a new run.
@@ -151,20 +165,45 @@ class Checkpoints:
             raise ValueError(f"the checkpoint {path} is broken: {reason}") from error
 
     def save(self, accelerator: Accelerator, step: int) -> None:
-        """Write a checkpoint and delete the oldest. To be called on every process."""
-        partial = self.folder / f".checkpoint-{step}"
+        """Write a checkpoint and delete the oldest. To be called on every process.
+
+        Raises OSError, on every process, where that failed on one: the disk is full, say. All
+        earlier checkpoints but the last have then given room to it, in vain.
+        """
+        failed = self.write(accelerator, step)
+        if failed:
+            self.keep(1, accelerator)
+            failed = self.write(accelerator, step)
+        if failed:
+            raise OSError(f"could not write a checkpoint at step {step}: {failed}")
+        self.keep(self.limit, accelerator)
+
+    def write(self, accelerator: Accelerator, step: int) -> str:
+        """Write a checkpoint -> why it failed on some process, or nothing."""
+        partial, whole = self.folder / f".checkpoint-{step}", self.folder / f"checkpoint-{step}"
         if accelerator.is_main_process:
             for torn in self.folder.glob(".checkpoint-*"):  # by a run that was killed
-                shutil.rmtree(torn)
+                shutil.rmtree(torn, ignore_errors=True)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(partial))
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
+        failures = [""]
+        try:
+            accelerator.save_state(str(partial))
             shutil.copy(self.folder / RUN, partial)
-            whole = self.folder / f"checkpoint-{step}"
-            shutil.rmtree(whole, ignore_errors=True)
-            partial.rename(whole)
-            for old in self.all()[: -self.limit]:
+        except (OSError, RuntimeError, SafetensorError) as error:  # of torch and of safetensors too
+            failures = [reason(error)]
+        failed = next(filter(None, gather_object(failures)), "")
+        if accelerator.is_main_process:
+            if failed:
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                shutil.rmtree(whole, ignore_errors=True)
+                partial.rename(whole)
+        return failed
+
+    def keep(self, count: int, accelerator: Accelerator) -> None:
+        """Delete all checkpoints but the newest."""
+        if accelerator.is_main_process:
+            for old in self.all()[:-count]:
                 shutil.rmtree(old)
 
 

@@ -1,57 +1,152 @@
 """What one sees of a run while it trains: its losses by name, and sample grids."""
 
 import math
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 import trackio
 from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from genmodels import images
-from genmodels.pipelines.base import LatentPipeline
+from genmodels.errors import reason
 
+from .batches import Batches
 from .config import Config
 
 
-def start_trackers(accelerator: Accelerator, config: Config, resumed: bool) -> None:
-    """Open the run in its tracker, under the name of its folder."""
-    name = Path(config.output_dir).resolve().name
-    fields = {key: str(value) for key, value in vars(config).items()}
-    trackio = {"name": name, "resume": "allow" if resumed else "never", "embed": False}
-    accelerator.init_trackers("genmodels", fields, {"trackio": trackio, "wandb": {"name": name}})
+def warn(message: str) -> None:
+    """Say what went wrong without an end to the run, beside its progress bar."""
+    tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
-def report(
-    accelerator: Accelerator, losses: dict[str, Tensor], step: int, steps: int, bar: tqdm
-) -> None:
-    """Log each term of each loss: its mean over the steps since the last time and the processes."""
-    means = accelerator.reduce(torch.stack(list(losses.values())) / steps, "mean").tolist()
-    values = dict(zip(losses, means, strict=True))
-    if not all(math.isfinite(value) for value in means):
-        raise FloatingPointError(f"at step {step} a loss is not finite: {values}")
-    accelerator.log(values, step=step)
-    bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()})
+class Losses:
+    """The terms of all losses since the last report, which stay on the device until then."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+        self.terms: list[tuple[int, str, str]] = []  # step, player and name of each
+        self.values: list[Tensor] = []
+
+    def add(self, step: int, player: str, terms: dict[str, Tensor]) -> None:
+        self.terms += [(step, player, term) for term in terms]
+        self.values += [value.detach().float() for value in terms.values()]
+
+    def take(self) -> dict[str, float]:
+        """Each term's mean over its turns and the processes, by "player/term"; and begin anew.
+
+        Raises FloatingPointError where one was not finite, on every process.
+        """
+        values = self.accelerator.reduce(torch.stack(self.values), "mean").tolist()
+        found = defaultdict(list)
+        for (step, player, term), value in zip(self.terms, values, strict=True):
+            if not math.isfinite(value):
+                raise FloatingPointError(f"at step {step} the {player}'s term {term} is {value}")
+            found[f"{player}/{term}"].append(value)
+        self.terms, self.values = [], []
+        return {name: sum(values) / len(values) for name, values in found.items()}
 
 
-@torch.no_grad()
-def draw_grid(pipeline: LatentPipeline, latents: Tensor) -> Image.Image:
-    return images.grid(pipeline.decode(latents))
+class Sheet:
+    """The sample grid of a run: what its averages make of always the same latents.
+
+    Of a conditional model there is a column for each class, as far as there is room.
+    """
+
+    MOST = 64  # images
+    FIT = 32  # batches to which the pipeline is fitted for a grid
+
+    def __init__(
+        self,
+        config: Config,
+        networks: Mapping[str, nn.Module],
+        pixels: Tensor,
+        labels: Tensor | None,
+        device: torch.device,
+    ) -> None:
+        self.objective = config.objective
+        self.batches = Batches(pixels, config.train_batch_size, config.seed, device, labels=labels)
+        self.pipeline = config.objective.pipeline(networks)
+        self.columns = min(self.pipeline.num_classes or 8, self.MOST)
+        count = self.MOST - self.MOST % self.columns
+        self.latents = self.pipeline.draw(count, torch.Generator().manual_seed(config.seed))
+        self.labels = None
+        if self.pipeline.num_classes:
+            self.labels = torch.arange(count, device=device) % self.columns
+
+    @torch.no_grad()
+    def draw(self, fit: int = FIT) -> Image.Image:
+        """fit: batches to which the pipeline is fitted first"""
+        self.objective.fit(self.pipeline, (self.batches[number] for number in range(fit)))
+        return images.grid(self.pipeline.decode(self.latents, self.labels), self.columns)
 
 
-def keep_grid(accelerator: Accelerator, sheet: Image.Image, config: Config, step: int) -> None:
-    """Write a sample grid into the run's folder and show it in its tracker."""
-    file = Path(config.output_dir) / "samples" / f"{step:07d}.png"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(file)
-    for tracker in accelerator.trackers:
-        # accelerate's tracker for trackio cannot log images, and tensorboard is told their layout.
-        if tracker.name == "trackio":
-            tracker.log({"samples": trackio.Image(sheet)}, step=step)
-        else:
-            layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-            pixels = np.asarray(sheet.convert("RGB"))[None]
-            tracker.log_images({"samples": pixels}, step=step, **layout)
+class Curves:
+    """A run in its tracker, under the name of its folder. What goes wrong there ends no run.
+
+    A step that the tracker knows already, from before the run was killed, is not told again.
+    """
+
+    def __init__(self, accelerator: Accelerator, config: Config, resumed: bool) -> None:
+        self.accelerator = accelerator
+        self.told = Path(config.output_dir) / "reported"  # the last step that the tracker knows
+        known = self.told.read_text() if resumed and self.told.exists() else ""
+        self.known = int(known) if known.isdecimal() else 0
+        self.warned: set[str] = set()
+        name = Path(config.output_dir).resolve().name
+        fields = {key: str(value) for key, value in vars(config).items()}
+        trackio = {"name": name, "resume": "allow" if resumed else "never", "embed": False}
+        settings = {"trackio": trackio, "wandb": {"name": name}}
+        try:
+            accelerator.init_trackers("genmodels", fields, settings)
+        except Exception as error:
+            accelerator.trackers = []
+            warn(f"{config.report_to} could not be reached, so no losses are kept: {reason(error)}")
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        if step > self.known:
+            self.attempt(lambda: self.accelerator.log(values, step=step))
+            if self.accelerator.is_main_process:
+                self.attempt(lambda: self.told.write_text(str(step)))
+
+    def show(self, sheet: Image.Image, step: int) -> None:
+        """Keep a sample grid in the run's folder and the tracker. On the main process."""
+        self.attempt(lambda: self.keep(sheet, step))
+        if step > self.known:
+            for tracker in self.accelerator.trackers:
+                self.attempt(lambda tracker=tracker: draw(tracker, sheet, step))
+
+    def keep(self, sheet: Image.Image, step: int) -> None:
+        file = self.told.parent / "samples" / f"{step:07d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(file)
+
+    def close(self) -> None:
+        self.attempt(self.accelerator.end_training)
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as error:  # of a tracker, or of a full disk
+            message = f"something of the run's curves was lost: {reason(error)}"
+            if message not in self.warned:
+                self.warned.add(message)
+                warn(message)
+
+
+def draw(tracker: GeneralTracker, sheet: Image.Image, step: int) -> None:
+    """Show a sample grid in a tracker."""
+    # accelerate's tracker for trackio cannot log images, and tensorboard is told their layout.
+    if tracker.name == "trackio":
+        tracker.log({"samples": trackio.Image(sheet)}, step=step)
+    else:
+        layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+        pixels = np.asarray(sheet.convert("RGB"))[None]
+        tracker.log_images({"samples": pixels}, step=step, **layout)

@@ -1,0 +1,51 @@
+"""SIGTERM and Ctrl-C, as a wish that the loop grants after a step."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
+
+import torch
+from accelerate import Accelerator
+
+BETWEEN = 10  # steps after which several processes agree whether to stop
+
+
+class Interrupted(Exception):  # noqa: N818 (no error, but what was asked for)
+    """A run was asked to stop, and has written a checkpoint."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal = number
+
+
+class Interruption:
+    """Which signal has come, 0 while there was none."""
+
+    signal = 0
+
+    def tell(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+
+    def agreed(self, accelerator: Accelerator, step: int) -> int:
+        """The signal that came to any of the processes, the same on all of them."""
+        if accelerator.num_processes == 1:
+            return self.signal
+        if step % BETWEEN:
+            return 0
+        signals = torch.tensor([self.signal], device=accelerator.device)
+        return int(accelerator.gather(signals).max())
+
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Within it SIGTERM and SIGINT are noted. In a thread, which gets none, nothing changes."""
+    interruption = Interruption()
+    caught = [signal.SIGTERM, signal.SIGINT] if current_thread() is main_thread() else []
+    before = {number: signal.signal(number, interruption.tell) for number in caught}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
