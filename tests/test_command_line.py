@@ -162,6 +162,13 @@ def test_a_run_goes_on_as_it_began(
         train(small("vae-fashion", **fields | {"resume_from_checkpoint": resume}))
 
 
+def test_a_run_grows_no_longer_where_its_learning_rate_counts_on_its_end(small: Callable) -> None:
+    fields = {"lr_scheduler": "linear", "resume_from_checkpoint": "latest"}
+    train(small("vae-fashion", lr_scheduler="linear"))
+    with pytest.raises(ValueError, match="expected max_train_steps 6, but"):
+        train(small("vae-fashion", max_train_steps=6, **fields))
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_by_name(
     small: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard, RepoCard
 
 from tests.conftest import ROOT
 from training.__main__ import parse
+from training.objectives import OBJECTIVES
 from training.presets import PRESETS
 
 CARDS = sorted(ROOT.glob("checkpoints/*/README.md"))
@@ -33,6 +34,15 @@ def test_commands_parse() -> None:
     for line in launched:
         if "--help" not in line:
             parse(line.split())
+
+
+def test_the_table_has_every_objective_with_its_paper() -> None:
+    rows = re.findall(
+        r"^\| `(.+?)` \|.+\((https://.+)\) \|$", (ROOT / "README.md").read_text(), re.M
+    )
+    assert [name for name, _ in rows] == list(OBJECTIVES)
+    for name, paper in rows:
+        assert paper in OBJECTIVES[name].__doc__
 
 
 def test_the_space_runs_the_gradio_that_is_pinned() -> None:

@@ -1,14 +1,15 @@
 import dataclasses
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -16,7 +17,7 @@ import genmodels
 from tests.conftest import FASHION, ROOT
 from training import publishing
 from training.config import Config
-from training.loop import train
+from training.loop import Run, train
 from training.objectives import OBJECTIVES
 from training.presets import PRESETS
 from training.state import Averages
@@ -235,22 +236,6 @@ def test_two_processes_share_their_gradients(name: str, pairs: Path) -> None:
         assert torch.equal(weight, twin)
 
 
-def test_a_run_killed_at_any_moment_leaves_its_last_checkpoint_whole(tmp_path: Path) -> None:
-    run = launch(
-        "vae-fashion", *tiny(tmp_path / "run", max_train_steps=100_000, checkpointing_steps=1)
-    )
-    deadline = time.monotonic() + 120
-    while len(list((tmp_path / "run").glob("checkpoint-*"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
-    last = max(int(path.name.split("-")[1]) for path in (tmp_path / "run").glob("checkpoint-*"))
-    goal = str(last + 2)
-    fields = {"max_train_steps": goal, "resume_from_checkpoint": "latest"}
-    finish(launch("vae-fashion", *tiny(tmp_path / "run", **fields)))
-    assert genmodels.load(tmp_path / "run")
-
-
 def test_a_pipeline_is_published_whole_or_not_at_all(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,3 +312,91 @@ def test_trackers_receive_losses_by_name_and_grids(small: Small, tmp_path: Path)
     (events,) = (tmp_path / "tensorboard").rglob("events*0")
     assert b"autoencoder/reconstruction" in events.read_bytes()
     assert b"samples" in events.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("constant", [1, 1, 1, 1, 1, 1]),
+        ("constant_with_warmup", [0, 0.5, 1, 1, 1, 1]),
+        ("linear", [0, 0.5, 1, 0.75, 0.5, 0.25]),
+        ("cosine", [0, 0.5, 1, 0.854, 0.5, 0.146]),
+    ],
+)
+def test_the_learning_rate_follows_its_schedule_for_every_player(
+    name: str, expected: list[float], small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    step = torch.optim.RMSprop.step
+
+    def note(self: torch.optim.Optimizer, *arguments: object, **fields: object) -> object:
+        rates.extend(group["lr"] for group in self.param_groups)
+        return step(self, *arguments, **fields)
+
+    monkeypatch.setattr(torch.optim.RMSprop, "step", note)
+    fields = {"lr_scheduler": name, "lr_warmup_steps": 2, "learning_rate": 1e-4}
+    train(small("wgan-fashion", max_train_steps=6, **fields))
+    told = [rate * 1e-4 for rate in expected for _ in range(6)]  # five turns and one
+    assert rates == pytest.approx(told, rel=1e-2, abs=1e-12)
+
+
+def test_accumulated_passes_make_the_step_of_one_large_batch(small: Small, tmp_path: Path) -> None:
+    """Of a critic without batch normalisation. Latents are drawn by pass, so these are fixed."""
+    weights = []
+    for folder, passes, size in [("one", 1, 16), ("many", 4, 4)]:
+        fields = {"gradient_accumulation_steps": passes, "train_batch_size": size}
+        run = Run(small("wgan-gp-fashion", output_dir=str(tmp_path / folder), **fields))
+        run.networks["generator"] = Same()
+        objective = dataclasses.replace(run.config.objective, penalty=0.0)
+        run.config = dataclasses.replace(run.config, objective=objective)
+        run.take_turn("critic")
+        weights.append([weight.clone() for weight in run.networks["critic"].parameters()])
+    for one, many in zip(*weights, strict=True):
+        assert torch.allclose(one, many, atol=1e-5)
+
+
+class Same(torch.nn.Module):
+    """A generator that always draws the same."""
+
+    config = SimpleNamespace(latent_dim=8)
+
+    def forward(self, latents: torch.Tensor, labels: None) -> torch.Tensor:
+        return torch.zeros(len(latents), 1, 28, 28)
+
+
+def test_a_conditional_run_needs_classes(small: Small, tmp_path: Path) -> None:
+    Image.new("L", (28, 28)).save(tmp_path / "one.png")
+    config = small("vae-fashion-conditional", train_data_dir=str(tmp_path))
+    with pytest.raises(ValueError, match=r"expected classes in .* for --conditional"):
+        train(config)
+
+
+def test_sharded_weights_are_averaged_whole() -> None:
+    torch.distributed.init_process_group("gloo", "tcp://127.0.0.1:29519", rank=0, world_size=1)
+    try:
+        networks = torch.nn.ModuleDict({"it": torch.nn.Linear(4, 4)})
+        averages = Averages({"it": networks["it"]}, halflife=1.0)
+        mesh = torch.distributed.init_device_mesh("cpu", (1,))
+        torch.distributed.fsdp.fully_shard(networks["it"], mesh=mesh)
+        averages.update_parameters(networks)
+        whole = networks["it"].weight.full_tensor()
+        assert torch.equal(averages.networks["it"].weight, whole)
+        assert type(averages.networks["it"].weight.data) is torch.Tensor
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
+def test_a_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
+    config = small("vae-fashion", torch_compile=True, output_dir=str(tmp_path / "compiled"))
+    run = Run(config)
+    assert run.players["autoencoder"].moving is not run.networks["autoencoder"]
+    shutil.rmtree(config.output_dir)
+    compiled = train(config)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    eager = train(small("vae-fashion"))
+    latents = eager.draw(4, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(eager.decode(latents), compiled.decode(latents), atol=1e-2)
+        loaded = genmodels.load(config.output_dir)
+        assert torch.equal(loaded.decode(latents), compiled.decode(latents))

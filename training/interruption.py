@@ -1,6 +1,8 @@
 """SIGTERM and Ctrl-C, as a wish that the loop grants after a step."""
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
@@ -21,15 +23,29 @@ class Interrupted(Exception):  # noqa: N818 (no error, but what was asked for)
 
 
 class Interruption:
-    """Which signal has come, 0 while there was none."""
+    """Which signal has come, 0 while there was none.
 
-    signal = 0
+    `accelerate launch` does not pass a SIGTERM on: that it has ended counts as one.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        launched = "ACCELERATE_MIXED_PRECISION" in os.environ
+        self.launcher = os.getppid() if launched else None
 
     def tell(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
 
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not beyond a signal."""
+        deadline = time.monotonic() + seconds
+        while not self.signal and time.monotonic() < deadline:
+            time.sleep(0.1)
+
     def agreed(self, accelerator: Accelerator, step: int) -> int:
         """The signal that came to any of the processes, the same on all of them."""
+        if self.launcher not in (None, os.getppid()):
+            self.signal = self.signal or signal.SIGTERM
         if accelerator.num_processes == 1:
             return self.signal
         if step % BETWEEN:

@@ -1,6 +1,7 @@
 """The one loop, for every objective."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import GradientAccumulationPlugin
+from accelerate.utils import DistributedType, GradientAccumulationPlugin
 from diffusers.optimization import get_scheduler
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -190,13 +191,13 @@ class Run:
                     warn(f"{error}; {goes}")
                 if not last:
                     return None
-                time.sleep(PATIENCE)
+                interruption.wait(PATIENCE)
 
 
 def start(config: Config) -> Accelerator:
     """Open the devices.
 
-    Raises ValueError where they lack the precision, or the tracker is not installed.
+    Raises ValueError where they lack the precision, or the tracker or a compiler is not installed.
     """
     tracker = None if config.report_to == "none" else config.report_to
     try:
@@ -216,6 +217,9 @@ def start(config: Config) -> Accelerator:
         )
     if tracker and not accelerator.log_with:  # it drops in silence what it cannot import
         raise ValueError(f"expected {tracker} to be installed for --report_to, but it is not")
+    compiler = os.environ.get("CXX", "g++")
+    if config.torch_compile and accelerator.device.type == "cpu" and not shutil.which(compiler):
+        raise ValueError(f"expected a compiler for --torch_compile, but there is no {compiler}")
     # `accelerate launch` allows a process one thread unless told otherwise, by OMP_NUM_THREADS;
     # without an accelerator they share all cores.
     if accelerator.device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
@@ -260,8 +264,9 @@ def schedule(config: Config) -> Callable[[int], float]:
 
 def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> Player:
     """A network on its device, with its optimizer."""
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    network.train().to(memory_format=layout)
+    if config.channels_last and accelerator.distributed_type != DistributedType.FSDP:  # it cannot
+        network.to(memory_format=torch.channels_last)
+    network.train()
     weights, rate = network.parameters(), config.learning_rate
     if config.optimizer == "adam":
         betas = (config.adam_beta1, config.adam_beta2)

@@ -6,8 +6,9 @@ Data order and randomness are functions of the step (see batches), so they are n
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -41,8 +42,6 @@ class Averages(AveragedModel):
                 torch._foreach_copy_(averages, current)
                 return
             now = max(min(halflife, self.RAMP * steps.item()), 1e-9)
-            # A sharded weight is gathered: the averages are whole on every process.
-            current = [w.full_tensor() if isinstance(w, DTensor) else w for w in current]
             torch._foreach_lerp_(averages, current, 1 - 0.5 ** (1 / now))
 
         super().__init__(nn.ModuleDict(networks), multi_avg_fn=average, use_buffers=True)
@@ -51,6 +50,23 @@ class Averages(AveragedModel):
     @property
     def networks(self) -> nn.ModuleDict:
         return self.module
+
+    def update_parameters(self, networks: nn.ModuleDict) -> None:
+        """Move towards the networks as they are now. To be called on every process."""
+        super().update_parameters(Whole(networks))
+
+
+class Whole(NamedTuple):
+    """The weights of networks, those gathered that are sharded over the processes."""
+
+    networks: nn.ModuleDict
+
+    def parameters(self) -> Iterator[Tensor]:
+        for weight in self.networks.parameters():
+            yield weight.full_tensor() if isinstance(weight, DTensor) else weight
+
+    def buffers(self) -> Iterator[Tensor]:
+        return self.networks.buffers()
 
 
 class Progress:

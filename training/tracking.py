@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -129,6 +130,11 @@ class Curves:
         sheet.save(file)
 
     def close(self) -> None:
+        """End the tracker's run, and the group of processes."""
+        if self.accelerator.num_processes > 1:
+            # A thread of gloo's needs the interpreter to drop the tensors that were gathered last;
+            # the end of the group waits for that thread, and holds the interpreter.
+            time.sleep(0.1)
         self.attempt(self.accelerator.end_training)
 
     def attempt(self, action: Callable[[], object]) -> None:

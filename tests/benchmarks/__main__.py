@@ -12,40 +12,70 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from accelerate.state import AcceleratorState
+from torch.utils.flop_counter import FlopCounterMode
 
 import genmodels
 from genmodels import data
 from genmodels.data import Images
+from tests.benchmarks.reference import Loop
 from tests.serving import ROOT, serve_app
 from training import loop
-from training.batches import Batch, Batches
+from training.batches import Batches
 from training.config import Config
+from training.objectives import OBJECTIVES
 from training.presets import PRESETS
 
-STEPS = 30  # of the loop, and as many bare ones, in each round
-ROUNDS = 5
+STEPS = 20  # of the loop, and as many bare and plain ones, in each round
+ROUNDS = 3
 
 
 def main() -> None:
     os.chdir(ROOT)
     cut = data.load("tests/data/fashion_mnist")
-    real = Images(cut.pixels.repeat(60, 1, 1, 1), cut.source)  # as many as in Fashion-MNIST
-    for name, preset in PRESETS.items():
-        rounds = [(step_seconds(preset, real), bare_seconds(preset, real)) for _ in range(ROUNDS)]
-        step, bare = (statistics.median(times) for times in zip(*rounds, strict=True))
-        ratio = statistics.median(step / bare for step, bare in rounds)
+    real = cut._replace(pixels=cut.pixels.repeat(60, 1, 1, 1), labels=cut.labels.repeat(60))
+    peaks = {"no": peak(torch.float32), "bf16": peak(torch.bfloat16)}
+    for precision, flops in peaks.items():
+        print(f"matrix products, {precision}: {flops / 1e9:.0f} GFLOP/s", flush=True)
+    for name in (f"{objective}-fashion" for objective in OBJECTIVES):
+        preset = PRESETS[name]
+        count = 6 if name == "diffusion-fashion" else STEPS
+        rounds = [
+            (
+                step_seconds(preset, real, count),
+                bare_seconds(preset, real, count),
+                median(Loop(preset).step, warm=2, times=count),
+            )
+            for _ in range(ROUNDS)
+        ]
+        step, bare, plain = (statistics.median(times) for times in zip(*rounds, strict=True))
         turns = len(preset.objective.turns(0))
-        share = turns * data_seconds(preset, real) / step
-        show(
-            f"{name}: step, {step * 1e3:.1f} ms, over bare passes, {bare * 1e3:.1f} ms", ratio, 1.10
+        images = preset.train_batch_size * turns
+        share = bare_flops(preset, real) / step / peaks[preset.mixed_precision or "no"]
+        print(
+            f"{name}: {images / step:.0f} images/s, bare passes {images / bare:.0f}, "
+            f"plain loop {images / plain:.0f}; {step * 1e3:.0f} ms a step, "
+            f"{share:.0%} of the products' peak",
+            flush=True,
         )
-        show(f"{name}: share of the data in a step", share, 0.02)
+        ratio = statistics.median(step / bare for step, bare, _ in rounds)
+        show(f"{name}: step over bare passes", ratio, 1.10)
+        speedup = statistics.median(plain / step for step, _, plain in rounds)
+        print(f"{name}: times as fast as a plain loop: {speedup:.3g} (goal: >= 2)", flush=True)
+        data_share = turns * data_seconds(preset, real) / step
+        show(f"{name}: share of the data in a step", data_share, 0.02)
     for folder in sorted(ROOT.glob("checkpoints/*/model_index.json")):
         pipeline = genmodels.load(folder.parent)
         seconds = median(lambda pipeline=pipeline: pipeline(batch_size=16), warm=3, times=20)
         show(f"{folder.parent.name}: milliseconds for 16 images", seconds * 1e3, 100)
     starts = [app_seconds() for _ in range(4)]  # the first warms the disk's cache
     show("app: seconds from start to serving", statistics.median(starts[1:]), 12)
+
+
+def peak(dtype: torch.dtype) -> float:
+    """Operations a second in the largest of products of matrices."""
+    one, other = torch.randn(2, 2048, 2048).to(dtype)
+    return 2 * 2048**3 / median(lambda: one @ other, warm=2, times=8)
 
 
 def show(what: str, value: float, goal: float) -> None:
@@ -62,7 +92,7 @@ def median(function: Callable[[], object], warm: int, times: int) -> float:
     return statistics.median(seconds[warm:])
 
 
-def step_seconds(preset: Config, real: Images) -> float:
+def step_seconds(preset: Config, real: Images, count: int) -> float:
     """Of a step of the loop as it is, from one move of its progress bar to the next."""
     moves = []
 
@@ -75,33 +105,55 @@ def step_seconds(preset: Config, real: Images) -> float:
         def close(self) -> None: ...
 
     loop.tqdm, loop.load = Bar, lambda config: real
+    AcceleratorState._reset_state(reset_partial_state=True)
     with tempfile.TemporaryDirectory() as folder:
-        fields = {"report_to": "none", "max_train_steps": STEPS, "logging_steps": 10}
+        fields = {"report_to": "none", "max_train_steps": count, "sampling_steps": count}
         loop.train(replace(preset, output_dir=folder, **fields))
     return statistics.median(after - before for before, after in itertools.pairwise(moves))
 
 
-def bare_seconds(preset: Config, real: Images) -> float:
-    """Of the forward and backward passes of a step's turns, on a batch that lies ready."""
-    networks = preset.architecture.networks(real.channels, real.side)
+def bare_step(preset: Config, real: Images) -> Callable[[], None]:
+    """The forward and backward passes of a step's turns, on a batch that lies ready."""
+    num_classes = len(real.classes) if preset.conditional else None
+    networks = preset.architecture.networks(real.channels, real.side, num_classes)
     for network in networks.values():
-        network.train().to(memory_format=torch.channels_last)
-    samples = Batches(real.pixels, preset.train_batch_size, 0, torch.device("cpu"))[0].samples
-    batch = Batch(samples, torch.Generator())
+        network.train()
+        if preset.channels_last:
+            network.to(memory_format=torch.channels_last)
+    batch = ready(preset, real)[0]
+    rounds = preset.mixed_precision == "bf16"
 
     def step() -> None:
         for player in preset.objective.turns(0):
             for name, network in networks.items():
                 network.requires_grad_(name == player).zero_grad()
-            terms = preset.objective.terms(player, networks[player], networks, batch)
+            with torch.autocast("cpu", torch.bfloat16, enabled=rounds):
+                terms = preset.objective.terms(player, networks[player], networks, batch, 0)
             sum(terms.values()).backward()
 
-    return median(step, warm=3, times=STEPS)
+    return step
+
+
+def bare_seconds(preset: Config, real: Images, count: int) -> float:
+    return median(bare_step(preset, real), warm=3, times=count)
+
+
+def bare_flops(preset: Config, real: Images) -> float:
+    """Operations of a step in products of matrices and convolutions."""
+    with FlopCounterMode(display=False) as counter:
+        bare_step(preset, real)()
+    return counter.get_total_flops()
+
+
+def ready(preset: Config, real: Images) -> Batches:
+    labels = real.labels if preset.conditional else None
+    device = torch.device("cpu")
+    return Batches(real.pixels, preset.train_batch_size, 0, device, labels=labels)
 
 
 def data_seconds(preset: Config, real: Images) -> float:
     """Of the making of one batch."""
-    batches = Batches(real.pixels, preset.train_batch_size, 0, torch.device("cpu"))
+    batches = ready(preset, real)
     numbers = iter(range(200))
     return median(lambda: batches[next(numbers)], warm=10, times=150)
 

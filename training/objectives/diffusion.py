@@ -80,9 +80,9 @@ class Diffusion(Objective):
         return snr.clamp(max=self.snr_gamma) / scale
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> DenoisingPipeline:
-        # Sampling begins at pure noise, as training ends (Common Diffusion Noise Schedules and Sample
-        # Steps are Flawed, Lin et al., 2024, section 3.3, https://arxiv.org/abs/2305.08891). There
-        # an error of the noise is a thousandfold one of the sample, which is held in [-1, 1].
+        # Sampling begins at pure noise, as training ends: Common Diffusion Noise Schedules and
+        # Sample Steps are Flawed (Lin et al., 2024), section 3.3, https://arxiv.org/abs/2305.08891.
+        # There an error of the noise is a thousandfold one of the sample, held in [-1, 1].
         sampler = DPMSolverMultistepScheduler(
             num_train_timesteps=self.ddpm_num_steps,
             beta_schedule=self.ddpm_beta_schedule,
