@@ -100,7 +100,9 @@ class Run:
         labels = real.labels if config.conditional else None
         num_classes = len(real.classes) if config.conditional else None
         networks = config.architecture.networks(real.channels, real.side, num_classes)
-        self.averages = Averages(networks, config.halflife).to(accelerator.device)
+        for network in networks.values():
+            network.to(accelerator.device)
+        self.averages = Averages(networks, config.halflife)
         self.progress = Progress()
         self.players = {
             name: prepare(network, config, accelerator) for name, network in networks.items()

@@ -41,7 +41,8 @@ class Averages(AveragedModel):
             if not averages[0].is_floating_point():  # BatchNorm counts its batches
                 torch._foreach_copy_(averages, current)
                 return
-            now = max(min(halflife, self.RAMP * steps.item()), 1e-9)
+            # Not `steps`, which lies on the device: to read it would be to wait for all before it.
+            now = max(min(halflife, self.RAMP * self.n_averaged.item()), 1e-9)
             torch._foreach_lerp_(averages, current, 1 - 0.5 ** (1 / now))
 
         super().__init__(nn.ModuleDict(networks), multi_avg_fn=average, use_buffers=True)

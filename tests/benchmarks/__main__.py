@@ -1,4 +1,4 @@
-"""How fast it is, as ratios measured in one run: `make bench`.
+"""How fast it is, as ratios measured in one run: `make bench`, or of some presets by their names.
 
 Each is a median, printed beside its goal. Timings are noisy: run it while nothing else runs.
 """
@@ -6,9 +6,11 @@ Each is a median, printed beside its goal. Timings are noisy: run it while nothi
 import itertools
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -37,7 +39,7 @@ def main() -> None:
     peaks = {"no": peak(torch.float32), "bf16": peak(torch.bfloat16)}
     for precision, flops in peaks.items():
         print(f"matrix products, {precision}: {flops / 1e9:.0f} GFLOP/s", flush=True)
-    for name in (f"{objective}-fashion" for objective in OBJECTIVES):
+    for name in sys.argv[1:] or [f"{objective}-fashion" for objective in OBJECTIVES]:
         preset = PRESETS[name]
         count = 6 if name == "diffusion-fashion" else STEPS
         rounds = [
@@ -140,9 +142,17 @@ def bare_seconds(preset: Config, real: Images, count: int) -> float:
 
 def bare_flops(preset: Config, real: Images) -> float:
     """Operations of a step in products of matrices and convolutions."""
-    with FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = Nowhere()
+    with counter:
         bare_step(preset, real)()
     return counter.get_total_flops()
+
+
+class Nowhere(nullcontext):
+    """In place of the counter's notes of which module it is in, which a penalty's slopes break."""
+
+    parents = frozenset({"Global"})
 
 
 def ready(preset: Config, real: Images) -> Batches:
