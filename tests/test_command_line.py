@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -60,7 +61,7 @@ def test_fields_override_the_preset() -> None:
         (["wgan-gp-fashion", "--critic_turns", "0"], "expected --critic_turns >= 1, but got 0"),
         (
             ["vae-fashion", "--learning_rate", "nan"],
-            "expected --learning_rate >= 0, but got nan",
+            "expected --learning_rate >= 1e-12, but got nan",
         ),
         (
             ["vae-fashion", "--adam_beta1", "1.5"],
@@ -71,6 +72,10 @@ def test_fields_override_the_preset() -> None:
         (["vae-fashion", "--kl_warmup_steps", "-1"], "expected --kl_warmup_steps >= 0, but got -1"),
         (["gan-fashion", "--diffaugment", "colour"], "colour"),
         (["diffusion-fashion", "--prediction_type", "sample"], "sample"),
+        (["diffusion-fashion", "--snr_gamma", "0"], "expected --snr_gamma >= 1e-12, but got 0"),
+        (["wgan-fashion", "--clip", "0"], "expected --clip >= 1e-12, but got 0"),
+        (["diffusion-fashion", "--ddpm_num_steps", "9", "--ddpm_beta_schedule", "linear"], "91%"),
+        (["vae-fashion", "--train_data_dir", ".", "--label_column", "a"], "no --label_column with"),
         (["diffusion-fashion", "--label_dropout", "1"], "from 0 to below 1, but got 1"),
         (["vae-fashion", "--lr_scheduler", "step"], "step"),
         (["vae-fashion", "--gradient_accumulation_steps", "0"], ">= 1, but got 0"),
@@ -160,6 +165,20 @@ def test_a_run_goes_on_as_it_began(
         resume = str(tmp_path / "vae-fashion" / resume)
     with pytest.raises(ValueError, match=sentence):
         train(small("vae-fashion", **fields | {"resume_from_checkpoint": resume}))
+
+
+def test_a_conditional_run_goes_on_with_the_same_labels(small: Callable, tmp_path: Path) -> None:
+    for place in range(4):
+        for name in ("cat", "dog"):
+            (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (28, 28), 9 * place).save(
+                tmp_path / "data" / name / f"{name}{place}.png"
+            )
+    fields = {"train_data_dir": str(tmp_path / "data"), "max_train_steps": 2}
+    train(small("vae-fashion-conditional", **fields))
+    (tmp_path / "data/dog/dog0.png").rename(tmp_path / "data/cat/dog0.png")
+    with pytest.raises(ValueError, match="expected data"):
+        train(small("vae-fashion-conditional", resume_from_checkpoint="latest", **fields))
 
 
 def test_a_run_grows_no_longer_where_its_learning_rate_counts_on_its_end(small: Callable) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
+from safetensors import SafetensorError
 
 import genmodels
 from tests.conftest import ROOT, shrink
 from tests.test_training import assert_equal, finish, launch, script, tiny
 from training import loop
 from training.config import Config
+from training.interruption import interruptible
 from training.loop import train
 
 Small = Callable[..., Config]
@@ -51,16 +53,11 @@ def test_a_run_that_is_told_to_stop_writes_a_checkpoint_and_says_how_to_go_on(
     os.kill(told, number)
     output, _ = run.communicate(timeout=120)
     stopped = last_step(folder)
-    assert f"stopped after step {stopped} of 100000; go on with" in output
+    told = f"stopped after step {stopped} of 100000: go on with --resume_from_checkpoint latest"
+    assert output.count(told) == 1
     assert "Traceback" not in output.split("stopped after")[0]
     if processes == 1:
         assert run.returncode == code
-        (command,) = [line for line in output.splitlines() if line.startswith("accelerate launch")]
-        assert command.endswith(
-            "--output_dir " + str(folder) + " --report_to none "
-            "--sampling_steps 10 --checkpointing_steps 100000 "
-            "--resume_from_checkpoint latest"
-        )
     else:
         assert f"exitcode  : {code}" in output  # as torchrun reports its processes
     goal = stopped + 3
@@ -80,13 +77,40 @@ def test_a_run_stops_when_its_launcher_is_told_to(tmp_path: Path) -> None:
     wait_for(lambda: (folder / "samples").exists())
     run.terminate()
     output, _ = run.communicate(timeout=120)  # until the run, too, has closed its output
-    assert f"stopped after step {last_step(folder)} of 100000; go on with" in output
+    assert f"stopped after step {last_step(folder)} of 100000: go on with" in output
     assert run.returncode == -signal.SIGTERM
 
 
 def children(pid: int) -> list[int]:
     """Processes that a process has started."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_second_ctrl_c_ends_at_once_unless_a_launcher_repeats_the_first() -> None:
+    with interruptible() as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.signal == signal.SIGINT
+        interruption.first -= 2  # seconds ago
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_pipeline_that_cannot_be_published_is_still_in_its_checkpoint(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    publish = loop.publish
+    monkeypatch.setattr(loop, "publish", fail)
+    config = small("vae-fashion")
+    with pytest.raises(OSError, match=r"could not publish .* No space .*checkpoint-4, from which"):
+        train(config)
+    monkeypatch.setattr(loop, "publish", publish)
+    train(small("vae-fashion", resume_from_checkpoint="latest"))
+    assert genmodels.load(config.output_dir)
 
 
 def test_before_the_first_step_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
@@ -120,6 +144,7 @@ import os, signal, sys
 from pathlib import Path
 from accelerate import Accelerator
 from tests.conftest import shrink
+from training.interruption import interruptible
 from training.loop import train
 
 save = Accelerator.save_state

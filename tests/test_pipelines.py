@@ -1,3 +1,4 @@
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -142,10 +143,13 @@ def test_a_conditional_pipeline_draws_the_classes_that_are_asked_for(name: str) 
     assert torch.equal(drawn([4, 5, 6]), drawn(torch.tensor([4, 5, 6])))
     assert torch.allclose(drawn([4, 5, 6])[0], drawn(4)[0], atol=1e-5)
     assert not torch.allclose(drawn(5)[0], drawn(4)[0], atol=1e-3)
-    assert torch.equal(drawn(None), drawn(None))  # of the seed's choice
+    assert torch.equal(drawn(None), drawn([0, 1, 2]))  # the classes in turn
+    assert torch.allclose(drawn(None, 12)[:3], drawn(None), atol=1e-4)
+    assert torch.equal(drawn(torch.tensor(4)), drawn(4))
     latents = pipeline.draw(3, seeded())
     for labels, sentence in [
         (None, "expected a label from 0 to 9 for each sample"),
+        (torch.tensor([1.0, 2.0, 3.0]), "expected a label from 0 to 9 for each sample"),
         (torch.tensor([1, 2]), "expected 3 labels, but got"),
         (torch.tensor([1, 2, 10]), "expected labels 0 to 9, but got 10"),
         (torch.tensor([1, 2, -1]), "expected labels 0 to 9, but got -1"),
@@ -174,6 +178,26 @@ def test_guidance_goes_from_no_class_through_a_class_and_beyond() -> None:
     assert not torch.allclose(free, told)
     assert torch.allclose(predicted(0.0), free, atol=1e-5)
     assert torch.allclose(predicted(3.0), free + 3 * (told - free), atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5, None])
+def test_steps_below_one_are_refused(steps: object) -> None:
+    pipeline = fresh("diffusion-fashion")
+    pipeline.steps = steps
+    with pytest.raises(ValueError, match="expected a whole number of steps, at least 1, but got"):
+        pipeline()
+
+
+@pytest.mark.parametrize("steps", [*range(1, 130), 999, 1000, 5000])
+def test_a_denoiser_is_called_from_pure_noise_down_in_even_steps(steps: int) -> None:
+    pipeline = fresh("diffusion-fashion")
+    pipeline.steps = steps
+    times = pipeline.times()
+    assert len(times) == min(steps, 1000)
+    assert times[0] == 999
+    assert times[-1] >= 0
+    gaps = {before - after for before, after in itertools.pairwise(times)}
+    assert not gaps or max(gaps) - min(gaps) <= 1
 
 
 @pytest.mark.parametrize("steps", [1, 7, 50])

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import shlex
 import signal
 import sys
 import traceback
@@ -56,12 +55,8 @@ def main() -> None:
     try:
         train(parse(sys.argv[1:]))
     except Interrupted as interrupted:
-        resume = ["--resume_from_checkpoint", "latest"]
-        words = sys.argv[1:] if sys.argv[-2:] == resume else [*sys.argv[1:], *resume]
-        command = shlex.join(["accelerate", "launch", "-m", "training", *words])
-        print(f"\n{interrupted}; go on with\n{command}", file=sys.stderr)
         sys.exit(128 + interrupted.signal)
-    except KeyboardInterrupt:  # before the first step
+    except KeyboardInterrupt:  # before the first step, or a second one
         sys.exit(128 + signal.SIGINT)
     except (FloatingPointError, OSError) as error:
         sys.exit(f"error: {error}")

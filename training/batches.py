@@ -36,7 +36,7 @@ class Batches:
         rank: int = 0,
         ranks: int = 1,
         labels: Tensor | None = None,  # (N,)
-        random_flip: bool = False,  # mirror every other sample, left to right
+        random_flip: bool = False,  # mirror half of the samples, by chance
     ) -> None:
         # On an accelerator with room to spare, the whole data set moves there once.
         if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 2:

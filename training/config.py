@@ -91,7 +91,7 @@ class ConvolutionalAutoencoder(Architecture):
 class UNet(Architecture):
     """The U-Net of diffusers, halved three times at the most, with attention at 8 pixels or less.
 
-    Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B
+    After Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B, where it is at 16.
     https://arxiv.org/abs/2006.11239
     """
 
@@ -130,10 +130,13 @@ INDECISIVE |= {"logging_steps", "sampling_steps", "checkpointing_steps", "checkp
 # Least value and bound of numbers; any other count is at least 1, and any other number at least 0.
 BOUNDS = {
     "seed": (0, 2**63),
+    "learning_rate": (1e-12, math.inf),
     "lr_warmup_steps": (0, math.inf),
     "adam_beta1": (0, 1),
     "adam_beta2": (0, 1),
     "kl_warmup_steps": (0, math.inf),
+    "clip": (1e-12, math.inf),
+    "snr_gamma": (1e-12, math.inf),
     "label_dropout": (0, 1),
     "dropout": (0, 1),
 }
@@ -153,7 +156,7 @@ class Config:
     label_column: str | None = None  # None: the first column of classes; read if conditional
     conditional: bool = False  # on the classes of the data
     resolution: int | None = None  # side in pixels; None: as the images are
-    random_flip: bool = False  # mirror every other image, left to right
+    random_flip: bool = False  # mirror half of the images, by chance
 
     train_batch_size: int = 64  # images of a pass, on each process
     gradient_accumulation_steps: int = 1  # passes of a turn
@@ -167,7 +170,7 @@ class Config:
     halflife: float = 500.0  # of the weight averages, in steps
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: as accelerate was told
     channels_last: bool = True  # layout of the networks in memory
-    torch_compile: bool = False  # the networks, but not where a critic's slope is differentiated
+    torch_compile: bool = False  # the network whose turn it is
     seed: int = 0  # of weights, data order, noise and sample grids
 
     output_dir: str  # of the pipeline, its card, checkpoints and sample grids
@@ -191,6 +194,9 @@ class Config:
                             f"from {least} to below {below}" if below < math.inf else f">= {least}"
                         )
                         raise ValueError(f"expected --{field.name} {wanted}, but got {value}")
+        for name in ("dataset_config_name", "image_column", "label_column"):
+            if self.train_data_dir is not None and getattr(self, name) is not None:
+                raise ValueError(f"expected no --{name} with --train_data_dir, which has none")
         if self.resolution is not None:
             pyramid(self.resolution)
 

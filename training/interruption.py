@@ -30,11 +30,17 @@ class Interruption:
 
     def __init__(self) -> None:
         self.signal = 0
-        launched = "ACCELERATE_MIXED_PRECISION" in os.environ
+        self.first = 0.0  # when it came, in seconds
+        launched = "ACCELERATE_DYNAMO_MODE" in os.environ  # which nobody else would set
         self.launcher = os.getppid() if launched else None
 
     def tell(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
+        """Note a signal. A second Ctrl-C, once the first had time, ends at once."""
+        now = time.monotonic()
+        if not self.signal:
+            self.signal, self.first = number, now
+        elif number == signal.SIGINT and now > self.first + 1:  # a launcher repeats it immediately
+            raise KeyboardInterrupt
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond a signal."""

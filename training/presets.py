@@ -138,7 +138,9 @@ PRESETS: dict[str, Config] = {
 }
 
 # The same of a class that is asked for.
-for name in ("vae-fashion", "sngan-fashion", "r3gan-fashion", "diffusion-fashion"):
-    PRESETS[f"{name}-conditional"] = replace(
+PRESETS |= {
+    f"{name}-conditional": replace(
         PRESETS[name], conditional=True, output_dir=f"runs/{name}-conditional"
     )
+    for name in ("vae-fashion", "sngan-fashion", "r3gan-fashion", "diffusion-fashion")
+}

@@ -12,7 +12,6 @@ from accelerate import Accelerator
 from huggingface_hub import ModelCard, ModelCardData
 
 from genmodels.data import Images
-from genmodels.pipelines.base import LatentPipeline
 
 from .config import Config
 from .objectives import OBJECTIVES
@@ -28,7 +27,7 @@ CARD = """\
 
 {description}
 
-![64 samples of seed {seed}](samples.png)
+![{shown} samples of seed {seed}](samples.png)
 
 ## Use
 
@@ -39,6 +38,7 @@ import genmodels
 pipeline = genmodels.load(".")  # this folder, or its id on the Hub
 images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).images
 ```
+{classes}
 
 ## Training
 
@@ -72,7 +72,7 @@ def publish(
     shutil.rmtree(draft, ignore_errors=True)
     pipeline.save_pretrained(draft)
     drawn.save(draft / "samples.png")
-    text = card(pipeline, draft, config, real, seconds, accelerator)
+    text = card(sheet, draft, config, real, seconds, accelerator)
     ModelCard(text).save(draft / "README.md")
 
     (folder / "model_index.json").unlink(missing_ok=True)
@@ -83,7 +83,7 @@ def publish(
 
 
 def card(
-    pipeline: LatentPipeline,
+    sheet: Sheet,
     draft: Path,
     config: Config,
     real: Images,
@@ -101,7 +101,13 @@ def card(
         tags=[objective, "genmodels"],
         datasets=[real.source] if on_hub else None,
     )
-    networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    classes = ""
+    if config.conditional:
+        named = ", ".join(f"{label} {name}" for label, name in enumerate(real.classes))
+        classes = f"\nWith `labels=3`, or one for each image, it draws a class: {named}.\n"
+    networks = [
+        part for part in sheet.pipeline.components.values() if isinstance(part, torch.nn.Module)
+    ]
     cores = torch.get_num_threads()
     hardware = f"{cores} CPU core{'s' if cores > 1 else ''}"
     if accelerator.device.type == "cuda":
@@ -115,13 +121,15 @@ def card(
         metadata=metadata.to_yaml(),
         title=Path(config.output_dir).resolve().name,
         description=inspect.getdoc(config.objective),
+        classes=classes,
+        shown=len(sheet.latents),
         command=command(config),
         source=source if config.train_data_dir else f"{source}, split `train`",
         count=len(real.pixels),
         side=real.side,
         colour="grey" if real.channels == 1 else "RGB",
         steps=config.max_train_steps,
-        batch=config.train_batch_size * processes,
+        batch=config.train_batch_size * config.gradient_accumulation_steps * processes,
         seed=config.seed,
         minutes=seconds / 60,
         hardware=hardware,

@@ -23,6 +23,9 @@ from genmodels.errors import reason
 
 from .config import Config
 
+# Where there is no room, say: safetensors has its own, and torch's writer gives a RuntimeError.
+WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
+
 RUN = "run.json"  # in a run's folder and in each checkpoint: what decided its result
 
 
@@ -93,16 +96,18 @@ class Checkpoints:
         self.limit = config.checkpoints_total_limit
         self.steps = config.max_train_steps
         # All that decides the result but how long the run is. Data may have moved, not changed.
-        digest = hashlib.sha256(real.pixels.numpy()).hexdigest()
+        digest = hashlib.sha256(real.pixels.numpy())
+        if config.conditional:
+            digest.update(real.labels.numpy())
         run = {
             "objective": type(config.objective).__name__,
             "architecture": type(config.architecture).__name__,
-            "data": f"{tuple(real.pixels.shape)}, SHA-256 {digest}",
+            "data": f"{tuple(real.pixels.shape)}, SHA-256 {digest.hexdigest()}",
             "processes": accelerator.num_processes,
             "precision": accelerator.mixed_precision,
         }
         told = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
-        told |= {"train_data_dir", "image_column", "resolution"}
+        told |= {"train_data_dir", "image_column", "label_column", "resolution"}
         if config.lr_scheduler in ("linear", "cosine"):  # which depend on it
             told.remove("max_train_steps")
         run |= {name: value for name, value in config.decisive().items() if name not in told}
@@ -178,8 +183,7 @@ class Checkpoints:
         try:
             accelerator.load_state(str(path))
         except Exception as error:  # anything may be wrong with damaged files
-            reason = str(error).strip() or type(error).__name__
-            raise ValueError(f"the checkpoint {path} is broken: {reason}") from error
+            raise ValueError(f"the checkpoint {path} is broken: {reason(error)}") from error
 
     def save(self, accelerator: Accelerator, step: int) -> None:
         """Write a checkpoint and delete the oldest. To be called on every process.
@@ -206,7 +210,9 @@ class Checkpoints:
         try:
             accelerator.save_state(str(partial))
             shutil.copy(self.folder / RUN, partial)
-        except (OSError, RuntimeError, SafetensorError) as error:  # of torch and of safetensors too
+        except WRITE_ERRORS as error:
+            if isinstance(error, RuntimeError) and "write" not in str(error).lower():
+                raise
             failures = [reason(error)]
         failed = next(filter(None, gather_object(failures)), "")
         if accelerator.is_main_process:
@@ -221,7 +227,7 @@ class Checkpoints:
         """Delete all checkpoints but the newest."""
         if accelerator.is_main_process:
             for old in self.all()[:-count]:
-                shutil.rmtree(old)
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def step_of(path: Path) -> int | None:

@@ -58,7 +58,7 @@ class Losses:
 class Sheet:
     """The sample grid of a run: what its averages make of always the same latents.
 
-    Of a conditional model there is a column for each class, as far as there is room.
+    Of a conditional model there is a column for each class, unless these are too many.
     """
 
     MOST = 64  # images
@@ -75,12 +75,13 @@ class Sheet:
         self.objective = config.objective
         self.batches = Batches(pixels, config.train_batch_size, config.seed, device, labels=labels)
         self.pipeline = config.objective.pipeline(networks)
-        self.columns = min(self.pipeline.num_classes or 8, self.MOST)
+        classes = self.pipeline.num_classes
+        self.columns = classes if classes in range(2, 33) else 8
         count = self.MOST - self.MOST % self.columns
         self.latents = self.pipeline.draw(count, torch.Generator().manual_seed(config.seed))
         self.labels = None
-        if self.pipeline.num_classes:
-            self.labels = torch.arange(count, device=device) % self.columns
+        if classes:
+            self.labels = torch.arange(count, device=device) % classes
 
     @torch.no_grad()
     def draw(self, fit: int = FIT) -> Image.Image:
@@ -103,8 +104,9 @@ class Curves:
         self.warned: set[str] = set()
         name = Path(config.output_dir).resolve().name
         fields = {key: str(value) for key, value in vars(config).items()}
-        trackio = {"name": name, "resume": "allow" if resumed else "never", "embed": False}
-        settings = {"trackio": trackio, "wandb": {"name": name}}
+        resume = "allow" if resumed else "never"
+        settings = {"trackio": {"name": name, "resume": resume, "embed": False}}
+        settings["wandb"] = {"name": name}
         try:
             accelerator.init_trackers("genmodels", fields, settings)
         except Exception as error:

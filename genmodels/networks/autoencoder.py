@@ -43,7 +43,7 @@ class Autoencoder(ModelMixin, ConfigMixin):
         if self.planes is not None:
             plane = self.planes(labels).unflatten(1, (1, *samples.shape[2:]))
             samples = torch.cat([samples, plane], 1)
-        code = self.encoder(samples)
+        code = self.encoder(samples).to(samples.dtype)  # not autocast's, for a KL to be exact
         return code.chunk(2, dim=1) if self.config.variational else (code, None)
 
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -75,7 +75,7 @@ class GaussianPrior(ModelMixin, ConfigMixin):
     def __init__(self, latent_dim: int = 32) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(latent_dim))
-        self.register_buffer("factor", torch.eye(latent_dim))  # lower triangle of the covariance's
+        self.register_buffer("factor", torch.eye(latent_dim))  # Cholesky's, of the covariance
 
     def fit(self, codes: Tensor) -> None:
         """Take the mean and covariance of codes (N, Z)."""

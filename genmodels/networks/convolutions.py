@@ -114,7 +114,10 @@ class Projection(nn.Module):
     def __init__(self, features: int, num_classes: int | None) -> None:
         super().__init__()
         self.linear = nn.Linear(features, 1)
-        self.embedding = None if num_classes is None else nn.Embedding(num_classes, features)
+        self.embedding = None
+        if num_classes is not None:
+            self.embedding = nn.Embedding(num_classes, features)
+            nn.init.xavier_uniform_(self.embedding.weight)  # as small as the linear map's
 
     def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
         scores = self.linear(features).squeeze(1)
@@ -124,9 +127,10 @@ class Projection(nn.Module):
 
 
 def normalise_spectrally(network: nn.Module) -> None:
-    """Divide each weight W by its largest singular value, so that each layer is 1-Lipschitz.
+    """Divide each weight, as a matrix (outputs, the rest), by its largest singular value.
 
-    One power iteration a forward pass in training mode, on W as a matrix (outputs, the rest).
+    A linear layer is then 1-Lipschitz, and a convolution is up to a factor of its kernel's side.
+    One power iteration a forward pass in training mode.
 
     Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), algorithm 1
     https://arxiv.org/abs/1802.05957

@@ -79,7 +79,7 @@ class Critic(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         _, halvings = pyramid(side)
-        # Down to 7 or 8 pixels, where the last two blocks stay.
+        # Down to 5 to 8 pixels, where the last two blocks stay.
         downs = halvings - 1 if side // 2**halvings == 4 else halvings
         self.blocks = nn.Sequential(
             DownBlock(channels, width, first=True),

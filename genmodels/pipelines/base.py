@@ -53,7 +53,7 @@ class LatentPipeline(DiffusionPipeline):
             if labels is not None:
                 raise ValueError("expected no labels: this model is not conditional")
             return
-        if labels is None:
+        if labels is None or labels.is_floating_point() or labels.dtype == torch.bool:
             raise ValueError(f"expected a label from 0 to {self.num_classes - 1} for each sample")
         if labels.shape != latents.shape[:1]:
             raise ValueError(f"expected {len(latents)} labels, but got {tuple(labels.shape)}")
@@ -73,7 +73,7 @@ class LatentPipeline(DiffusionPipeline):
         """Draw `batch_size` samples.
 
         generator: source of randomness; the same state gives the same images, bit for bit
-        labels: class of all samples or of each, from 0; None draws them, where there are classes
+        labels: class of all samples or of each, from 0; None takes the classes in turn, if any
         output_type: "pil" for images in mode L or RGB, "pt" for a tensor (B, C, S, S) in [-1, 1]
         return_dict: an object with the field `images`, or a tuple of one
         Raises ValueError for a batch size below 1, labels as in `decode`, or another output type.
@@ -81,15 +81,11 @@ class LatentPipeline(DiffusionPipeline):
         if output_type not in ("pil", "pt"):
             raise ValueError(f"expected the output type 'pil' or 'pt', but got {output_type!r}")
         latents = self.draw(batch_size, generator)
-        if isinstance(labels, int):
-            labels = [labels] * batch_size
         if labels is not None:
-            labels = torch.as_tensor(labels).to(self.device)
+            labels = torch.as_tensor(labels, device=self.device)
+            labels = labels.expand(batch_size) if labels.dim() == 0 else labels
         elif self.num_classes is not None:
-            device = generator.device if generator else self.device
-            labels = torch.randint(
-                self.num_classes, (batch_size,), generator=generator, device=device
-            ).to(self.device)
+            labels = torch.arange(batch_size, device=self.device) % self.num_classes
         samples = self.decode(latents, labels)
         drawn = images.to_pil(samples) if output_type == "pil" else samples
         return ImagePipelineOutput(images=drawn) if return_dict else (drawn,)

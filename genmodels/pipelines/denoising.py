@@ -16,6 +16,7 @@ class DenoisingPipeline(LatentPipeline):
 
     Of a conditional model, K + 1 classes are embedded: the last one stands for none of them.
 
+    Two settings, which are not saved with it:
     steps: calls of the network for a sample; more are slower and truer
     guidance: of a conditional model, how far its samples are pushed towards their class; 1 is not
         at all (Classifier-Free Diffusion Guidance, Ho and Salimans, 2022, equation 6, where it is
@@ -42,13 +43,25 @@ class DenoisingPipeline(LatentPipeline):
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         self.check(latents, labels)
         scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler.config)  # it has a state
-        steps = min(self.steps, scheduler.config.num_train_timesteps)
-        scheduler.set_timesteps(steps, latents.device)
+        scheduler.set_timesteps(timesteps=self.times(), device=latents.device)
         samples = latents
         for time in scheduler.timesteps:
             predicted = self.predict(samples, time, labels)
             samples = scheduler.step(predicted, time, samples).prev_sample
         return samples.clamp(-1, 1)
+
+    def times(self) -> list[int]:
+        """When the network is called: from pure noise down, in even steps.
+
+        Raises ValueError unless `steps` is a whole number of at least 1.
+        """
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise ValueError(
+                f"expected a whole number of steps, at least 1, but got {self.steps!r}"
+            )
+        most = self.scheduler.config.num_train_timesteps
+        steps = min(self.steps, most)
+        return [most * (steps - step) // steps - 1 for step in range(steps)]
 
     def predict(self, samples: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
         """What the network says of noisy samples at a time, with guidance."""

@@ -32,12 +32,15 @@ class Adversarial(Objective):
 
     @abstractmethod
     def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Generated samples (B, C, *S) -> what the generator minimises."""
+        """Generated samples (B, C, *S) as the critic sees them -> what the generator minimises."""
 
     def penalty_terms(
         self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        """Samples (B, C, *S) as the critic sees them -> what it pays beside, by itself nothing."""
+        """Samples (B, C, *S) as the critic sees them -> what it pays beside, by itself nothing.
+
+        A slope is that at what the critic sees, behind the augmentation.
+        """
         return {}
 
     def turns(self, step: int) -> tuple[str, ...]:
@@ -55,7 +58,8 @@ class Adversarial(Objective):
         shape = (len(real), networks["generator"].config.latent_dim)
         latents = torch.randn(shape, generator=rng, device=real.device, dtype=real.dtype)
         if player == "generator":
-            return self.judge(networks["critic"], moving(latents, labels), batch)
+            seen = augment(moving(latents, labels), self.diffaugment, rng)
+            return self.judge(networks["critic"], seen, batch)
         with torch.no_grad():
             fake = networks["generator"](latents, labels)
         # One call for both, since a wrapper that synchronises gradients allows one.
@@ -78,8 +82,7 @@ class Absolute(Adversarial):
         """Scores (B,) of generated samples -> what the generator minimises."""
 
     def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        seen = augment(fake, self.diffaugment, batch.rng)
-        return self.generator_terms(critic(seen, batch.labels).to(batch.samples.dtype))
+        return self.generator_terms(critic(fake, batch.labels).to(batch.samples.dtype))
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Saturating(Absolute):
 
 @dataclass(frozen=True)
 class NonSaturating(Saturating):
-    """The same game, but the generator climbs log D(G(z)), which a sure critic leaves steep.
+    """Real from generated, and the generator climbs log D(G(z)), which a sure critic leaves steep.
 
     Generative Adversarial Nets (Goodfellow et al., 2014), section 3
     https://arxiv.org/abs/1406.2661
@@ -115,8 +118,8 @@ class NonSaturating(Saturating):
 class Hinge(Absolute):
     """The critic is content with a margin of 1, and Lipschitz by spectral normalisation.
 
-    Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), equations 17
-    and 18, https://arxiv.org/abs/1802.05957. The normalisation is the network's: --spectral_norm.
+    Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), equations 16
+    and 17, https://arxiv.org/abs/1802.05957. The normalisation is the network's: --spectral_norm.
     """
 
     def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
@@ -203,10 +206,10 @@ class Relativistic(Adversarial):
         return {"R1": r1, "R2": r2}
 
     def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        seen = augment(fake, self.diffaugment, batch.rng)
+        seen = augment(batch.samples, self.diffaugment, batch.rng)
         with torch.no_grad():
-            real = critic(augment(batch.samples, self.diffaugment, batch.rng), batch.labels)
-        relative = (real - critic(seen, batch.labels)).to(batch.samples.dtype)
+            real = critic(seen, batch.labels).to(seen.dtype)
+        relative = real - critic(fake, batch.labels).to(seen.dtype)
         return {"relative": F.softplus(relative).mean()}
 
 

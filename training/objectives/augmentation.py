@@ -34,17 +34,16 @@ def color(samples: Tensor, rng: torch.Generator) -> Tensor:
 
 def translation(samples: Tensor, rng: torch.Generator) -> Tensor:
     """Moves by up to an eighth of the side, either way along both axes, and zeros behind."""
-    count, _, height, width = samples.shape
-    most = (height + 4) // 8, (width + 4) // 8
-    padded = F.pad(samples, (most[1], most[1], most[0], most[0]))
-    rows = offsets(count, 2 * most[0] + 1, samples.device, rng) + torch.arange(
-        height, device=samples.device
-    )
-    columns = offsets(count, 2 * most[1] + 1, samples.device, rng) + torch.arange(
-        width, device=samples.device
-    )
-    places = torch.arange(count, device=samples.device)[:, None, None]
-    return padded.movedim(1, 3)[places, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
+    count, _, *sides = samples.shape
+    high, wide = ((side + 4) // 8 for side in sides)
+    padded = F.pad(samples, (wide, wide, high, high))
+    moves = []
+    for side, most in zip(sides, (high, wide), strict=True):
+        places = torch.arange(side, device=samples.device)
+        moves.append(offsets(count, 2 * most + 1, samples.device, rng) + places)
+    rows, columns = moves
+    each = torch.arange(count, device=samples.device)[:, None, None]
+    return padded.movedim(1, 3)[each, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
 
 
 def cutout(samples: Tensor, rng: torch.Generator) -> Tensor:

@@ -14,16 +14,21 @@ from .base import Objective
 
 
 @dataclass(frozen=True)
-class Autoencoder(Objective):
+class Autoencoding(Objective):
+    """One player, which encodes and decodes."""
+
+    def turns(self, step: int) -> tuple[str]:
+        return ("autoencoder",)
+
+
+@dataclass(frozen=True)
+class Autoencoder(Autoencoding):
     """Reconstruction from a code, and nothing else: of no prior is it known that it can be sampled.
 
     Reducing the Dimensionality of Data with Neural Networks (Hinton and Salakhutdinov, 2006)
     https://doi.org/10.1126/science.1127647. It is sampled all the same, by a Gaussian that is
     fitted to the codes of the training set after training.
     """
-
-    def turns(self, step: int) -> tuple[str]:
-        return ("autoencoder",)
 
     def terms(
         self,
@@ -48,7 +53,7 @@ class Autoencoder(Objective):
 
 
 @dataclass(frozen=True)
-class VariationalAutoencoder(Autoencoder):
+class VariationalAutoencoder(Autoencoding):
     """Reconstruction, and codes that together look like the prior N(0, I).
 
     Auto-Encoding Variational Bayes (Kingma and Welling, 2014), equations 7 and 10,
@@ -84,9 +89,6 @@ class VariationalAutoencoder(Autoencoder):
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> AutoencodingPipeline:
         return AutoencodingPipeline(networks["autoencoder"])
-
-    def fit(self, pipeline: AutoencodingPipeline, batches: Iterable[Batch]) -> None:
-        """Nothing: its prior is part of what it is trained for."""
 
 
 def squared_distance(one: Tensor, other: Tensor) -> Tensor:

@@ -35,6 +35,15 @@ class Diffusion(Objective):
     snr_gamma: float | None = None  # bound of the weight of nearly clean samples; None: all alike
     label_dropout: float = 0.1  # of a conditional network's labels, for guidance without classifier
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a schedule that does not end in noise."""
+        left = self.scheduler.alphas_cumprod[-1].item()
+        if left > 0.01:
+            raise ValueError(
+                f"expected more --ddpm_num_steps for the schedule {self.ddpm_beta_schedule}: after "
+                f"{self.ddpm_num_steps}, {left:.0%} of a sample's variance are left"
+            )
+
     @cached_property
     def scheduler(self) -> DDPMScheduler:
         return DDPMScheduler(
