@@ -84,7 +84,7 @@ def losses_of(config: Config, monkeypatch: pytest.MonkeyPatch) -> dict[str, list
         for name, value in values.items():
             logged.setdefault(name, []).append(value)
 
-    monkeypatch.setattr("training.loop.Accelerator.log", log)
+    monkeypatch.setattr("accelerate.Accelerator.log", log)
     train(config)
     return logged
 
