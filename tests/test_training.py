@@ -309,9 +309,9 @@ def test_trackers_receive_losses_by_name_and_grids(small: Small, tmp_path: Path)
         train(small("vae-fashion", report_to=tracker, output_dir=str(tmp_path / tracker)))
     assert b"autoencoder/reconstruction" in (store / "genmodels.db").read_bytes()
     assert len(list((store / "media/genmodels/trackio").rglob("*.png"))) == 1
-    (events,) = (tmp_path / "tensorboard").rglob("events*0")
-    assert b"autoencoder/reconstruction" in events.read_bytes()
-    assert b"samples" in events.read_bytes()
+    events = b"".join(file.read_bytes() for file in (tmp_path / "tensorboard").rglob("events*"))
+    assert b"autoencoder/reconstruction" in events
+    assert b"samples" in events
 
 
 @pytest.mark.parametrize(
