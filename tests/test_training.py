@@ -371,6 +371,48 @@ def test_a_conditional_run_needs_classes(small: Small, tmp_path: Path) -> None:
         train(config)
 
 
+# accelerate shards on accelerators only; told that it may, it does so on the CPU too.
+SHARDED = """
+import os, sys
+os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+os.environ |= {"FSDP_AUTO_WRAP_POLICY": "NO_WRAP", "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT"}
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from tests.conftest import shrink
+from training.loop import train
+
+kind = property(lambda self: DistributedType.FSDP, lambda self, value: None)
+AcceleratorState.distributed_type = kind
+AcceleratorState.fsdp_plugin = FullyShardedDataParallelPlugin()
+
+end, Accelerator.end_training = Accelerator.end_training, lambda self: None  # the group goes on
+folder, *names = sys.argv[1:]
+for name in names:
+    for fields in ({"max_train_steps": 2}, {"resume_from_checkpoint": "latest"}):
+        AcceleratorState._reset_state()
+        fields["lr_scheduler"] = "constant"
+        try:
+            train(shrink(name, output_dir=f"{folder}/{name}", **fields))
+        except ValueError as error:
+            print(error)
+end(Accelerator())
+"""
+
+
+def test_sharded_runs_start_save_and_go_on(tmp_path: Path) -> None:
+    names = ["vae-fashion", "sngan-fashion", "diffusion-fashion", "wgan-gp-fashion"]
+    program = script(tmp_path / "sharded.py", SHARDED)
+    run = launch(str(tmp_path), *names, processes=2, program=program)
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert "expected DDP, since FSDP cannot train a critic with a gradient penalty" in output
+    for name in names[:-1]:
+        assert (tmp_path / name / "checkpoint-4" / "pytorch_model_fsdp_0").is_dir()
+        drawn = genmodels.load(tmp_path / name)(2, output_type="pt").images
+        assert drawn.isfinite().all()
+
+
 def test_sharded_weights_are_averaged_whole() -> None:
     torch.distributed.init_process_group("gloo", "tcp://127.0.0.1:29519", rank=0, world_size=1)
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn import functional as F
 
 from genmodels.pipelines.adversarial import AdversarialPipeline
@@ -217,7 +218,10 @@ def squared_slopes(critic: nn.Module, samples: Tensor, labels: Tensor | None) ->
     """Samples (B, C, *S) -> the squared norms (B,) of the gradients of their scores.
 
     Without autocast: a norm of bfloat16 or float16 gradients is too coarse.
+    Raises ValueError for a critic that is sharded, whose slopes torch cannot differentiate again.
     """
+    if isinstance(critic, FSDPModule):
+        raise ValueError("expected DDP, since FSDP cannot train a critic with a gradient penalty")
     samples = samples.detach().requires_grad_()
     with torch.autocast(samples.device.type, enabled=False):
         (slopes,) = torch.autograd.grad(critic(samples, labels).sum(), samples, create_graph=True)
