@@ -1,6 +1,18 @@
-"""How the errors of others are told in a sentence of ours."""
+"""How errors are told in a sentence."""
+
+import sys
+import traceback
 
 
 def reason(error: BaseException) -> str:
     """What went wrong in one line, and never an empty one."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def exit_in_a_sentence(error: ValueError) -> None:
+    """End a command with 2 where the user can mend what it names; any other is a bug and raised."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if frame.f_globals["__name__"].split(".")[0] not in ("genmodels", "training", "__main__"):
+        raise error
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)

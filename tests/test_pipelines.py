@@ -148,9 +148,11 @@ def test_a_conditional_pipeline_draws_the_classes_that_are_asked_for(name: str) 
     assert torch.equal(drawn(torch.tensor(4)), drawn(4))
     latents = pipeline.draw(3, seeded())
     for labels, sentence in [
-        (None, "expected a label from 0 to 9 for each sample"),
-        (torch.tensor([1.0, 2.0, 3.0]), "expected a label from 0 to 9 for each sample"),
-        (torch.tensor([1, 2]), "expected 3 labels, but got"),
+        (None, "expected labels 0 to 9, one for all samples or for each"),
+        (torch.tensor([1.0, 2.0, 3.0]), "expected labels 0 to 9, but got"),
+        ("cat", "expected labels 0 to 9, but got 'cat'"),
+        (True, "expected labels 0 to 9, but got True"),
+        ([1, 2], "expected 3 labels, but got 2"),
         (torch.tensor([1, 2, 10]), "expected labels 0 to 9, but got 10"),
         (torch.tensor([1, 2, -1]), "expected labels 0 to 9, but got -1"),
     ]:

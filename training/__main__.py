@@ -4,9 +4,10 @@ import inspect
 import re
 import signal
 import sys
-import traceback
 
 import tyro
+
+from genmodels.errors import exit_in_a_sentence
 
 from .config import Config
 from .interruption import Interrupted
@@ -61,12 +62,7 @@ def main() -> None:
     except (FloatingPointError, OSError) as error:
         sys.exit(f"error: {error}")
     except ValueError as error:
-        # Ours names what the user can mend; any other is a bug and keeps its traceback.
-        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        if frame.f_globals["__name__"].split(".")[0] not in ("genmodels", "training", "__main__"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        exit_in_a_sentence(error)
 
 
 if __name__ == "__main__":

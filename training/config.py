@@ -144,7 +144,7 @@ BOUNDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One run. A step is one of the generator, autoencoder or denoiser; a critic's come inside."""
+    """One run. A step is one of the generator, autoencoder or U-Net; a critic's come inside."""
 
     objective: OmitArgPrefixes[Objective]
     architecture: OmitArgPrefixes[Architecture]
@@ -160,7 +160,7 @@ class Config:
 
     train_batch_size: int = 64  # images of a pass, on each process
     gradient_accumulation_steps: int = 1  # passes of a turn
-    max_train_steps: int = 10_000  # steps of the generator, autoencoder or denoiser
+    max_train_steps: int = 10_000  # steps of the generator, autoencoder or U-Net
     optimizer: Literal["adam", "rmsprop"] = "adam"  # of every player
     learning_rate: float = 2e-4  # of every player
     lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
@@ -179,7 +179,9 @@ class Config:
     sampling_steps: int = 500  # between two sample grids
     checkpointing_steps: int = 1000  # between two checkpoints
     checkpoints_total_limit: int = 2  # newest checkpoints that are kept
-    resume_from_checkpoint: str | None = None  # "latest", or a checkpoint's folder
+    resume_from_checkpoint: str | None = (
+        None  # "latest" (a new run where there is none yet), or a folder
+    )
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no run can be made of."""

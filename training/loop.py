@@ -173,7 +173,7 @@ class Run:
                 f"could not publish in {config.output_dir}: {reason(error)}; "
                 f"{self.checkpoints.last()}, from which --resume_from_checkpoint latest goes on"
             ) from error
-        print(f"published in {config.output_dir}")
+        tqdm.write(f"published in {config.output_dir}")
 
     def save(self, last: bool, interruption: Interruption) -> None:
         """Write a checkpoint, or on a full disk go on without. To be called on every process.

@@ -53,12 +53,14 @@ def start(config: Config) -> Accelerator:
     compiler = os.environ.get("CXX", "g++")
     if config.torch_compile and accelerator.device.type == "cpu" and not shutil.which(compiler):
         raise ValueError(f"expected a compiler for --torch_compile, but there is no {compiler}")
-    # `accelerate launch` allows a process one thread unless told otherwise, by OMP_NUM_THREADS;
-    # without an accelerator they share all cores.
-    if accelerator.device.type == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1":
+    # `accelerate launch` and torchrun allow a process one thread unless told otherwise, by
+    # OMP_NUM_THREADS; without an accelerator they share all cores.
+    launched = "ACCELERATE_DYNAMO_MODE" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    limited = launched and os.environ.get("OMP_NUM_THREADS") == "1"
+    if accelerator.device.type == "cpu" and limited:
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        limited = hasattr(os, "sched_getaffinity")  # to some of the cores, as in a container
-        cores = len(os.sched_getaffinity(0)) if limited else os.cpu_count() or 1
+        allowed = hasattr(os, "sched_getaffinity")  # some of the cores, as in a container
+        cores = len(os.sched_getaffinity(0)) if allowed else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores // processes))
     return accelerator
 

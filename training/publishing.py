@@ -39,7 +39,6 @@ pipeline = genmodels.load(".")  # this folder, or its id on the Hub
 images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).images
 ```
 {classes}
-
 ## Training
 
 | | |
@@ -95,7 +94,7 @@ def card(
     source = real.source if on_hub else f"the folder {Path(real.source).resolve().name}"
     objective = next(name for name, kind in OBJECTIVES.items() if kind is type(config.objective))
     metadata = ModelCardData(
-        license="mit",
+        license="mit" if on_hub else None,
         library_name="genmodels",
         pipeline_tag="unconditional-image-generation",
         tags=[objective, "genmodels"],
@@ -104,7 +103,8 @@ def card(
     classes = ""
     if config.conditional:
         named = ", ".join(f"{label} {name}" for label, name in enumerate(real.classes))
-        classes = f"\nWith `labels=3`, or one for each image, it draws a class: {named}.\n"
+        last = len(real.classes) - 1
+        classes = f"\nWith `labels={last}`, or one for each image, it draws a class: {named}.\n"
     networks = [
         part for part in sheet.pipeline.components.values() if isinstance(part, torch.nn.Module)
     ]

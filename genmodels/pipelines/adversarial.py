@@ -4,7 +4,7 @@ from torch import Tensor
 
 from genmodels.networks import dcgan, resnet
 
-from .base import LatentPipeline
+from .base import Labels, LatentPipeline
 
 
 class AdversarialPipeline(LatentPipeline):
@@ -22,6 +22,6 @@ class AdversarialPipeline(LatentPipeline):
     def num_classes(self) -> int | None:
         return self.generator.config.num_classes
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        self.check(latents, labels)
+    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
+        labels = self.conform(labels, len(latents))
         return self.generator(latents, labels)

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from genmodels.networks.autoencoder import Autoencoder, GaussianPrior
 
-from .base import LatentPipeline
+from .base import Labels, LatentPipeline
 
 
 class AutoencodingPipeline(LatentPipeline):
@@ -22,13 +22,13 @@ class AutoencodingPipeline(LatentPipeline):
     def num_classes(self) -> int | None:
         return self.autoencoder.config.num_classes
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        self.check(latents, labels)
+    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
+        labels = self.conform(labels, len(latents))
         return self.autoencoder.decode(latents, labels)
 
-    def encode(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+    def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1] -> the means of their codes (B, Z). Differentiable."""
-        self.check(samples, labels)
+        labels = self.conform(labels, len(samples))
         mean, _ = self.autoencoder.encode(samples, labels)
         return mean
 
@@ -40,9 +40,9 @@ class FittedAutoencodingPipeline(AutoencodingPipeline):
         super().__init__(autoencoder)
         self.register_modules(prior=prior)
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
         return super().decode(self.prior(latents), labels)
 
-    def encode(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+    def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1] -> latents (B, Z) that decode to them. Differentiable."""
         return self.prior.inverse(super().encode(samples, labels))

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from genmodels import images
 
+Labels = int | Sequence[int] | Tensor | None
+
 
 class LatentPipeline(DiffusionPipeline):
     """A generative model as a map from a standard normal latent to a sample.
@@ -29,10 +31,11 @@ class LatentPipeline(DiffusionPipeline):
         """K of a conditional model, whose samples are of a class each; None of any other."""
 
     @abstractmethod
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
         """Latents (B, *latent_shape) -> samples (B, C, S, S) in [-1, 1]. Differentiable.
 
-        labels: classes (B,) from 0 to K - 1, which a conditional model needs and no other takes
+        labels: class from 0 to K - 1 of all samples or of each, which a conditional model needs and
+            no other takes
         Raises ValueError for labels that are missing, too many or out of range.
         """
 
@@ -47,26 +50,38 @@ class LatentPipeline(DiffusionPipeline):
         shape = (count, *self.latent_shape)
         return randn_tensor(shape, generator=rng, device=self.device, dtype=self.dtype)
 
-    def check(self, latents: Tensor, labels: Tensor | None) -> None:
-        """Raise ValueError unless the labels are such as `decode` takes."""
+    def conform(self, labels: Labels, count: int) -> Tensor | None:
+        """The class of all samples or of each -> (count,) on the pipeline's device.
+
+        Raises ValueError unless they are such as `decode` takes.
+        """
         if self.num_classes is None:
             if labels is not None:
                 raise ValueError("expected no labels: this model is not conditional")
-            return
-        if labels is None or labels.is_floating_point() or labels.dtype == torch.bool:
-            raise ValueError(f"expected a label from 0 to {self.num_classes - 1} for each sample")
-        if labels.shape != latents.shape[:1]:
-            raise ValueError(f"expected {len(latents)} labels, but got {tuple(labels.shape)}")
-        wrong = labels[(labels < 0) | (labels >= self.num_classes)]
+            return None
+        wanted = f"labels 0 to {self.num_classes - 1}"
+        if labels is None:
+            raise ValueError(f"expected {wanted}, one for all samples or for each")
+        try:
+            given = torch.as_tensor(labels, device=self.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"expected {wanted}, but got {labels!r}") from error
+        if given.is_floating_point() or given.dtype == torch.bool:
+            raise ValueError(f"expected {wanted}, but got {labels!r}")
+        given = given.expand(count) if given.dim() == 0 else given
+        if given.shape != (count,):
+            raise ValueError(f"expected {count} labels, but got {given.numel()}")
+        wrong = given[(given < 0) | (given >= self.num_classes)]
         if len(wrong):
-            raise ValueError(f"expected labels 0 to {self.num_classes - 1}, but got {wrong[0]}")
+            raise ValueError(f"expected {wanted}, but got {wrong[0]}")
+        return given
 
     @torch.no_grad()
     def __call__(
         self,
         batch_size: int = 1,
         generator: torch.Generator | None = None,
-        labels: int | Sequence[int] | Tensor | None = None,
+        labels: Labels = None,
         output_type: str = "pil",
         return_dict: bool = True,
     ) -> ImagePipelineOutput | tuple[list[Image.Image] | Tensor]:
@@ -81,11 +96,8 @@ class LatentPipeline(DiffusionPipeline):
         if output_type not in ("pil", "pt"):
             raise ValueError(f"expected the output type 'pil' or 'pt', but got {output_type!r}")
         latents = self.draw(batch_size, generator)
-        if labels is not None:
-            labels = torch.as_tensor(labels, device=self.device)
-            labels = labels.expand(batch_size) if labels.dim() == 0 else labels
-        elif self.num_classes is not None:
-            labels = torch.arange(batch_size, device=self.device) % self.num_classes
+        if labels is None and self.num_classes is not None:
+            labels = torch.arange(batch_size) % self.num_classes
         samples = self.decode(latents, labels)
         drawn = images.to_pil(samples) if output_type == "pil" else samples
         return ImagePipelineOutput(images=drawn) if return_dict else (drawn,)

@@ -4,7 +4,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DModel
 from torch import Tensor
 
-from .base import LatentPipeline
+from .base import Labels, LatentPipeline
 
 
 class DenoisingPipeline(LatentPipeline):
@@ -40,8 +40,8 @@ class DenoisingPipeline(LatentPipeline):
         embedded = self.unet.config.num_class_embeds
         return None if embedded is None else embedded - 1
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        self.check(latents, labels)
+    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
+        labels = self.conform(labels, len(latents))
         scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler.config)  # it has a state
         scheduler.set_timesteps(timesteps=self.times(), device=latents.device)
         samples = latents

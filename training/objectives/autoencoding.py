@@ -23,7 +23,7 @@ class Autoencoding(Objective):
 
 @dataclass(frozen=True)
 class Autoencoder(Autoencoding):
-    """Reconstruction from a code, and nothing else: of no prior is it known that it can be sampled.
+    """Reconstruction from a code, and nothing else: its codes follow no prior to be sampled from.
 
     Reducing the Dimensionality of Data with Neural Networks (Hinton and Salakhutdinov, 2006)
     https://doi.org/10.1126/science.1127647. It is sampled all the same, by a Gaussian that is

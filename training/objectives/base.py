@@ -22,7 +22,7 @@ class Objective(ABC):
     def turns(self, step: int) -> Sequence[str]:
         """The players of a step in their order, one fresh batch each.
 
-        A step is one of the generator, autoencoder or denoiser, as the papers count.
+        A step is one of the generator, autoencoder or U-Net, as the papers count.
         """
 
     @abstractmethod
