@@ -51,6 +51,8 @@ def test_imports(file: str) -> None:
     if inside(file, "genmodels/networks/"):
         ours = {name for name in imports(file) if name.startswith("genmodels.")}
         assert all(name.startswith("genmodels.networks.") for name in ours)
+    if inside(file, "genmodels/metrics/") and not inside(file, "genmodels/metrics/__main__.py"):
+        assert not uses(file, "genmodels.pipelines")
     if inside(file, "training/objectives/"):
         for other in ("loop", "state", "config", "presets", "publishing"):
             assert not uses(file, f"training.{other}")

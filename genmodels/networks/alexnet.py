@@ -1,0 +1,63 @@
+"""AlexNet's convolutions with the weights of LPIPS: how far apart two images look.
+
+The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al., 2018),
+equation 1, https://arxiv.org/abs/1801.03924, version 0.1; the network is that of One Weird Trick
+for Parallelizing Convolutional Neural Networks (Krizhevsky, 2014). https://arxiv.org/abs/1404.5997
+
+B batch, S side.
+"""
+
+import torch
+from torch import Tensor, nn
+
+# The mean and deviation of ImageNet's pixels in [0, 1], as of samples in [-1, 1].
+SHIFT = torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)
+SCALE = torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1)
+
+
+class Lpips(nn.Module):
+    """Two batches of samples (B, 3, S, S) in [-1, 1] -> their distances (B,)."""
+
+    WIDTHS = (64, 192, 384, 256, 256)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 11, 4, 2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(64, 192, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(192, 384, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(384, 256, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(256, 256, 3, padding=1),
+            nn.ReLU(),
+        )
+        for place, width in enumerate(self.WIDTHS):
+            # In their files each lies behind a dropout, and so by the number 1.
+            layer = nn.ModuleDict(
+                {"model": nn.ModuleDict({"1": nn.Conv2d(width, 1, 1, bias=False)})}
+            )
+            self.add_module(f"lin{place}", layer)
+
+    def activations(self, samples: Tensor) -> list[Tensor]:
+        """What each rectified layer sees, with channels of unit length."""
+        hidden = (samples - SHIFT.to(samples)) / SCALE.to(samples)
+        found = []
+        for layer in self.features:
+            hidden = layer(hidden)
+            if isinstance(layer, nn.ReLU):
+                found.append(hidden / (hidden.square().sum(1, keepdim=True).sqrt() + 1e-10))
+        return found
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        distances = 0
+        for place, (left, right) in enumerate(
+            zip(self.activations(one), self.activations(other), strict=True)
+        ):
+            weigh = self.get_submodule(f"lin{place}.model.1")
+            distances = distances + weigh((left - right).square()).mean((1, 2, 3))
+        return distances
