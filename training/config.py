@@ -153,7 +153,7 @@ class Config:
     dataset_config_name: str | None = None  # where the dataset has several
     train_data_dir: str | None = None  # a folder of images, instead of dataset_name
     image_column: str | None = None  # None: the first column of images
-    label_column: str | None = None  # None: the first column of classes; read if conditional
+    label_column: str | None = None  # None: the first column of classes, if there is one
     conditional: bool = False  # on the classes of the data
     resolution: int | None = None  # side in pixels; None: as the images are
     random_flip: bool = False  # mirror half of the images, by chance
@@ -179,9 +179,7 @@ class Config:
     sampling_steps: int = 500  # between two sample grids
     checkpointing_steps: int = 1000  # between two checkpoints
     checkpoints_total_limit: int = 2  # newest checkpoints that are kept
-    resume_from_checkpoint: str | None = (
-        None  # "latest" (a new run where there is none yet), or a folder
-    )
+    resume_from_checkpoint: str | None = None  # "latest", if there is one, or a folder
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no run can be made of."""
