@@ -22,6 +22,7 @@ from training import loop
 from training.config import Config
 from training.interruption import interruptible
 from training.loop import train
+from training.state import step_of
 
 Small = Callable[..., Config]
 
@@ -34,8 +35,7 @@ def wait_for(found: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def last_step(folder: Path) -> int:
-    steps = [int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*")]
-    return max(steps, default=0)
+    return max(map(step_of, folder.glob("checkpoint-*")), default=0)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,6 @@ import os, signal, sys
 from pathlib import Path
 from accelerate import Accelerator
 from tests.conftest import shrink
-from training.interruption import interruptible
 from training.loop import train
 
 save = Accelerator.save_state

@@ -20,14 +20,14 @@ from training.config import Config
 from training.loop import Run, train
 from training.objectives import OBJECTIVES
 from training.presets import PRESETS
-from training.state import Averages
+from training.state import Averages, step_of
 
 Small = Callable[..., Config]
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
     """Every tensor below a run's last checkpoint and in what it published, by file and name."""
-    last = max(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    last = max(folder.glob("checkpoint-*"), key=step_of)
     found = {}
     for file in [*last.glob("*.safetensors"), *folder.glob("[!.]*/diffusion*.safetensors")]:
         for name, tensor in load_file(file).items():

@@ -31,8 +31,7 @@ class Interruption:
     def __init__(self) -> None:
         self.signal = 0
         self.first = 0.0  # when it came, in seconds
-        launched = "ACCELERATE_DYNAMO_MODE" in os.environ  # which nobody else would set
-        self.launcher = os.getppid() if launched else None
+        self.launcher = os.getppid() if launched() else None
 
     def tell(self, number: int, frame: FrameType | None) -> None:
         """Note a signal. A second Ctrl-C, once the first had time, ends at once."""
@@ -58,6 +57,11 @@ class Interruption:
             return 0
         signals = torch.tensor([self.signal], device=accelerator.device)
         return int(accelerator.gather(signals).max())
+
+
+def launched() -> bool:
+    """Whether `accelerate launch` has started this process."""
+    return "ACCELERATE_DYNAMO_MODE" in os.environ  # which nobody else would set
 
 
 @contextmanager

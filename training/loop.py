@@ -5,7 +5,6 @@ import time
 from contextlib import closing, nullcontext
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -17,7 +16,7 @@ from .config import Config
 from .interruption import Interrupted, Interruption, interruptible
 from .preparation import load, prepare, schedule, start
 from .publishing import publish
-from .state import Averages, Checkpoints, Progress
+from .state import WRITE_ERRORS, Averages, Checkpoints, Progress
 from .tracking import Curves, Losses, Sheet, warn
 
 PATIENCE = 30  # seconds between two attempts to write the last checkpoint
@@ -168,7 +167,7 @@ class Run:
         config = self.config
         try:
             publish(self.sheet, config, self.real, self.progress.seconds, self.accelerator)
-        except (OSError, SafetensorError) as error:
+        except WRITE_ERRORS as error:
             raise OSError(
                 f"could not publish in {config.output_dir}: {reason(error)}; "
                 f"{self.checkpoints.last()}, from which --resume_from_checkpoint latest goes on"

@@ -16,6 +16,7 @@ from genmodels import data
 from genmodels.data import Images
 
 from .config import Config
+from .interruption import launched
 
 
 @dataclass
@@ -55,8 +56,8 @@ def start(config: Config) -> Accelerator:
         raise ValueError(f"expected a compiler for --torch_compile, but there is no {compiler}")
     # `accelerate launch` and torchrun allow a process one thread unless told otherwise, by
     # OMP_NUM_THREADS; without an accelerator they share all cores.
-    launched = "ACCELERATE_DYNAMO_MODE" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
-    limited = launched and os.environ.get("OMP_NUM_THREADS") == "1"
+    started = launched() or "TORCHELASTIC_RUN_ID" in os.environ
+    limited = started and os.environ.get("OMP_NUM_THREADS") == "1"
     if accelerator.device.type == "cpu" and limited:
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         allowed = hasattr(os, "sched_getaffinity")  # some of the cores, as in a container

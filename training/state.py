@@ -23,8 +23,7 @@ from genmodels.errors import reason
 
 from .config import Config
 
-# Where there is no room, say: safetensors has its own, and torch's writer gives a RuntimeError.
-WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
+WRITE_ERRORS = (OSError, SafetensorError)  # where there is no room, say
 
 RUN = "run.json"  # in a run's folder and in each checkpoint: what decided its result
 
@@ -210,7 +209,8 @@ class Checkpoints:
         try:
             accelerator.save_state(str(partial))
             shutil.copy(self.folder / RUN, partial)
-        except WRITE_ERRORS as error:
+        except (*WRITE_ERRORS, RuntimeError) as error:
+            # torch's writer gives a RuntimeError, as much else does.
             if isinstance(error, RuntimeError) and "write" not in str(error).lower():
                 raise
             failures = [reason(error)]

@@ -37,8 +37,9 @@ class Losses:
         self.values: list[Tensor] = []
 
     def add(self, step: int, player: str, terms: dict[str, Tensor]) -> None:
+        """The terms of a turn, without their graphs."""
         self.terms += [(step, player, term) for term in terms]
-        self.values += [value.detach().float() for value in terms.values()]
+        self.values += [value.float() for value in terms.values()]
 
     def take(self) -> dict[str, float]:
         """Each term's mean over its turns and the processes, by "player/term"; and begin anew.
@@ -79,9 +80,7 @@ class Sheet:
         self.columns = classes if classes in range(2, 33) else 8
         count = self.MOST - self.MOST % self.columns
         self.latents = self.pipeline.draw(count, torch.Generator().manual_seed(config.seed))
-        self.labels = None
-        if classes:
-            self.labels = torch.arange(count, device=device) % classes
+        self.labels = self.pipeline.in_turn(count)
 
     @torch.no_grad()
     def draw(self, fit: int = FIT) -> Image.Image:

@@ -102,8 +102,7 @@ def draw(source: str, count: int, seed: int, device: torch.device) -> Pictures:
     """A model's samples; of a conditional one, of its classes in turn."""
     pipeline = load(source).to(device)
     latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
-    classes = pipeline.num_classes
-    labels = None if classes is None else torch.arange(count, device=device) % classes
+    labels = pipeline.in_turn(count)
 
     @torch.inference_mode()
     def pixels(part: slice) -> Tensor:

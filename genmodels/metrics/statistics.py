@@ -66,7 +66,7 @@ class Samples(Statistic):
         self.parts: list[tuple[Tensor, Tensor]] = []
 
     def __len__(self) -> int:
-        return len(self.features()) if self.parts else 0
+        return len({number for numbers, _ in self.parts for number in numbers.tolist()})
 
     def update(self, features: Features) -> None:
         self.parts.append((features.numbers.cpu(), features.values.cpu()))

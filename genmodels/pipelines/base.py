@@ -50,6 +50,12 @@ class LatentPipeline(DiffusionPipeline):
         shape = (count, *self.latent_shape)
         return randn_tensor(shape, generator=rng, device=self.device, dtype=self.dtype)
 
+    def in_turn(self, count: int) -> Tensor | None:
+        """Labels (count,) of one class after another, where there are classes."""
+        if self.num_classes is None:
+            return None
+        return torch.arange(count, device=self.device) % self.num_classes
+
     def conform(self, labels: Labels, count: int) -> Tensor | None:
         """The class of all samples or of each -> (count,) on the pipeline's device.
 
@@ -96,8 +102,8 @@ class LatentPipeline(DiffusionPipeline):
         if output_type not in ("pil", "pt"):
             raise ValueError(f"expected the output type 'pil' or 'pt', but got {output_type!r}")
         latents = self.draw(batch_size, generator)
-        if labels is None and self.num_classes is not None:
-            labels = torch.arange(batch_size) % self.num_classes
+        if labels is None:
+            labels = self.in_turn(batch_size)
         samples = self.decode(latents, labels)
         drawn = images.to_pil(samples) if output_type == "pil" else samples
         return ImagePipelineOutput(images=drawn) if return_dict else (drawn,)

@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 from accelerate.state import AcceleratorState
 from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
 import genmodels
 from genmodels import data
@@ -98,13 +99,9 @@ def step_seconds(preset: Config, real: Images, count: int) -> float:
     """Of a step of the loop as it is, from one move of its progress bar to the next."""
     moves = []
 
-    class Bar:
-        def __init__(self, **settings: object) -> None: ...
+    class Bar(tqdm):
         def update(self) -> None:
             moves.append(time.perf_counter())
-
-        def set_postfix(self, losses: dict[str, str]) -> None: ...
-        def close(self) -> None: ...
 
     loop.tqdm, loop.load = Bar, lambda config: real
     AcceleratorState._reset_state(reset_partial_state=True)

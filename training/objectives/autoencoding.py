@@ -17,8 +17,24 @@ from .base import Objective
 class Autoencoding(Objective):
     """One player, which encodes and decodes."""
 
+    def code_terms(self, mean: Tensor, log_variance: Tensor | None, step: int) -> dict[str, Tensor]:
+        """A code or its mean, and its log variance, (B, Z) each -> its cost, by itself nothing."""
+        return {}
+
     def turns(self, step: int) -> tuple[str]:
         return ("autoencoder",)
+
+    def terms(
+        self,
+        player: str,
+        moving: nn.Module,
+        networks: Mapping[str, nn.Module],
+        batch: Batch,
+        step: int,
+    ) -> dict[str, Tensor]:
+        reconstruction, *code = moving(batch.samples, batch.labels, batch.rng)
+        distances = (reconstruction - batch.samples).square().flatten(1).sum(1)
+        return {"reconstruction": distances.mean()} | self.code_terms(*code, step)
 
 
 @dataclass(frozen=True)
@@ -29,17 +45,6 @@ class Autoencoder(Autoencoding):
     https://doi.org/10.1126/science.1127647. It is sampled all the same, by a Gaussian that is
     fitted to the codes of the training set after training.
     """
-
-    def terms(
-        self,
-        player: str,
-        moving: nn.Module,
-        networks: Mapping[str, nn.Module],
-        batch: Batch,
-        step: int,
-    ) -> dict[str, Tensor]:
-        reconstruction, _, _ = moving(batch.samples, batch.labels, batch.rng)
-        return {"reconstruction": squared_distance(reconstruction, batch.samples)}
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> AutoencodingPipeline:
         autoencoder = networks["autoencoder"]
@@ -71,29 +76,13 @@ class VariationalAutoencoder(Autoencoding):
     kl_warmup_steps: int = 0  # over which the weight grows from 0
     free_bits: float = 0.0  # nats of each latent, as the mean of a batch, that cost no more
 
-    def terms(
-        self,
-        player: str,
-        moving: nn.Module,
-        networks: Mapping[str, nn.Module],
-        batch: Batch,
-        step: int,
-    ) -> dict[str, Tensor]:
-        reconstruction, mean, log_variance = moving(batch.samples, batch.labels, batch.rng)
+    def code_terms(self, mean: Tensor, log_variance: Tensor, step: int) -> dict[str, Tensor]:
         kl = kl_to_standard_normal(mean, log_variance).mean(0).clamp(min=self.free_bits)
         weight = self.beta * min(1.0, (step + 1) / (self.kl_warmup_steps + 1))
-        return {
-            "reconstruction": squared_distance(reconstruction, batch.samples),
-            "kl": weight * kl.sum(),
-        }
+        return {"kl": weight * kl.sum()}
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> AutoencodingPipeline:
         return AutoencodingPipeline(networks["autoencoder"])
-
-
-def squared_distance(one: Tensor, other: Tensor) -> Tensor:
-    """Mean over a batch (B, ...) of the sum of squared differences."""
-    return (one - other).square().flatten(1).sum(1).mean()
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
