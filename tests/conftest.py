@@ -7,6 +7,7 @@ import tempfile
 # Before any import of ours: nothing here may wait for the Hub, or write where the user's runs are.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()
+os.environ["GENMODELS_CACHE"] = tempfile.mkdtemp()
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import genmodels
 from genmodels import data
+from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import PIPELINES
 from genmodels.pipelines.base import LatentPipeline
 from tests.conftest import FASHION, ROOT
@@ -229,6 +230,8 @@ def test_module_paths_are_part_of_the_file_format() -> None:
     found: dict[str, set] = {}
     for name in PRESETS:
         pipeline = fresh(name)
+        if isinstance(pipeline, Classifier):  # published alone
+            continue
         parts = found.setdefault(type(pipeline).__name__, set())
         parts |= {item for item in dict(pipeline.config).items() if not item[0].startswith("_")}
     autoencoder = ("autoencoder", ("genmodels.networks.autoencoder", "Autoencoder"))

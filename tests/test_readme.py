@@ -55,7 +55,8 @@ def test_the_space_runs_the_gradio_that_is_pinned() -> None:
 @pytest.mark.parametrize("file", CARDS, ids=lambda file: file.parent.name)
 def test_cards_tell_what_they_must(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = ModelCard.load(file)
-    assert card.data.pipeline_tag == "unconditional-image-generation"
+    classifies = (file.parent / "config.json").exists()
+    assert (card.data.pipeline_tag == "image-classification") == classifies
     assert card.data.library_name == "genmodels"
     assert card.data.license == "mit"
     assert card.data.datasets == ["zalando-datasets/fashion_mnist"]
@@ -65,4 +66,4 @@ def test_cards_tell_what_they_must(file: Path, monkeypatch: pytest.MonkeyPatch) 
     names: dict = {}
     (snippet,) = blocks(file, "python")
     exec(snippet, names)
-    assert len(names["images"]) == 16
+    assert len(names["logits" if classifies else "images"]) == 16

@@ -14,6 +14,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import genmodels
+from genmodels import data, images
+from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION, ROOT
 from training import publishing
 from training.config import Config
@@ -53,9 +55,10 @@ NAMES = [
     "sngan-fashion-conditional",
     "diffusion-fashion-conditional",
 ]
+GENERATORS = [name for name in NAMES if name != "classifier-fashion"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GENERATORS)
 def test_a_few_steps_publish_a_whole_pipeline(name: str, small: Small) -> None:
     config = small(name, sampling_steps=2, checkpointing_steps=1, checkpoints_total_limit=2)
     pipeline = train(config)
@@ -73,6 +76,24 @@ def test_a_few_steps_publish_a_whole_pipeline(name: str, small: Small) -> None:
     ]
     columns, rows = (10, 6) if config.conditional else (8, 8)
     assert Image.open(folder / "samples.png").size == (columns * 30 + 2, rows * 30 + 2)
+    assert not list(folder.glob(".[!.]*"))
+
+
+def test_a_few_steps_publish_a_classifier_with_its_error(small: Small) -> None:
+    config = small("classifier-fashion", eval_every=2)
+    trained = train(config)
+    folder = Path(config.output_dir)
+    loaded = Classifier.from_pretrained(folder).eval()
+    real = data.load(FASHION, split="test")
+    with torch.no_grad():
+        logits = loaded(images.from_pixels(real.pixels))
+        assert torch.equal(logits, trained(images.from_pixels(real.pixels)))
+    error = (logits.argmax(1) != real.labels).double().mean().item()
+    card = (folder / "README.md").read_text()
+    assert f"| measured | error {error:.4g}: of the 200 images of split test |" in card
+    assert "pipeline_tag: image-classification" in card
+    assert "8 Bag, 9 Ankle boot." in card
+    assert Image.open(folder / "samples.png").size == (10 * 30 + 2, 6 * 30 + 2)
     assert not list(folder.glob(".[!.]*"))
 
 
@@ -125,7 +146,7 @@ def test_the_seed_decides_the_run(name: str, small: Small, tmp_path: Path) -> No
         assert_equal(tmp_path / "one", tmp_path / "other")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GENERATORS)
 def test_bfloat16_trains_and_publishes_float32(name: str, small: Small) -> None:
     config = small(name, mixed_precision="bf16", max_train_steps=2)
     pipeline = train(config)

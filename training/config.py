@@ -13,6 +13,7 @@ from torch import nn
 from tyro.conf import Fixed, OmitArgPrefixes
 
 from genmodels.networks import autoencoder, dcgan, resnet
+from genmodels.networks.classifier import Classifier
 from genmodels.networks.convolutions import pyramid
 
 from .objectives import Objective
@@ -123,9 +124,24 @@ class UNet(Architecture):
         return {"unet": unet}
 
 
+@dataclass(frozen=True)
+class ConvolutionalClassifier(Architecture):
+    """Convolutions with batch normalisation, two at each side."""
+
+    width: int = 32  # channels at full side, and twice as many at each below
+
+    def networks(
+        self, channels: int, side: int, num_classes: int | None = None
+    ) -> dict[str, nn.Module]:
+        if num_classes is None:
+            raise ValueError("expected --conditional, since a classifier is taught the classes")
+        return {"classifier": Classifier(num_classes, self.width, side, channels)}
+
+
 # Fields of a run that do not change its result, and its two parts.
 INDECISIVE = {"objective", "architecture", "output_dir", "report_to", "resume_from_checkpoint"}
 INDECISIVE |= {"logging_steps", "sampling_steps", "checkpointing_steps", "checkpoints_total_limit"}
+INDECISIVE |= {"eval_every", "eval_samples", "eval_extractor"}
 
 # Least value and bound of numbers; any other count is at least 1, and any other number at least 0.
 BOUNDS = {
@@ -179,6 +195,9 @@ class Config:
     sampling_steps: int = 500  # between two sample grids
     checkpointing_steps: int = 1000  # between two checkpoints
     checkpoints_total_limit: int = 2  # newest checkpoints that are kept
+    eval_every: int | None = None  # steps between two measurements; None: never
+    eval_samples: int = 5000  # of a measurement
+    eval_extractor: str = "inception"  # or domain, or the folder of a classifier
     resume_from_checkpoint: str | None = None  # "latest", if there is one, or a folder
 
     def __post_init__(self) -> None:
@@ -187,7 +206,7 @@ class Config:
             for field in fields(part):
                 value = getattr(part, field.name)
                 if type(value) in (int, float):
-                    usual = (1 if field.type is int else 0, math.inf)
+                    usual = (1 if field.type in (int, int | None) else 0, math.inf)
                     least, below = BOUNDS.get(field.name, usual)
                     if not least <= value < below:
                         wanted = (

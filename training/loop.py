@@ -3,27 +3,31 @@
 import sys
 import time
 from contextlib import closing, nullcontext
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from genmodels.errors import reason
+from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 
 from .batches import Batches
 from .config import Config
+from .evaluation import evaluation
 from .interruption import Interrupted, Interruption, interruptible
 from .preparation import load, prepare, schedule, start
 from .publishing import publish
+from .sheets import sheet
 from .state import WRITE_ERRORS, Averages, Checkpoints, Progress
-from .tracking import Curves, Losses, Sheet, warn
+from .tracking import Curves, Losses, warn
 
 PATIENCE = 30  # seconds between two attempts to write the last checkpoint
 
 
-def train(config: Config) -> LatentPipeline:
-    """Train, and publish the averaged pipeline in `config.output_dir`.
+def train(config: Config) -> LatentPipeline | Classifier:
+    """Train, and publish what the averages make in `config.output_dir`.
 
     Raises ValueError for what is wrong with the data or the checkpoint, before anything is written;
     FloatingPointError when a loss is no longer finite, Interrupted after SIGTERM or Ctrl-C, and
@@ -54,6 +58,8 @@ def train(config: Config) -> LatentPipeline:
                 bar.set_postfix({name: f"{value:.4g}" for name, value in run.report().items()})
             if last or progress.step % config.sampling_steps == 0:
                 run.show()
+            if run.evaluation and not last and progress.step % config.eval_every == 0:
+                run.evaluate()
             if saves:
                 run.save(last, interruption)
             if stop and not last:
@@ -62,9 +68,12 @@ def train(config: Config) -> LatentPipeline:
                 if run.accelerator.is_main_process:
                     bar.write(message, file=sys.stderr)
                 raise Interrupted(stop, message)
+        if run.evaluation:
+            run.evaluate()
         if run.accelerator.is_main_process:
-            run.publish()
-    return run.sheet.pipeline
+            run.publish(Path(config.output_dir))
+            tqdm.write(f"published in {config.output_dir}")
+    return run.sheet.published
 
 
 class Run:
@@ -112,7 +121,18 @@ class Run:
             config.random_flip,
         )
         self.losses = Losses(accelerator)
-        self.sheet = Sheet(config, self.averages.networks, real.pixels, labels, accelerator.device)
+        self.sheet = sheet(
+            config.objective,
+            config.objective.pipeline(self.averages.networks),
+            # The same on every process.
+            Batches(
+                real.pixels, config.train_batch_size, config.seed, accelerator.device, labels=labels
+            ),
+        )
+        self.evaluation = None
+        if config.eval_every is not None:
+            self.evaluation = evaluation(self.sheet.published, config, real, accelerator)
+        self.measured = ""  # in words, when last
         if accelerator.is_main_process:
             self.checkpoints.begin()
         self.curves = Curves(accelerator, config, resumed=resumed is not None)
@@ -160,19 +180,42 @@ class Run:
     def show(self) -> None:
         """Draw a sample grid. To be called on every process."""
         if self.accelerator.is_main_process:
+            self.sheet.fit()
             self.curves.show(self.sheet.draw(), self.progress.step)
 
-    def publish(self) -> None:
+    def evaluate(self) -> None:
+        """Measure, and publish the best so far in a folder of its own. On every process."""
+        self.sheet.fit(whole=True)
+        result = self.evaluation.measure()
+        self.curves.log(result.numbers, self.progress.step)
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in result.numbers.items())
+        self.measured = f"{numbers}: {result.protocol}"
+        if result.numbers[self.evaluation.score] < self.progress.best:
+            self.progress.best = result.numbers[self.evaluation.score]
+            if self.accelerator.is_main_process:
+                try:
+                    self.publish(Path(self.config.output_dir) / "best")
+                except OSError as error:
+                    warn(f"the best so far is not kept: {error}")
+
+    def publish(self, folder: Path) -> None:
         """Raises OSError where there is no room for it."""
         config = self.config
         try:
-            publish(self.sheet, config, self.real, self.progress.seconds, self.accelerator)
+            publish(
+                folder,
+                self.sheet,
+                config,
+                self.real,
+                self.progress,
+                self.measured,
+                self.accelerator,
+            )
         except WRITE_ERRORS as error:
             raise OSError(
-                f"could not publish in {config.output_dir}: {reason(error)}; "
+                f"could not publish in {folder}: {reason(error)}; "
                 f"{self.checkpoints.last()}, from which --resume_from_checkpoint latest goes on"
             ) from error
-        tqdm.write(f"published in {config.output_dir}")
 
     def save(self, last: bool, interruption: Interruption) -> None:
         """Write a checkpoint, or on a full disk go on without. To be called on every process.

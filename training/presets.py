@@ -2,7 +2,14 @@
 
 from dataclasses import replace
 
-from .config import DCGAN, Config, ConvolutionalAutoencoder, ResNet, UNet
+from .config import (
+    DCGAN,
+    Config,
+    ConvolutionalAutoencoder,
+    ConvolutionalClassifier,
+    ResNet,
+    UNet,
+)
 from .objectives import OBJECTIVES
 
 PRESETS: dict[str, Config] = {
@@ -134,6 +141,34 @@ PRESETS: dict[str, Config] = {
         lr_warmup_steps=5000,
         halflife=7000.0,
         output_dir="runs/diffusion-cifar10",
+    ),
+    "classifier-fashion": Config(
+        objective=OBJECTIVES["classifier"](),
+        architecture=ConvolutionalClassifier(),
+        conditional=True,
+        random_flip=True,
+        train_batch_size=128,
+        max_train_steps=8000,
+        learning_rate=2e-3,
+        lr_scheduler="cosine",
+        lr_warmup_steps=200,
+        mixed_precision="bf16",
+        eval_every=2000,
+        output_dir="runs/classifier-fashion",
+    ),
+    "classifier-cifar10": Config(
+        objective=OBJECTIVES["classifier"](),
+        architecture=ConvolutionalClassifier(width=96),
+        dataset_name="uoft-cs/cifar10",
+        conditional=True,
+        random_flip=True,
+        train_batch_size=128,
+        max_train_steps=40_000,
+        learning_rate=2e-3,
+        lr_scheduler="cosine",
+        lr_warmup_steps=1000,
+        mixed_precision="bf16",
+        output_dir="runs/classifier-cifar10",
     ),
 }
 

@@ -1,7 +1,6 @@
 """A pipeline and its card, as a folder that can be loaded and pushed as it is."""
 
 import inspect
-import math
 import re
 import shlex
 import shutil
@@ -16,7 +15,8 @@ from genmodels.data import Images
 from .config import Config
 from .objectives import OBJECTIVES
 from .presets import PRESETS
-from .tracking import Sheet
+from .sheets import Sheet
+from .state import INDICES, Progress
 
 CARD = """\
 ---
@@ -27,17 +27,12 @@ CARD = """\
 
 {description}
 
-![{shown} samples of seed {seed}](samples.png)
+![{caption}](samples.png)
 
 ## Use
 
 ```python
-import torch
-import genmodels
-
-pipeline = genmodels.load(".")  # this folder, or its id on the Hub
-images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).images
-```
+{use}```
 {classes}
 ## Training
 
@@ -49,33 +44,40 @@ images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).ima
 | time | {minutes:.0f} minutes on {hardware} |
 | objective | `{objective}` |
 | architecture | `{architecture}` |
-| size | {size:.1f} MB, {parameters:,} parameters: exponential averages of the weights |
+| size | {size:.1f} MB, {parameters:,} parameters: exponential averages of the weights |{measured}
 
 ## Limits
 
-It draws small pictures of the kind it was trained on and nothing else, with the faults and the
-balance of its data. It is for teaching and research: no sample is evidence of anything real.
-"""
+{limits}"""
 
 
 def publish(
-    sheet: Sheet, config: Config, real: Images, seconds: float, accelerator: Accelerator
+    folder: Path,
+    sheet: Sheet,
+    config: Config,
+    real: Images,
+    progress: Progress,
+    measured: str,
+    accelerator: Accelerator,
 ) -> None:
-    """Write the pipeline, its card and a sample grid into `config.output_dir`, whole or not at all.
+    """Write what is published, its card and a sheet into a folder, whole or not at all.
 
-    A folder is a pipeline once it has a model_index.json: the old goes first, the new comes last.
+    A folder can be loaded once it has an index: the old goes first, the new comes last.
+
+    measured: in words, how good it is; or nothing
     """
-    folder, pipeline = Path(config.output_dir), sheet.pipeline
-    drawn = sheet.draw(fit=math.ceil(len(real.pixels) / config.train_batch_size))
+    sheet.fit(whole=True)
     draft = folder / ".publishing"
     shutil.rmtree(draft, ignore_errors=True)
-    pipeline.save_pretrained(draft)
-    drawn.save(draft / "samples.png")
-    text = card(sheet, draft, config, real, seconds, accelerator)
+    draft.mkdir(parents=True)
+    sheet.published.save_pretrained(draft)
+    sheet.draw().save(draft / "samples.png")
+    text = card(sheet, draft, config, real, progress, measured, accelerator)
     ModelCard(text).save(draft / "README.md")
 
-    (folder / "model_index.json").unlink(missing_ok=True)
-    for path in sorted(draft.iterdir(), key=lambda path: path.name == "model_index.json"):
+    for name in INDICES:
+        (folder / name).unlink(missing_ok=True)
+    for path in sorted(draft.iterdir(), key=lambda path: path.name in INDICES):
         shutil.rmtree(folder / path.name, ignore_errors=True)
         path.replace(folder / path.name)
     draft.rmdir()
@@ -86,7 +88,8 @@ def card(
     draft: Path,
     config: Config,
     real: Images,
-    seconds: float,
+    progress: Progress,
+    measured: str,
     accelerator: Accelerator,
 ) -> str:
     """What the model is, how it was made and what it is not for, in the Hub's format."""
@@ -96,18 +99,12 @@ def card(
     metadata = ModelCardData(
         license="mit" if on_hub else None,
         library_name="genmodels",
-        pipeline_tag="unconditional-image-generation",
+        pipeline_tag=sheet.pipeline_tag,
         tags=[objective, "genmodels"],
         datasets=[real.source] if on_hub else None,
     )
-    classes = ""
-    if config.conditional:
-        named = ", ".join(f"{label} {name}" for label, name in enumerate(real.classes))
-        last = len(real.classes) - 1
-        classes = f"\nWith `labels={last}`, or one for each image, it draws a class: {named}.\n"
-    networks = [
-        part for part in sheet.pipeline.components.values() if isinstance(part, torch.nn.Module)
-    ]
+    parts = getattr(sheet.published, "components", {"": sheet.published}).values()
+    networks = [part for part in parts if isinstance(part, torch.nn.Module)]
     cores = torch.get_num_threads()
     hardware = f"{cores} CPU core{'s' if cores > 1 else ''}"
     if accelerator.device.type == "cuda":
@@ -121,17 +118,20 @@ def card(
         metadata=metadata.to_yaml(),
         title=Path(config.output_dir).resolve().name,
         description=inspect.getdoc(config.objective),
-        classes=classes,
-        shown=len(sheet.latents),
+        classes=f"\n{sheet.told(real.classes)}\n" if config.conditional else "",
+        caption=sheet.caption,
+        use=sheet.use,
+        limits=sheet.limits,
         command=command(config),
         source=source if config.train_data_dir else f"{source}, split `train`",
         count=len(real.pixels),
         side=real.side,
         colour="grey" if real.channels == 1 else "RGB",
-        steps=config.max_train_steps,
+        steps=progress.step,
+        measured=f"\n| measured | {measured} |" if measured else "",
         batch=config.train_batch_size * config.gradient_accumulation_steps * processes,
         seed=config.seed,
-        minutes=seconds / 60,
+        minutes=progress.seconds / 60,
         hardware=hardware,
         objective=config.objective,
         architecture=config.architecture,

@@ -5,6 +5,7 @@ Data order and randomness are functions of the step (see batches), so they are n
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from .config import Config
 
 WRITE_ERRORS = (OSError, SafetensorError)  # where there is no room, say
 
+# Of a pipeline and of a lone network, in the folder where it is published.
+INDICES = ("model_index.json", "config.json")
 RUN = "run.json"  # in a run's folder and in each checkpoint: what decided its result
 
 
@@ -79,6 +82,7 @@ class Progress:
         self.step = 0
         self.passes = 0  # of any player, and so batches
         self.seconds = 0.0  # of training, over all restarts
+        self.best = math.inf  # score of all that was measured
 
     def state_dict(self) -> dict[str, float]:
         return vars(self).copy()
@@ -137,7 +141,7 @@ class Checkpoints:
         within = path is not None and path.resolve().parent == self.folder.resolve()
         # A run that was killed before its first checkpoint may begin anew.
         begun = name == "latest" and (self.folder / RUN).exists()
-        begun &= not (self.folder / "model_index.json").exists()
+        begun &= not any((self.folder / index).exists() for index in INDICES)
         empty = not self.folder.exists()
         empty |= self.folder.is_dir() and not any(self.folder.iterdir())
         if not (within or begun or empty):

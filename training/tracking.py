@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,11 @@ import trackio
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from genmodels import images
 from genmodels.errors import reason
 
-from .batches import Batches
 from .config import Config
 
 
@@ -54,39 +52,6 @@ class Losses:
             found[f"{player}/{term}"].append(value)
         self.terms, self.values = [], []
         return {name: sum(values) / len(values) for name, values in found.items()}
-
-
-class Sheet:
-    """The sample grid of a run: what its averages make of always the same latents.
-
-    Of a conditional model there is a column for each class, unless these are too many.
-    """
-
-    MOST = 64  # images
-    FIT = 32  # batches to which the pipeline is fitted for a grid
-
-    def __init__(
-        self,
-        config: Config,
-        networks: Mapping[str, nn.Module],
-        pixels: Tensor,
-        labels: Tensor | None,
-        device: torch.device,
-    ) -> None:
-        self.objective = config.objective
-        self.batches = Batches(pixels, config.train_batch_size, config.seed, device, labels=labels)
-        self.pipeline = config.objective.pipeline(networks)
-        classes = self.pipeline.num_classes
-        self.columns = classes if classes in range(2, 33) else 8
-        count = self.MOST - self.MOST % self.columns
-        self.latents = self.pipeline.draw(count, torch.Generator().manual_seed(config.seed))
-        self.labels = self.pipeline.in_turn(count)
-
-    @torch.no_grad()
-    def draw(self, fit: int = FIT) -> Image.Image:
-        """fit: batches to which the pipeline is fitted first"""
-        self.objective.fit(self.pipeline, (self.batches[number] for number in range(fit)))
-        return images.grid(self.pipeline.decode(self.latents, self.labels), self.columns)
 
 
 class Curves:

@@ -5,133 +5,178 @@ With `accelerate launch -m genmodels.metrics` on several processes, which share 
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 from json import dumps
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import tyro
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import Tensor
-from tqdm import tqdm
 
 from genmodels import data, images
+from genmodels.data import Images
 from genmodels.errors import exit_in_a_sentence
-from genmodels.pipelines import load
+from genmodels.pipelines import LatentPipeline, load
 
-from . import EXTRACTORS, METRICS, Extractor, Metric
+from . import METRICS
+from .extractors import Eyes, plain
+from .measuring import Pictures, Result, Share, drawn, measure, ready
+from .memorisation import memorisation
+from .reconstruction import Reconstruction
 
-BATCH = 50  # images at once
+MORE = ("memorisation", "reconstruction")
+QUERIES = 1000  # samples, and as many held-out images, of which the nearest is looked for
+SHOWN = 16  # samples on the sheet of pairs
 
 
-def measure(
+def run(
     samples: str,
     reference: str,
-    metrics: str = "fid,kid,manifold",
+    metrics: str = "fid,kid,precision,recall",
     extractor: str = "inception",
-    count: int | None = None,
+    count: int = 10_000,
     split: str = "train",
+    samples_split: str | None = None,
+    held_out: str = "test",
     seed: int = 0,
     json: str | None = None,
+    pairs: str | None = None,
 ) -> None:
-    """Measure generated samples beside real ones: IS, FID, KID, precision and recall.
+    """Measure generated samples beside real ones.
 
     Args:
-        samples: a folder of images, or a model: a folder with a model_index.json, or a Hub id
-        reference: a folder of images, or a dataset: a folder in Hub layout, or a Hub id
-        metrics: names with commas between them, of is, fid, kid, manifold
-        extractor: the network by whose features is measured: inception
-        count: samples that a model draws; 10,000 unless told
-        split: of the dataset
+        samples: a model (a folder with a model_index.json, or a Hub id) or a folder of images
+        reference: a dataset (a folder in Hub layout, or a Hub id) or a folder of images
+        metrics: names with commas between them, of is, fid, kid, precision, recall, density,
+            coverage, lpips (diversity), memorisation, and of an autoencoder reconstruction
+        extractor: inception, with AlexNet for LPIPS, or domain, a classifier of Fashion-MNIST, or
+            the folder of a classifier that `python -m training` made
+        count: samples at the most
+        split: of the reference
+        samples_split: samples are a dataset too, and this is the split of it
+        held_out: split of the reference that no training saw, for memorisation and reconstruction
         seed: of the samples that a model draws
         json: file for the numbers and their protocol
+        pairs: file for a PNG of the samples nearest to a training image: beside each the one that
+            is nearest by LPIPS and the one by pixels
     """
     names = metrics.split(",")
-    for name, table in [*((name, METRICS) for name in names), (extractor, EXTRACTORS)]:
-        if name not in table:
-            raise ValueError(f"expected {' or '.join(table)}, but got {name!r}")
+    for name in names:
+        if name not in (*METRICS, *MORE):
+            raise ValueError(f"expected {', '.join([*METRICS, *MORE])}, but got {name!r}")
+    if count < 1:
+        raise ValueError(f"expected a count of at least 1, but got {count}")
+    if pairs is not None and "memorisation" not in names:
+        raise ValueError("expected memorisation among the metrics for --pairs")
     accelerator = Accelerator()
-    real = read(reference, split)
-    if os.path.isdir(samples) and not (Path(samples) / "model_index.json").exists():
-        fake = read(samples, split)
+    share = Share(accelerator.process_index, accelerator.num_processes, gather_object)
+    eyes = Eyes(extractor, accelerator.device)
+    real = shown(read(reference, split), split)
+    pipeline = None
+    if samples_split is not None or is_folder_of_images(samples):
+        fake = shown(read(samples, samples_split), samples_split, count)
     else:
-        fake = draw(samples, 10_000 if count is None else count, seed, accelerator.device)
-    extract = EXTRACTORS[extractor]()
-    extract.network.to(accelerator.device)
-    mine = {name: METRICS[name]() for name in names}
-    for pictures, kind in ((real, True), (fake, False)):
-        update(mine, extract, pictures, kind, accelerator)
-    merged = {name: METRICS[name]() for name in names}
-    for theirs in gather_object([mine]):
-        for name, metric in merged.items():
-            metric.merge(theirs[name])
+        pipeline = load(samples).to(accelerator.device)
+        name = f"{count:,} samples of {Path(samples).resolve().name}, seed {seed}"
+        latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
+        fake = drawn(name, latents, pipeline.in_turn(count), pipeline.decode)
+
+    results = []
+    if kinds := list(dict.fromkeys(METRICS[name] for name in names if name in METRICS)):
+        results.append(measure(kinds, fake, real, eyes, share))
+    if "memorisation" in names:
+        held = shown(unseen(reference, held_out), held_out, QUERIES)
+        results.append(memorise(fake, held, real, eyes, share, pairs))
+    if "reconstruction" in names:
+        results.append(reconstruct(pipeline, unseen(reference, held_out), held_out, eyes, share))
     if accelerator.is_main_process:
-        numbers = {name: value for it in merged.values() for name, value in it.compute().items()}
-        notes = [note for metric in merged.values() for note in metric.notes()]
-        protocol = f"{extract.protocol}; {fake.name} against {real.name}"
-        lines = [f"{name}: {value:.6g}" for name, value in numbers.items()]
-        print("\n".join([*lines, protocol, *notes]))
+        numbers = {name: value for result in results for name, value in result.numbers.items()}
+        told = {name: value for name, value in numbers.items() if name.split("_")[0] in names}
+        protocol = [result.protocol for result in results]
+        notes = [note for result in results for note in result.notes]
+        lines = [f"{name}: {value:.6g}" for name, value in told.items()]
+        print("\n".join([*lines, *protocol, *notes]))
         if json is not None:
-            Path(json).write_text(
-                dumps({**numbers, "protocol": protocol, "notes": notes}, indent=1)
-            )
+            Path(json).write_text(dumps({**told, "protocol": protocol, "notes": notes}, indent=1))
     accelerator.end_training()
 
 
-class Pictures(NamedTuple):
-    """Images that are had batch by batch."""
-
-    name: str
-    count: int
-    pixels: Callable[[slice], Tensor]  # (B, C, S, S) uint8
-
-
-def read(source: str, split: str) -> Pictures:
-    """A folder of images, or a dataset."""
+def is_folder_of_images(source: str) -> bool:
+    """And no dataset or model."""
+    model = (Path(source) / "model_index.json").exists()
     suffixes = (path.suffix.lower() for path in Path(source).rglob("*"))
-    folder = os.path.isdir(source) and any(suffix in data.SUFFIXES for suffix in suffixes)
-    real = data.load_folder(source) if folder else data.load(source, split=split)
-    kind = "" if folder else f", split {split}"
-    name = f"{len(real.pixels):,} images of {Path(source).resolve().name}{kind}"
-    return Pictures(name, len(real.pixels), lambda part: real.pixels[part])
+    return os.path.isdir(source) and not model and any(it in data.SUFFIXES for it in suffixes)
 
 
-def draw(source: str, count: int, seed: int, device: torch.device) -> Pictures:
-    """A model's samples; of a conditional one, of its classes in turn."""
-    pipeline = load(source).to(device)
-    latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
-    labels = pipeline.in_turn(count)
-
-    @torch.inference_mode()
-    def pixels(part: slice) -> Tensor:
-        told = None if labels is None else labels[part]
-        return images.to_pixels(pipeline.decode(latents[part], told))
-
-    name = f"{count:,} samples of {Path(source).resolve().name}, seed {seed}"
-    return Pictures(name, count, pixels)
+def read(source: str, split: str | None) -> Images:
+    """A folder of images, or the split of a dataset."""
+    if is_folder_of_images(source):
+        return data.load_folder(source)
+    return data.load(source, split=split or "train")
 
 
-def update(
-    metrics: Mapping[str, Metric],
-    extract: Extractor,
-    pictures: Pictures,
-    real: bool,
-    accelerator: Accelerator,
-) -> None:
-    """Show each metric this process's share of the pictures."""
-    starts = range(0, pictures.count, BATCH)[accelerator.process_index :: accelerator.num_processes]
-    for start in tqdm(starts, pictures.name, disable=not accelerator.is_main_process):
-        numbers = torch.arange(start, min(start + BATCH, pictures.count))
-        features = extract(pictures.pixels(slice(start, start + BATCH)), numbers)
-        for metric in metrics.values():
-            metric.update(features, real)
+def unseen(reference: str, split: str) -> Images:
+    """Real images that no training saw."""
+    if is_folder_of_images(reference):
+        raise ValueError(
+            f"expected a dataset with a split {split!r} that no training saw for memorisation and "
+            f"reconstruction, but {reference} is a folder of images"
+        )
+    return data.load(reference, split=split)
+
+
+def shown(real: Images, split: str | None, count: int | None = None) -> Pictures:
+    """Real images, or so many of them by chance, as metrics are shown them."""
+    order = torch.randperm(len(real.pixels), generator=torch.Generator().manual_seed(0))
+    pixels = real.pixels if count is None else real.pixels[order[:count]]
+    kind = "" if is_folder_of_images(real.source) else f", split {split}"
+    name = f"{len(pixels):,} images of {Path(real.source).resolve().name}{kind}"
+    return ready(name, pixels)
+
+
+def memorise(
+    fake: Pictures, held_out: Pictures, real: Pictures, eyes: Eyes, share: Share, pairs: str | None
+) -> Result:
+    """Distances to the nearest training image: of samples, and of real images held out."""
+    few = fake._replace(count=min(fake.count, QUERIES))
+    extractors = {"lpips": eyes.perception, "pixels": plain()}
+    numbers, found = {}, {}
+    for kind, queries in (("", few), ("_held_out", held_out)):
+        found[kind] = memorisation(queries, real, extractors, share)
+        for name, nearest in found[kind].items():
+            # LPIPS is a squared distance of embeddings, and pixels differ by a root mean square.
+            distances = nearest.squares if name == "lpips" else nearest.squares.sqrt()
+            numbers[f"memorisation_{name}{kind}"] = distances.mean().item()
+    if pairs is not None and share.rank == 0:
+        first = found[""]["lpips"].squares.argsort()[:SHOWN]
+        columns = [few.pixels(slice(few.count)).cpu()[first]]
+        columns += [real.pixels(slice(None))[it.numbers[first]] for it in found[""].values()]
+        images.grid(images.from_pixels(torch.stack(columns, 1).flatten(0, 1)), 12).save(pairs)
+    protocol = f"memorisation: {eyes.perception.protocol}, root mean squares in [-1, 1]"
+    names = f"{few.count:,} of {fake.name} and {held_out.name} against {real.name}"
+    return Result(numbers, f"{protocol}; {names}")
+
+
+def reconstruct(
+    pipeline: LatentPipeline | None, held_out: Images, split: str, eyes: Eyes, share: Share
+) -> Result:
+    """What an autoencoder loses of real images that it was not trained on."""
+    if not hasattr(pipeline, "encode"):
+        raise ValueError("expected a model that encodes, for reconstruction")
+    pictures, total = shown(held_out, split), Reconstruction()
+    for part in share.parts(pictures):
+        samples = images.from_pixels(pictures.pixels(part)).to(pipeline.device)
+        labels = held_out.labels[part] if pipeline.num_classes else None
+        with torch.inference_mode():
+            again = pipeline.decode(pipeline.encode(samples, labels), labels)
+            total.update(samples, again, eyes.perception.distance(samples, again))
+    protocol = f"reconstruction: {eyes.perception.protocol}, and mean squares in [-1, 1]"
+    return Result(share.together(total).compute(), f"{protocol}; {pictures.name}")
 
 
 def main() -> None:
     try:
-        tyro.cli(measure, prog="python -m genmodels.metrics", use_underscores=True)
+        tyro.cli(run, prog="python -m genmodels.metrics", use_underscores=True)
     except ValueError as error:
         exit_in_a_sentence(error)
     except OSError as error:

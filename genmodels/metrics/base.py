@@ -1,7 +1,7 @@
-"""What a metric is: a number, or several, of generated samples beside real ones."""
+"""What a metric is: a number, or several, of generated samples, often beside real ones."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from .statistics import Features, Statistic
 
@@ -13,14 +13,17 @@ class Metric(ABC):
     the same.
     """
 
+    eye: ClassVar[Literal["features", "perception"]] = "features"  # by which of an extractor's
     keeps: ClassVar[type[Statistic]]  # what is kept of features
+    compares: ClassVar[bool] = True  # with real samples; False where these are not looked at
 
     def __init__(self) -> None:
         self.real, self.fake = self.keeps(), self.keeps()
 
-    def update(self, features: Features, real: bool) -> None:
+    def update(self, features: Features, real: bool = False) -> None:
         """Some more samples, real or generated."""
-        (self.real if real else self.fake).update(features)
+        if self.compares or not real:
+            (self.real if real else self.fake).update(features)
 
     def merge(self, other: Self) -> None:
         """What another metric of this kind was given."""
@@ -30,6 +33,14 @@ class Metric(ABC):
     @abstractmethod
     def compute(self) -> dict[str, float]:
         """The numbers by their names. Raises ValueError where there are too few samples for any."""
+
+    def require(self, least: int, what: str) -> None:
+        """Raise ValueError where there are fewer samples than a number can be had of."""
+        sides = [self.fake.count] + [self.real.count] * self.compares
+        if min(sides) < least:
+            kinds = "generated and real samples" if self.compares else "generated samples"
+            got = " and ".join(f"{count:,}" for count in sides)
+            raise ValueError(f"expected {least} or more {kinds} for {what}, but got {got}")
 
     def notes(self) -> list[str]:
         """What is to be known beside the numbers, in words."""

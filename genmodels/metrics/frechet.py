@@ -17,11 +17,7 @@ class FrechetDistance(Metric):
     keeps = Moments
 
     def compute(self) -> dict[str, float]:
-        if not self.real.count or not self.fake.count:
-            raise ValueError(
-                f"expected samples of either kind for FID, but got {self.real.count} real ones and "
-                f"{self.fake.count} generated ones"
-            )
+        self.require(1, "FID")
         sides = [part for it in (self.real, self.fake) for part in (it.mean, it.covariance)]
         return {"fid": frechet(*sides).item()}
 

@@ -1,22 +1,17 @@
 """The Inception Score."""
 
-from typing import Self
-
 import torch
 
 from .base import Metric
-from .statistics import Features, Statistic
+from .statistics import Features, Sums
 
 SPLITS = 10
 
 
-class Predictions(Statistic):
+class Predictions(Sums):
     """Of each split the count, the sum of the predictions and that of their negative entropies."""
 
-    def __init__(self) -> None:
-        self.counts = torch.zeros(SPLITS, dtype=torch.float64)
-        self.negative_entropies = torch.zeros(SPLITS, dtype=torch.float64)
-        self.totals = torch.zeros((), dtype=torch.float64)  # once there are some, (splits, K)
+    names = ("counts", "totals", "negative_entropies")  # (splits,), (splits, K) and (splits,)
 
     def update(self, features: Features) -> None:
         if features.logits is None:
@@ -26,14 +21,11 @@ class Predictions(Statistic):
             )
         predictions = features.logits.double().cpu().softmax(1)
         splits = torch.nn.functional.one_hot(features.numbers.cpu() % SPLITS, SPLITS).double().T
-        self.counts += splits.sum(1)
-        self.negative_entropies += splits @ torch.xlogy(predictions, predictions).sum(1)
-        self.totals = self.totals + splits @ predictions
-
-    def merge(self, other: Self) -> None:
-        self.counts += other.counts
-        self.negative_entropies += other.negative_entropies
-        self.totals = self.totals + other.totals
+        entropies = torch.xlogy(predictions, predictions).sum(1)
+        self.count += len(predictions)
+        self.add(
+            counts=splits.sum(1), totals=splits @ predictions, negative_entropies=splits @ entropies
+        )
 
 
 class InceptionScore(Metric):
@@ -45,17 +37,14 @@ class InceptionScore(Metric):
     """
 
     keeps = Predictions
-
-    def update(self, features: Features, real: bool) -> None:
-        if not real:
-            super().update(features, real)
+    compares = False
 
     def compute(self) -> dict[str, float]:
         counts = self.fake.counts
-        if not counts.all():
+        if self.fake.count < SPLITS or not counts.all():
             raise ValueError(
-                f"expected {SPLITS} samples or more for the Inception Score, but got "
-                f"{int(counts.sum())}"
+                f"expected samples in each of {SPLITS} splits for the Inception Score, but got "
+                f"{self.fake.count}"
             )
         marginals = self.fake.totals / counts[:, None]
         entropies = -torch.xlogy(marginals, marginals).sum(1)

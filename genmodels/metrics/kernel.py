@@ -11,7 +11,6 @@ class KernelDistance(Metric):
     """The squared maximum mean discrepancy with a cubic kernel, without bias, as mean over subsets.
 
     Demystifying MMD GANs (Bińkowski et al., 2018), section 4. https://arxiv.org/abs/1801.01401
-
     """
 
     keeps = Samples
@@ -19,9 +18,8 @@ class KernelDistance(Metric):
     SIZE = 1000  # samples of a subset, or all where there are fewer
 
     def compute(self) -> dict[str, float]:
+        self.require(2, "KID")
         size = min(self.SIZE, len(self.fake), len(self.real))
-        if size < 2:
-            raise ValueError(f"expected 2 samples or more of either kind for KID, but got {size}")
         fake, real = self.fake.features(), self.real.features()
         rng = np.random.RandomState(2020)  # and its draws as torch-fidelity makes them
         distances = []

@@ -23,12 +23,7 @@ class Manifold(Metric):
     keeps = Samples
 
     def compute(self) -> dict[str, float]:
-        fewest = min(len(self.real), len(self.fake))
-        if fewest < 6:
-            raise ValueError(
-                f"expected 6 samples or more of either kind for precision and recall, but got "
-                f"{fewest}"
-            )
+        self.require(6, "precision and recall")
         real, fake = self.real.features(), self.fake.features()
         near, far = radii(real, (3, 5))
         (around,) = radii(fake, (3,))

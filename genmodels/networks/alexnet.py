@@ -4,11 +4,13 @@ The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et
 equation 1, https://arxiv.org/abs/1801.03924, version 0.1; the network is that of One Weird Trick
 for Parallelizing Convolutional Neural Networks (Krizhevsky, 2014). https://arxiv.org/abs/1404.5997
 
-B batch, S side.
+B batch, S side, D dimensions of an embedding.
 """
 
 import torch
 from torch import Tensor, nn
+
+from .convolutions import unit_activations
 
 # The mean and deviation of ImageNet's pixels in [0, 1], as of samples in [-1, 1].
 SHIFT = torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)
@@ -16,7 +18,10 @@ SCALE = torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1)
 
 
 class Lpips(nn.Module):
-    """Two batches of samples (B, 3, S, S) in [-1, 1] -> their distances (B,)."""
+    """Samples (B, 3, S, S) in [-1, 1], S at least 32 -> embeddings (B, D).
+
+    The distance of two images is the squared distance of their embeddings.
+    """
 
     WIDTHS = (64, 192, 384, 256, 256)
 
@@ -43,21 +48,10 @@ class Lpips(nn.Module):
             )
             self.add_module(f"lin{place}", layer)
 
-    def activations(self, samples: Tensor) -> list[Tensor]:
-        """What each rectified layer sees, with channels of unit length."""
+    def forward(self, samples: Tensor) -> Tensor:
         hidden = (samples - SHIFT.to(samples)) / SCALE.to(samples)
-        found = []
-        for layer in self.features:
-            hidden = layer(hidden)
-            if isinstance(layer, nn.ReLU):
-                found.append(hidden / (hidden.square().sum(1, keepdim=True).sqrt() + 1e-10))
-        return found
-
-    def forward(self, one: Tensor, other: Tensor) -> Tensor:
-        distances = 0
-        for place, (left, right) in enumerate(
-            zip(self.activations(one), self.activations(other), strict=True)
-        ):
-            weigh = self.get_submodule(f"lin{place}.model.1")
-            distances = distances + weigh((left - right).square()).mean((1, 2, 3))
-        return distances
+        parts = []
+        for place, activations in enumerate(unit_activations(self.features, hidden)):
+            weights = self.get_submodule(f"lin{place}.model.1").weight  # none is below 0
+            parts.append((activations * weights.view(-1, 1, 1).sqrt()).flatten(1))
+        return torch.cat(parts, 1)

@@ -1,10 +1,11 @@
 """A small convolutional classifier: the network trained for a domain that measures need."""
 
+import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from .convolutions import pyramid
+from .convolutions import pyramid, unit_activations
 
 
 class Classifier(ModelMixin, ConfigMixin):
@@ -35,6 +36,16 @@ class Classifier(ModelMixin, ConfigMixin):
     def features(self, samples: Tensor) -> Tensor:
         """(B, C, S, S) -> (B, D), what the logits are a linear map of."""
         return self.layers(samples)
+
+    def embed(self, samples: Tensor) -> Tensor:
+        """(B, C, S, S) -> (B, D), whose squared distance says how far apart two samples look.
+
+        The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al., 2018),
+        equation 1, with this network, each channel of which weighs the same.
+        https://arxiv.org/abs/1801.03924
+        """
+        parts = [part.flatten(1) for part in unit_activations(self.layers, samples)]
+        return torch.cat(parts, 1)
 
     def forward(self, samples: Tensor) -> Tensor:
         return self.head(self.features(samples))

@@ -104,6 +104,20 @@ def downward(channels: int, side: int, width: int, normalise: bool) -> tuple[nn.
     return nn.Sequential(*layers, nn.Flatten()), width * base * base
 
 
+def unit_activations(layers: nn.Sequential, inputs: Tensor) -> list[Tensor]:
+    """What each rectified layer gives, (B, W, S, S), with channels of unit length.
+
+    They are divided by the root of their places too, so that squares summed over these are means.
+    """
+    found = []
+    for layer in layers:
+        inputs = layer(inputs)
+        if isinstance(layer, nn.ReLU):
+            lengths = inputs.square().sum(1, keepdim=True).sqrt() + 1e-10
+            found.append(inputs / lengths / inputs[0, 0].numel() ** 0.5)
+    return found
+
+
 class Projection(nn.Module):
     """Features (B, D) -> scores (B,): linear, and where there are classes, each has a direction.
 

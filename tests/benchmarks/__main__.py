@@ -21,7 +21,9 @@ from tqdm import tqdm
 import genmodels
 from genmodels import data
 from genmodels.data import Images
+from tests.benchmarks import measuring
 from tests.benchmarks.reference import Loop
+from tests.benchmarks.timing import median, show
 from tests.serving import ROOT, serve_app
 from training import loop
 from training.batches import Batches
@@ -71,6 +73,7 @@ def main() -> None:
         pipeline = genmodels.load(folder.parent)
         seconds = median(lambda pipeline=pipeline: pipeline(batch_size=16), warm=3, times=20)
         show(f"{folder.parent.name}: milliseconds for 16 images", seconds * 1e3, 100)
+    measuring.main()
     starts = [app_seconds() for _ in range(4)]  # the first warms the disk's cache
     show("app: seconds from start to serving", statistics.median(starts[1:]), 12)
 
@@ -79,20 +82,6 @@ def peak(dtype: torch.dtype) -> float:
     """Operations a second in the largest of products of matrices."""
     one, other = torch.randn(2, 2048, 2048).to(dtype)
     return 2 * 2048**3 / median(lambda: one @ other, warm=2, times=8)
-
-
-def show(what: str, value: float, goal: float) -> None:
-    print(f"{what}: {value:.4g} (goal: <= {goal:g})", flush=True)
-
-
-def median(function: Callable[[], object], warm: int, times: int) -> float:
-    """Seconds of a call."""
-    seconds = []
-    for _ in range(warm + times):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[warm:])
 
 
 def step_seconds(preset: Config, real: Images, count: int) -> float:

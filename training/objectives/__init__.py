@@ -10,6 +10,7 @@ from .adversarial import (
 )
 from .autoencoding import Autoencoder, VariationalAutoencoder
 from .base import Objective
+from .classification import Classification
 from .diffusion import Diffusion
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -22,4 +23,5 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "sngan": Hinge,
     "r3gan": Relativistic,
     "diffusion": Diffusion,
+    "classifier": Classification,
 }

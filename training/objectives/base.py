@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from training.batches import Batch
 
@@ -45,7 +46,7 @@ class Objective(ABC):
         """Put a player's network back into its permitted set after its step, if it has one."""
 
     @abstractmethod
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> LatentPipeline:
+    def pipeline(self, networks: Mapping[str, nn.Module]) -> LatentPipeline | Classifier:
         """The networks as what is published: the loop samples and saves what a user loads."""
 
     def fit(self, pipeline: LatentPipeline, batches: Iterable[Batch]) -> None:  # noqa: B027

@@ -1,0 +1,125 @@
+"""What is measured of a run while it trains."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import genmodels
+from genmodels import data
+from genmodels.metrics import Eyes
+from genmodels.metrics.frechet import FrechetDistance
+from genmodels.metrics.measuring import Share, drawn, measure, ready
+from genmodels.networks.classifier import Classifier
+from tests.conftest import FASHION
+from tests.test_training import finish, launch, losses_of
+from training.config import Config
+from training.loop import train
+
+Small = Callable[..., Config]
+
+
+@pytest.fixture
+def eyes(tmp_path: Path) -> str:
+    """A classifier of no training, by which FID is measured."""
+    torch.manual_seed(0)
+    Classifier(10, 4, 28, 1).save_pretrained(tmp_path / "eyes")
+    return str(tmp_path / "eyes")
+
+
+def fid(folder: Path, eyes: str) -> float:
+    """As anyone would measure what is published."""
+    pipeline = genmodels.load(folder)
+    latents = pipeline.draw(60, torch.Generator().manual_seed(0))
+    fake = drawn("samples", latents, pipeline.in_turn(60), pipeline.decode)
+    real = ready("real", data.load(FASHION).pixels)
+    return measure([FrechetDistance], fake, real, Eyes(eyes), Share()).numbers["fid"]
+
+
+def told(folder: Path) -> float:
+    """FID in a card."""
+    (number,) = re.findall(r"measured \| fid (\S+):", (folder / "README.md").read_text())
+    return float(number)
+
+
+@pytest.mark.parametrize("name", ["ae-fashion", "sngan-fashion-conditional"])
+def test_the_best_is_kept_as_well_as_the_last(
+    name: str, small: Small, eyes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So fast that it gets worse again.
+    fields = {"max_train_steps": 12, "learning_rate": 0.05, "halflife": 1e-6}
+    measures = {"eval_every": 3, "eval_samples": 60, "eval_extractor": eyes}
+    config = small(name, **fields, **measures)
+    folder = Path(config.output_dir)
+    found = losses_of(config, monkeypatch)["fid"]
+    assert len(found) == 4
+    assert told(folder) == pytest.approx(found[-1], rel=1e-3)
+    assert told(folder / "best") == pytest.approx(min(found), rel=1e-3)
+    for place in (folder, folder / "best"):
+        assert told(place) == pytest.approx(fid(place, eyes), rel=1e-3)
+    step = 3 * (1 + found.index(min(found)))
+    assert f"| steps | {step} of 8 images" in (folder / "best" / "README.md").read_text()
+
+
+def test_a_resumed_run_knows_its_best(small: Small, eyes: str, tmp_path: Path) -> None:
+    """And so does its last checkpoint, whether it was measured on the way or not."""
+    fields = {"learning_rate": 0.05, "halflife": 1e-6, "eval_samples": 60, "eval_extractor": eyes}
+    for folder, stops in (("whole", [8]), ("broken", [5, 8])):
+        for steps in stops:
+            config = small(
+                "vae-fashion",
+                output_dir=str(tmp_path / folder),
+                max_train_steps=steps,
+                resume_from_checkpoint="latest",
+                eval_every=2,
+                **fields,
+            )
+            train(config)
+    for place in ("", "best"):
+        whole, broken = tmp_path / "whole" / place, tmp_path / "broken" / place
+        if not place or told(whole) <= told(broken):
+            assert_equal_weights(whole, broken)
+    train(small("vae-fashion", output_dir=str(tmp_path / "plain"), max_train_steps=8, **fields))
+    assert_equal_weights(tmp_path / "plain", tmp_path / "whole")
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    ours, theirs = (genmodels.load(place).autoencoder.state_dict() for place in (one, other))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_two_processes_measure_what_one_does(tmp_path: Path, eyes: str) -> None:
+    measures = ["--eval_every", "2", "--eval_samples", "230", "--eval_extractor", eyes]
+    fields = ["--dataset_name", FASHION, "--max_train_steps", "2", "--report_to", "none"]
+    found = []
+    for processes in (1, 2):
+        # Without a step that moves anything, since the processes of a run share its batches out.
+        folder = tmp_path / str(processes)
+        rate = ["--learning_rate", "1e-12", "--output_dir", str(folder)]
+        finish(launch("wgan-gp-fashion", *fields, *measures, *rate, processes=processes))
+        found.append(told(folder))
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+
+def test_what_cannot_be_measured_is_said_before_the_first_step(
+    small: Small, eyes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENMODELS_WEIGHTS", str(tmp_path))
+    folder = tmp_path / "data"
+    for kind in ("shoe", "shirt"):
+        (folder / kind).mkdir(parents=True)
+        Image.new("L", (28, 28)).save(folder / kind / "0.png")
+    for name, fields, sentence in (
+        ("vae-fashion", {}, "could not get the weights of inception"),
+        ("vae-fashion", {"eval_extractor": "vgg"}, "domain or the folder of a classifier"),
+        ("vae-fashion", {"eval_extractor": eyes, "resolution": 32}, "side of 28, but got 32"),
+        ("classifier-fashion", {"train_data_dir": str(folder)}, "dataset with a split 'test'"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            train(small(name, eval_every=2, **fields))
+        assert not (tmp_path / name).exists()
+    with pytest.raises(ValueError, match="expected --eval_every >= 1, but got 0"):
+        small("vae-fashion", eval_every=0)

@@ -1,0 +1,37 @@
+"""A classifier: not a generator, but the network trained for a domain that measures of one need."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genmodels.networks.classifier import Classifier
+from training.batches import Batch
+
+from .base import Objective
+
+
+@dataclass(frozen=True)
+class Classification(Objective):
+    """The cross entropy of the classes: a network whose features and predictions measures need.
+
+    Going Deeper with Convolutions (Szegedy et al., 2015), whose network measures of images in
+    general have come to rest on. https://arxiv.org/abs/1409.4842
+    """
+
+    def turns(self, step: int) -> tuple[str]:
+        return ("classifier",)
+
+    def terms(
+        self,
+        player: str,
+        moving: nn.Module,
+        networks: Mapping[str, nn.Module],
+        batch: Batch,
+        step: int,
+    ) -> dict[str, Tensor]:
+        return {"cross entropy": F.cross_entropy(moving(batch.samples), batch.labels)}
+
+    def pipeline(self, networks: Mapping[str, nn.Module]) -> Classifier:
+        return networks["classifier"]

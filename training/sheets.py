@@ -1,0 +1,141 @@
+"""What one sees of what a run publishes: a sheet of images, and the words of its card."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from PIL import Image
+
+from genmodels import images
+from genmodels.networks.classifier import Classifier
+from genmodels.pipelines.base import LatentPipeline
+
+from .batches import Batches
+from .objectives import Objective
+
+
+class Sheet(ABC):
+    """What is published, and how it is shown: always the same way, so that one sees it learn."""
+
+    FIT = 32  # batches
+
+    pipeline_tag: ClassVar[str]  # the Hub's word for its task
+    use: ClassVar[str]  # a snippet of Python, run in its folder
+    limits: ClassVar[str]
+
+    def __init__(
+        self, objective: Objective, published: LatentPipeline | Classifier, batches: Batches
+    ) -> None:
+        self.objective, self.published, self.batches = objective, published, batches
+
+    def fit(self, whole: bool = False) -> None:
+        """Fit what no gradient trains. To be called before what is published is used.
+
+        whole: to all real samples, not to a few
+        """
+        epoch = math.ceil(len(self.batches.pixels) / self.batches.size)
+        numbers = range(epoch if whole else self.FIT)
+        self.objective.fit(self.published, (self.batches[number] for number in numbers))
+
+    @abstractmethod
+    def draw(self) -> Image.Image:
+        """After `fit`."""
+
+    @property
+    @abstractmethod
+    def caption(self) -> str:
+        """What the sheet shows."""
+
+    @abstractmethod
+    def told(self, classes: list[str]) -> str:
+        """How its classes are spoken of; classes: their names, in the order of their labels."""
+
+
+class Samples(Sheet):
+    """A generator makes samples of always the same latents.
+
+    Of a conditional one there is a column for each class, unless these are too many.
+    """
+
+    MOST = 64  # images
+
+    pipeline_tag = "unconditional-image-generation"
+    use = """\
+import torch
+import genmodels
+
+pipeline = genmodels.load(".")  # this folder, or its id on the Hub
+images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).images
+"""
+    limits = """\
+It draws small pictures of the kind it was trained on and nothing else, with the faults and the
+balance of its data. It is for teaching and research: no sample is evidence of anything real.
+"""
+
+    def __init__(self, objective: Objective, published: LatentPipeline, batches: Batches) -> None:
+        super().__init__(objective, published, batches)
+        classes = published.num_classes
+        self.columns = classes if classes in range(2, 33) else 8
+        count = self.MOST - self.MOST % self.columns
+        self.latents = published.draw(count, torch.Generator().manual_seed(batches.seed))
+        self.labels = published.in_turn(count)
+
+    @torch.no_grad()
+    def draw(self) -> Image.Image:
+        return images.grid(self.published.decode(self.latents, self.labels), self.columns)
+
+    @property
+    def caption(self) -> str:
+        return f"{len(self.latents)} samples of seed {self.batches.seed}"
+
+    def told(self, classes: list[str]) -> str:
+        named = ", ".join(f"{label} {name}" for label, name in enumerate(classes))
+        last = len(classes) - 1
+        return f"With `labels={last}`, or one for each image, it draws a class: {named}."
+
+
+class Verdicts(Sheet):
+    """A classifier sorts always the same real images: a column for each class."""
+
+    ROWS = 6
+    SORTED = 8  # batches
+
+    pipeline_tag = "image-classification"
+    use = """\
+import torch
+from genmodels.networks.classifier import Classifier
+
+classifier = Classifier.from_pretrained(".").eval()  # this folder, or its id on the Hub
+side, channels = classifier.config.side, classifier.config.channels
+logits = classifier(torch.zeros(16, channels, side, side))  # of samples in [-1, 1]
+"""
+    limits = """\
+It tells the classes of its data apart and knows nothing else: anything is taken for one of them. It
+is made to measure generators of the same kind of pictures.
+"""
+
+    @torch.no_grad()
+    def draw(self) -> Image.Image:
+        samples = torch.cat([self.batches[number].samples for number in range(self.SORTED)])
+        verdicts = self.published(samples).argmax(1)
+        columns = self.published.config.num_classes
+        sheet = torch.ones(self.ROWS, columns, *samples.shape[1:])
+        for column in range(columns):
+            taken = samples[verdicts == column][: self.ROWS].cpu()
+            sheet[: len(taken), column] = taken
+        return images.grid(sheet.flatten(0, 1), columns)
+
+    @property
+    def caption(self) -> str:
+        return "Real images, each in the column of the class it is taken for"
+
+    def told(self, classes: list[str]) -> str:
+        named = ", ".join(f"{label} {name}" for label, name in enumerate(classes))
+        return f"Its classes are {named}."
+
+
+def sheet(objective: Objective, published: LatentPipeline | Classifier, batches: Batches) -> Sheet:
+    """How a generator or a classifier is shown."""
+    kind = Verdicts if isinstance(published, Classifier) else Samples
+    return kind(objective, published, batches)
