@@ -1,12 +1,19 @@
-"""How errors are told in a sentence."""
+"""How things are told in words."""
 
 import sys
 import traceback
+from pathlib import Path
 
 
 def reason(error: BaseException) -> str:
     """What went wrong in one line, and never an empty one."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def named(source: str | Path) -> str:
+    """What a folder or an id is called: the best of a run goes by the run's name too."""
+    *_, above, name = ("", *Path(source).resolve().parts)
+    return f"{above}/{name}" if name == "best" else name
 
 
 def exit_in_a_sentence(error: ValueError) -> None:

@@ -121,5 +121,27 @@ def test_what_cannot_be_measured_is_said_before_the_first_step(
         with pytest.raises(ValueError, match=sentence):
             train(small(name, eval_every=2, **fields))
         assert not (tmp_path / name).exists()
+    for name in ("train", "test"):
+        (tmp_path / "splits" / name).mkdir(parents=True)
+    for kind, colour in (("a", "L"), ("b", "L")):
+        for split in ("train", "test"):
+            place = tmp_path / "splits" / split / kind
+            place.mkdir()
+            mode = colour if split == "train" else "RGB"
+            for count in range(9):
+                Image.new(mode, (28, 28), count).save(place / f"{count}.png")
+    with pytest.raises(ValueError, match="expected channels 1 in split 'test', but got 3"):
+        train(small("classifier-fashion", dataset_name=str(tmp_path / "splits"), eval_every=2))
     with pytest.raises(ValueError, match="expected --eval_every >= 1, but got 0"):
         small("vae-fashion", eval_every=0)
+
+
+def test_scores_of_two_networks_are_not_compared(small: Small, eyes: str, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    Classifier(10, 6, 28, 1).save_pretrained(tmp_path / "others")
+    fields = {"eval_every": 2, "eval_samples": 60, "resume_from_checkpoint": "latest"}
+    train(small("vae-fashion", max_train_steps=2, eval_extractor=eyes, **fields))
+    others = str(tmp_path / "others")
+    train(small("vae-fashion", max_train_steps=4, eval_extractor=others, **fields))
+    best = tmp_path / "vae-fashion" / "best" / "README.md"
+    assert "the classifier others" in best.read_text()

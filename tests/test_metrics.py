@@ -4,7 +4,9 @@ import copy
 import json
 import math
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from genmodels import data, images
 from genmodels.metrics import METRICS, Features, Metric
-from genmodels.metrics.__main__ import main
+from genmodels.metrics.__main__ import is_folder_of_images, main, read
 from genmodels.metrics.diversity import Diversity
 from genmodels.metrics.extractors import Extractor, Eyes, alex, domain, inception, plain
 from genmodels.metrics.frechet import FrechetDistance, frechet
@@ -68,7 +70,9 @@ def test_frechet_distance_of_normal_distributions_has_a_closed_form() -> None:
     assert measured(FrechetDistance, *samples)["fid"] == pytest.approx(exact.item(), rel=0.02)
 
 
-@pytest.mark.parametrize("samples", [normal(500, 8), normal(5, 64), torch.ones(50, 8)])
+@pytest.mark.parametrize(
+    "samples", [normal(500, 8), normal(5, 64), 10 * normal(50, 1024).abs(), torch.ones(50, 8)]
+)
 def test_frechet_distance_of_a_set_from_itself_is_zero(samples: Tensor) -> None:
     """Of few samples or constant ones as well, whose covariance is singular."""
     assert measured(FrechetDistance, samples, samples)["fid"] == pytest.approx(0, abs=1e-6)
@@ -316,6 +320,10 @@ def test_of_many_samples_a_part_is_kept_that_does_not_depend_on_their_order(
     assert torch.equal(*found)
     # As if drawn by chance: the mean of the whole, within three deviations.
     assert found[0].mean().item() == pytest.approx(499.5, abs=3 * 289 / 10)
+    for kind in (KernelDistance, Manifold):
+        metric = kind()
+        metric.real = metric.fake = kept
+        assert "of the 1,000 real samples 100 are compared, drawn by a hash" in metric.notes()
 
 
 class Counting(Extractor):
@@ -337,7 +345,8 @@ def test_statistics_of_real_images_are_kept_and_never_stale() -> None:
     extract = Counting()
 
     def statistics(of: Tensor) -> Moments:
-        return real_statistics(ready("noise", of), extract, Share())[Moments]
+        eyes = SimpleNamespace(features=extract, seen={})
+        return real_statistics(ready("noise", of), eyes, Share())[Moments]
 
     first = statistics(pixels)
     assert extract.seen == 130
@@ -367,7 +376,8 @@ def test_a_cache_that_cannot_be_written_only_costs_time(
     pixels = torch.randint(0, 256, (60, 1, 28, 28), dtype=torch.uint8)
     extract = Counting()
     for _ in range(2):
-        real_statistics(ready("noise", pixels), extract, Share())
+        eyes = SimpleNamespace(features=extract, seen={})
+        real_statistics(ready("noise", pixels), eyes, Share())
     assert extract.seen == 120
 
 
@@ -428,7 +438,12 @@ def test_the_command_measures_a_model_alike_by_one_process_and_by_two(
         "split train"
     )
     assert len(one["protocol"]) == 3
-    assert one["notes"] == ["KID is of subsets of 330, not 1,000: there are no more samples"]
+    assert one["notes"] == [
+        "IS is biased downwards: 330 samples are few for 10 splits of 10 classes",
+        "KID is of subsets of 330, not 1,000: there are no more samples",
+        "precision, recall, density and coverage are of 330 generated and 1,000 real samples: with "
+        "fewer than 1,000 they say little",
+    ]
     found = {name for name, value in one.items() if isinstance(value, float)}
     assert {name for key in found for name in names if key.startswith(name)} == set(names)
     for name in found:
@@ -466,7 +481,17 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
         (["--pairs", "x.png"], "expected memorisation among the metrics for --pairs"),
         (
             ["--samples", "checkpoints/wgan-gp-fashion", "--metrics", "reconstruction"],
-            "expected a model that encodes, for reconstruction",
+            "expected an autoencoder for reconstruction",
+        ),
+        (
+            ["--split", "test", "--metrics", "memorisation"],
+            "expected another split than 'test' for --held_out",
+        ),
+        (["--json", "no/such.json"], "expected a file to write to, but got no/such.json"),
+        (["--json", "tests"], "expected a file to write to, but got tests"),
+        (
+            ["--pairs", "x.foo", "--metrics", "memorisation"],
+            "expected a file .png to write to, but got x.foo",
         ),
         (["--samples", "no/such"], "but could not get 'no/such'"),
         (["--reference", "no/such"], "found no folder 'no/such'"),
@@ -479,7 +504,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    given = {"--samples": "checkpoints/vae-fashion", "--reference": FASHION, "--split": "test"}
+    given = {"--samples": "checkpoints/vae-fashion", "--reference": FASHION, "--split": "train"}
     given |= dict(zip(arguments[::2], arguments[1::2], strict=True))
     words = [word for pair in given.items() for word in pair]
     monkeypatch.setattr("sys.argv", ["metrics", *words])
@@ -487,6 +512,46 @@ def test_what_is_wrong_is_said_in_a_sentence(
         main()
     assert caught.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_dataset_with_a_picture_beside_its_table_is_no_folder_of_images(tmp_path: Path) -> None:
+    table = tmp_path / "dataset"
+    shutil.copytree(FASHION, table)
+    Image.new("L", (28, 28)).save(table / "preview.png")
+    splits = tmp_path / "splits"
+    for split, count in (("train", 3), ("test", 2)):
+        for kind in ("a", "b"):
+            (splits / split / kind).mkdir(parents=True)
+            for place in range(count):
+                Image.new("L", (28, 28), place).save(splits / split / kind / f"{place}.png")
+    alone = splits / "train" / "a"
+    run = tmp_path / "run"  # that has published nothing yet
+    shutil.copytree(alone, run / "samples")
+    (run / "run.json").touch()
+    assert [is_folder_of_images(str(it)) for it in (table, splits, alone, run)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert len(read(str(table), "test").pixels) == 200
+    assert len(read(str(splits), "test").pixels) == 4
+
+
+@pytest.mark.parametrize("kind", ["side", "channels"])
+def test_images_that_cannot_be_compared_are_named(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    size = (32, 32) if kind == "side" else (28, 28)
+    for place in range(3):
+        Image.new("RGB" if kind == "channels" else "L", size, place).save(folder / f"{place}.png")
+    words = ["--samples", str(folder), "--reference", FASHION, "--metrics", "memorisation"]
+    monkeypatch.setattr("sys.argv", ["metrics", *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert "expected samples (1, 28, 28) for memorisation" in capsys.readouterr().err
 
 
 def test_the_network_of_the_domain_knows_it() -> None:

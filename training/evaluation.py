@@ -54,10 +54,13 @@ class Error(Evaluation):
 
     score = "error"
 
-    def __init__(self, classifier: Classifier, config: Config, accelerator: Accelerator) -> None:
+    def __init__(
+        self, classifier: Classifier, config: Config, real: Images, accelerator: Accelerator
+    ) -> None:
         if config.train_data_dir is not None:
             raise ValueError(
-                "expected a dataset with a split 'test' for --eval_every of a classifier"
+                "expected a dataset with a split 'test' to measure a classifier by: with a folder "
+                "of images give --eval_every None"
             )
         self.classifier, self.share = classifier, share_of(accelerator)
         self.held_out = data.load(
@@ -68,6 +71,14 @@ class Error(Evaluation):
             config.label_column,
             config.resolution,
         )
+        if self.held_out.labels is None or self.held_out.classes != real.classes:
+            raise ValueError(
+                f"expected the classes of split 'train' in split 'test' of {real.source!r}"
+            )
+        for name in ("channels", "side"):
+            wanted, got = getattr(real, name), getattr(self.held_out, name)
+            if wanted != got:
+                raise ValueError(f"expected {name} {wanted} in split 'test', but got {got}")
 
     @torch.inference_mode()
     def measure(self) -> Result:
@@ -92,5 +103,5 @@ def evaluation(
     Raises ValueError where the networks or images that this needs cannot be had.
     """
     if isinstance(published, Classifier):
-        return Error(published, config, accelerator)
+        return Error(published, config, real, accelerator)
     return Distance(published, config, real, accelerator)

@@ -1,5 +1,6 @@
 """The one loop, for every objective."""
 
+import math
 import sys
 import time
 from contextlib import closing, nullcontext
@@ -58,7 +59,8 @@ def train(config: Config) -> LatentPipeline | Classifier:
                 bar.set_postfix({name: f"{value:.4g}" for name, value in run.report().items()})
             if last or progress.step % config.sampling_steps == 0:
                 run.show()
-            if run.evaluation and not last and progress.step % config.eval_every == 0:
+            due = run.evaluation and progress.step % config.eval_every == 0
+            if due and not last and not stop:
                 run.evaluate()
             if saves:
                 run.save(last, interruption)
@@ -189,7 +191,9 @@ class Run:
         result = self.evaluation.measure()
         self.curves.log(result.numbers, self.progress.step)
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in result.numbers.items())
-        self.measured = f"{numbers}: {result.protocol}"
+        self.measured = "; ".join([f"{numbers}: {result.protocol}", *result.notes])
+        if result.protocol != self.progress.protocol:  # no score can be compared with another's
+            self.progress.best, self.progress.protocol = math.inf, result.protocol
         if result.numbers[self.evaluation.score] < self.progress.best:
             self.progress.best = result.numbers[self.evaluation.score]
             if self.accelerator.is_main_process:

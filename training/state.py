@@ -83,6 +83,7 @@ class Progress:
         self.passes = 0  # of any player, and so batches
         self.seconds = 0.0  # of training, over all restarts
         self.best = math.inf  # score of all that was measured
+        self.protocol = ""  # of these scores
 
     def state_dict(self) -> dict[str, float]:
         return vars(self).copy()

@@ -12,11 +12,12 @@ import torch
 import tyro
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from torch import Tensor
 
 from genmodels import data, images
 from genmodels.data import Images
-from genmodels.errors import exit_in_a_sentence
-from genmodels.pipelines import LatentPipeline, load
+from genmodels.errors import exit_in_a_sentence, named
+from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
 
 from . import METRICS
 from .extractors import Eyes, plain
@@ -24,6 +25,7 @@ from .measuring import Pictures, Result, Share, drawn, measure, ready
 from .memorisation import memorisation
 from .reconstruction import Reconstruction
 
+TABLES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}  # of a dataset in Hub layout
 MORE = ("memorisation", "reconstruction")
 QUERIES = 1000  # samples, and as many held-out images, of which the nearest is looked for
 SHOWN = 16  # samples on the sheet of pairs
@@ -60,7 +62,7 @@ def run(
         pairs: file for a PNG of the samples nearest to a training image: beside each the one that
             is nearest by LPIPS and the one by pixels
     """
-    names = metrics.split(",")
+    names = [name.strip() for name in metrics.split(",")]
     for name in names:
         if name not in (*METRICS, *MORE):
             raise ValueError(f"expected {', '.join([*METRICS, *MORE])}, but got {name!r}")
@@ -68,32 +70,45 @@ def run(
         raise ValueError(f"expected a count of at least 1, but got {count}")
     if pairs is not None and "memorisation" not in names:
         raise ValueError("expected memorisation among the metrics for --pairs")
+    for file, suffix in ((json, ""), (pairs, ".png")):
+        if file is not None:
+            writable(Path(file), suffix)
     accelerator = Accelerator()
     share = Share(accelerator.process_index, accelerator.num_processes, gather_object)
     eyes = Eyes(extractor, accelerator.device)
-    real = shown(read(reference, split), split)
+    real = read(reference, split)
+    held = None
+    if not set(names).isdisjoint(MORE):
+        held = unseen(reference, split, held_out)
     pipeline = None
-    if samples_split is not None or is_folder_of_images(samples):
-        fake = shown(read(samples, samples_split), samples_split, count)
+    if samples_split is not None:
+        fake = shown(data.load(samples, split=samples_split), samples_split, count)
+    elif is_folder_of_images(samples):
+        fake = shown(data.load_folder(samples), None, count)
     else:
         pipeline = load(samples).to(accelerator.device)
-        name = f"{count:,} samples of {Path(samples).resolve().name}, seed {seed}"
+        name = f"{count:,} samples of {named(samples)}, seed {seed}"
         latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
         fake = drawn(name, latents, pipeline.in_turn(count), pipeline.decode)
+    if "reconstruction" in names:
+        check_reconstruction(pipeline, held)
+    if "memorisation" in names and fake.pixels(slice(1)).shape[1:] != real.pixels.shape[1:]:
+        wanted, got = (tuple(it.shape[1:]) for it in (real.pixels, fake.pixels(slice(1))))
+        raise ValueError(f"expected samples {wanted} for memorisation, but got {got}")
 
     results = []
     if kinds := list(dict.fromkeys(METRICS[name] for name in names if name in METRICS)):
-        results.append(measure(kinds, fake, real, eyes, share))
+        results.append(measure(kinds, fake, shown(real, split), eyes, share))
     if "memorisation" in names:
-        held = shown(unseen(reference, held_out), held_out, QUERIES)
-        results.append(memorise(fake, held, real, eyes, share, pairs))
+        some = shown(held, held_out, QUERIES)
+        results.append(memorise(fake, some, shown(real, split), eyes, share, pairs))
     if "reconstruction" in names:
-        results.append(reconstruct(pipeline, unseen(reference, held_out), held_out, eyes, share))
+        results.append(reconstruct(pipeline, held, held_out, eyes, share))
     if accelerator.is_main_process:
         numbers = {name: value for result in results for name, value in result.numbers.items()}
         told = {name: value for name, value in numbers.items() if name.split("_")[0] in names}
         protocol = [result.protocol for result in results]
-        notes = [note for result in results for note in result.notes]
+        notes = list(dict.fromkeys(note for result in results for note in result.notes))
         lines = [f"{name}: {value:.6g}" for name, value in told.items()]
         print("\n".join([*lines, *protocol, *notes]))
         if json is not None:
@@ -101,68 +116,100 @@ def run(
     accelerator.end_training()
 
 
+def writable(file: Path, suffix: str) -> None:
+    """Raise ValueError unless a file can be written, before anything is measured."""
+    if not file.name.endswith(suffix) or file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise ValueError(f"expected a file{suffix and f' {suffix}'} to write to, but got {file}")
+
+
 def is_folder_of_images(source: str) -> bool:
-    """And no dataset or model."""
-    model = (Path(source) / "model_index.json").exists()
-    suffixes = (path.suffix.lower() for path in Path(source).rglob("*"))
-    return os.path.isdir(source) and not model and any(it in data.SUFFIXES for it in suffixes)
+    """Images alone: no dataset in Hub layout, whose files or folders say so."""
+    if not os.path.isdir(source):
+        return False
+    suffixes = {path.suffix.lower() for path in Path(source).rglob("[!.]*")}
+    splits = any((Path(source) / split).is_dir() for split in ("train", "test", "data"))
+    return bool(suffixes & data.SUFFIXES) and not suffixes & TABLES and not splits
 
 
-def read(source: str, split: str | None) -> Images:
+def read(source: str, split: str) -> Images:
     """A folder of images, or the split of a dataset."""
     if is_folder_of_images(source):
         return data.load_folder(source)
-    return data.load(source, split=split or "train")
+    return data.load(source, split=split)
 
 
-def unseen(reference: str, split: str) -> Images:
+def unseen(reference: str, split: str, held_out: str) -> Images:
     """Real images that no training saw."""
     if is_folder_of_images(reference):
         raise ValueError(
-            f"expected a dataset with a split {split!r} that no training saw for memorisation and "
-            f"reconstruction, but {reference} is a folder of images"
+            f"expected a dataset with a split {held_out!r} that no training saw for memorisation "
+            f"and reconstruction, but {reference} is a folder of images"
         )
-    return data.load(reference, split=split)
+    if held_out == split:
+        raise ValueError(f"expected another split than {split!r} for --held_out")
+    return data.load(reference, split=held_out)
 
 
 def shown(real: Images, split: str | None, count: int | None = None) -> Pictures:
     """Real images, or so many of them by chance, as metrics are shown them."""
-    order = torch.randperm(len(real.pixels), generator=torch.Generator().manual_seed(0))
-    pixels = real.pixels if count is None else real.pixels[order[:count]]
-    kind = "" if is_folder_of_images(real.source) else f", split {split}"
-    name = f"{len(pixels):,} images of {Path(real.source).resolve().name}{kind}"
-    return ready(name, pixels)
+    pixels = real.pixels
+    if count is not None and count < len(pixels):
+        order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
+        pixels = pixels[order[:count]]
+    kind = "" if split is None or is_folder_of_images(real.source) else f", split {split}"
+    return ready(f"{len(pixels):,} images of {named(real.source)}{kind}", pixels)
 
 
 def memorise(
     fake: Pictures, held_out: Pictures, real: Pictures, eyes: Eyes, share: Share, pairs: str | None
 ) -> Result:
     """Distances to the nearest training image: of samples, and of real images held out."""
-    few = fake._replace(count=min(fake.count, QUERIES))
-    extractors = {"lpips": eyes.perception, "pixels": plain()}
-    numbers, found = {}, {}
-    for kind, queries in (("", few), ("_held_out", held_out)):
-        found[kind] = memorisation(queries, real, extractors, share)
-        for name, nearest in found[kind].items():
-            # LPIPS is a squared distance of embeddings, and pixels differ by a root mean square.
-            distances = nearest.squares if name == "lpips" else nearest.squares.sqrt()
-            numbers[f"memorisation_{name}{kind}"] = distances.mean().item()
+    few = min(fake.count, QUERIES)
+
+    def pixels(part: slice) -> Tensor:
+        """Samples first, and then what was held out."""
+        sides = []
+        if part.start < few:
+            sides.append(fake.pixels(slice(part.start, min(part.stop, few))).cpu())
+        if part.stop > few:
+            sides.append(held_out.pixels(slice(max(part.start - few, 0), part.stop - few)))
+        return torch.cat(sides)
+
+    name = f"{few:,} of {fake.name} and {held_out.name}"
+    found = memorisation(
+        Pictures(name, few + held_out.count, pixels),
+        real,
+        {"lpips": eyes.perception, "pixels": plain()},
+        share,
+    )
+    numbers = {}
+    for by, nearest in found.items():
+        # LPIPS is a squared distance of embeddings, and pixels differ by a root mean square.
+        distances = nearest.squares if by == "lpips" else nearest.squares.sqrt()
+        numbers[f"memorisation_{by}"] = distances[:few].mean().item()
+        numbers[f"memorisation_{by}_held_out"] = distances[few:].mean().item()
     if pairs is not None and share.rank == 0:
-        first = found[""]["lpips"].squares.argsort()[:SHOWN]
-        columns = [few.pixels(slice(few.count)).cpu()[first]]
-        columns += [real.pixels(slice(None))[it.numbers[first]] for it in found[""].values()]
+        first = found["lpips"].squares[:few].argsort()[:SHOWN]
+        columns = [torch.cat([fake.pixels(slice(at, at + 1)).cpu() for at in first.tolist()])]
+        columns += [real.pixels(slice(None))[nearest.numbers[first]] for nearest in found.values()]
         images.grid(images.from_pixels(torch.stack(columns, 1).flatten(0, 1)), 12).save(pairs)
     protocol = f"memorisation: {eyes.perception.protocol}, root mean squares in [-1, 1]"
-    names = f"{few.count:,} of {fake.name} and {held_out.name} against {real.name}"
-    return Result(numbers, f"{protocol}; {names}")
+    return Result(numbers, f"{protocol}; {name} against {real.name}")
+
+
+def check_reconstruction(pipeline: LatentPipeline | None, held_out: Images) -> None:
+    """Raise ValueError unless a model can reconstruct the images."""
+    if not isinstance(pipeline, AutoencodingPipeline):
+        raise ValueError("expected an autoencoder for reconstruction")
+    pipeline.expect(held_out.pixels, pipeline.sample_shape, "held-out images")
+    if pipeline.num_classes is not None and held_out.labels is None:
+        raise ValueError("expected classes of the held-out images for a conditional autoencoder")
 
 
 def reconstruct(
-    pipeline: LatentPipeline | None, held_out: Images, split: str, eyes: Eyes, share: Share
+    pipeline: AutoencodingPipeline, held_out: Images, split: str, eyes: Eyes, share: Share
 ) -> Result:
     """What an autoencoder loses of real images that it was not trained on."""
-    if not hasattr(pipeline, "encode"):
-        raise ValueError("expected a model that encodes, for reconstruction")
     pictures, total = shown(held_out, split), Reconstruction()
     for part in share.parts(pictures):
         samples = images.from_pixels(pictures.pixels(part)).to(pipeline.device)

@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from genmodels import images
-from genmodels.errors import reason
+from genmodels.errors import named, reason
 from genmodels.networks.alexnet import Lpips
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import SIDE, Inception
 
-from .statistics import Features
+from .statistics import Features, Statistic
 
 FOLDER = "GENMODELS_WEIGHTS"  # the environment's name of a folder with weights
 INCEPTION = (
@@ -220,14 +220,14 @@ def domain(folder: Path = DOMAIN) -> Extractor:
         features = network.features(images.from_pixels(pixels))
         return features, network.head(features)
 
-    config, protocol = network.config, f"the classifier {folder.name}"
+    config, protocol = network.config, f"the classifier {named(folder)}"
     return Extractor(network, config.channels, protocol, look, config.side)
 
 
 def domain_perception(folder: Path = DOMAIN) -> Perception:
     """LPIPS of a classifier's activations, without weights, as in the lecture."""
     network = classifier(folder)
-    config, protocol = network.config, f"LPIPS of the classifier {folder.name}, unweighted"
+    config, protocol = network.config, f"LPIPS of the classifier {named(folder)}, unweighted"
     return Perception(network, config.channels, protocol, network.embed, config.side)
 
 
@@ -261,6 +261,7 @@ class Eyes:
         folder = Path(name)
         own = (lambda: domain(folder), lambda: domain_perception(folder))
         self.row, self.device = EXTRACTORS.get(name, own), device
+        self.seen: dict[str, Mapping[type[Statistic], Statistic]] = {}  # of real images
 
     @cached_property
     def features(self) -> Extractor:

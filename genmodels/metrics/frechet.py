@@ -38,7 +38,9 @@ def frechet(mean: Tensor, covariance: Tensor, mean2: Tensor, covariance2: Tensor
     which are real and not negative, but for rounding.
     """
     values, vectors = torch.linalg.eigh(covariance)
-    root = vectors * values.clamp(min=0).sqrt()  # root root^T = Σ₁
+    # Of a singular one some values are rounding alone, whose roots would be much larger.
+    kept = values > values.abs().max() * len(values) * torch.finfo(values.dtype).eps
+    root = vectors[:, kept] * values[kept].sqrt()  # root root^T = Σ₁
     # root^T Σ₂ root has the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, from which it differs by a rotation.
     crossed = torch.linalg.eigvalsh(root.T @ covariance2 @ root)
     traces = covariance.trace() + covariance2.trace() - 2 * crossed.clamp(min=0).sqrt().sum()

@@ -50,3 +50,12 @@ class InceptionScore(Metric):
         entropies = -torch.xlogy(marginals, marginals).sum(1)
         scores = (self.fake.negative_entropies / counts + entropies).exp()
         return {"is": scores.mean().item(), "is_std": scores.std(correction=0).item()}
+
+    def notes(self) -> list[str]:
+        count, classes = self.fake.count, self.fake.totals.shape[-1]
+        if count >= 10 * SPLITS * classes:
+            return []
+        return [
+            f"IS is biased downwards: {count:,} samples are few for {SPLITS} splits of {classes} "
+            "classes"
+        ]

@@ -30,10 +30,13 @@ class KernelDistance(Metric):
         return {"kid": float(np.mean(distances)), "kid_std": float(np.std(distances))}
 
     def notes(self) -> list[str]:
+        notes = self.fake.notes("generated") + self.real.notes("real")
         fewest = min(len(self.fake), len(self.real))
-        if fewest >= self.SIZE:
-            return []
-        return [f"KID is of subsets of {fewest:,}, not {self.SIZE:,}: there are no more samples"]
+        if fewest < self.SIZE:
+            notes.append(
+                f"KID is of subsets of {fewest:,}, not {self.SIZE:,}: there are no more samples"
+            )
+        return notes
 
 
 def discrepancy(one: Tensor, other: Tensor) -> Tensor:

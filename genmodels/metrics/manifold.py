@@ -21,6 +21,7 @@ class Manifold(Metric):
     """
 
     keeps = Samples
+    FEW = 1000  # samples
 
     def compute(self) -> dict[str, float]:
         self.require(6, "precision and recall")
@@ -40,6 +41,21 @@ class Manifold(Metric):
             "density": torch.cat(within).double().mean().item() / 5,
             "coverage": 1 - empty.double().mean().item(),
         }
+
+    def notes(self) -> list[str]:
+        notes = self.fake.notes("generated") + self.real.notes("real")
+        sides = len(self.fake), len(self.real)
+        if min(sides) < self.FEW:
+            notes.append(
+                f"precision, recall, density and coverage are of {sides[0]:,} generated and "
+                f"{sides[1]:,} real samples: with fewer than {self.FEW:,} they say little"
+            )
+        elif sides[0] != sides[1]:
+            notes.append(
+                "precision, recall, density and coverage depend on the counts, of which there are "
+                f"{sides[0]:,} and {sides[1]:,}: compare such numbers with their like alone"
+            )
+        return notes
 
 
 def radii(features: Tensor, neighbours: tuple[int, ...]) -> list[Tensor]:

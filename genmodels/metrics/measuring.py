@@ -100,13 +100,17 @@ def measure(
     Raises ValueError where the samples are too few, or the networks cannot see them.
     """
     metrics = [kind() for kind in kinds]
-    by_eye = {eye: [it for it in metrics if it.eye == eye] for eye in ("features", "perception")}
-    seers = [(getattr(eyes, eye), those) for eye, those in by_eye.items() if those]
-    compares = any(metric.compares for metric in metrics)
-    statistics = real_statistics(real, eyes.features, share) if compares else {}
-    share.show(fake, seers)
+    # What several metrics keep is kept once.
+    kept: dict[str, dict[type[Statistic], Statistic]] = {"features": {}, "perception": {}}
     for metric in metrics:
-        metric.fake = share.together(metric.fake)
+        kept[metric.eye].setdefault(metric.keeps, metric.fake)
+    seers = [(getattr(eyes, eye), list(those.values())) for eye, those in kept.items() if those]
+    compares = any(metric.compares for metric in metrics)
+    statistics = real_statistics(real, eyes, share) if compares else {}
+    share.show(fake, seers)
+    whole = {part: share.together(part) for _, those in seers for part in those}
+    for metric in metrics:
+        metric.fake = whole[kept[metric.eye][metric.keeps]]
         metric.real = statistics.get(metric.keeps, metric.real)
     protocol = " and ".join(extract.protocol for extract, _ in seers)
     return Result(
@@ -117,27 +121,31 @@ def measure(
 
 
 def real_statistics(
-    real: Pictures, extract: Extractor, share: Share
+    real: Pictures, eyes: Eyes, share: Share
 ) -> Mapping[type[Statistic], Statistic]:
     """Statistics of real images, by their kind; computed once, then kept. On every process.
 
     They are found again by the images themselves and by all that the extractor is made of.
     """
     pixels = real.pixels(slice(None)).contiguous()
-    digest = hashlib.sha256(f"{extract.key()} {tuple(pixels.shape)}".encode())
+    digest = hashlib.sha256(f"{eyes.features.key()} {tuple(pixels.shape)}".encode())
     digest.update(pixels.numpy())
-    file = cache() / f"{digest.hexdigest()}.safetensors"
+    key = digest.hexdigest()
+    if key in eyes.seen:
+        return eyes.seen[key]
+    file = cache() / f"{key}.safetensors"
     try:
         kept = from_tensors(load_file(file))
     except Exception:  # there is none yet, or it is broken
         kept = None
     if not all(share.gather([kept is not None])):
         shown = (Moments(), Samples())
-        share.show(real, [(extract, shown)])
+        share.show(real, [(eyes.features, shown)])
         kept = tuple(share.together(part) for part in shown)
         if share.rank == 0:
-            keep(file, to_tensors(*kept), f"{extract.protocol}; {real.name}")
-    return {type(statistic): statistic for statistic in kept}
+            keep(file, to_tensors(*kept), f"{eyes.features.protocol}; {real.name}")
+    eyes.seen[key] = {type(statistic): statistic for statistic in kept}
+    return eyes.seen[key]
 
 
 def cache() -> Path:

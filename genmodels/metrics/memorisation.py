@@ -18,24 +18,28 @@ class Nearest:
 
     def __init__(self, queries: Tensor) -> None:
         """queries: (Q, D)"""
-        self.queries = queries.double()
+        self.queries = queries.float()
+        self.lengths = self.queries.double().square().sum(1, keepdim=True)
         self.squares = torch.full((len(queries),), torch.inf, dtype=torch.float64)  # of distances
         self.numbers = torch.full((len(queries),), -1)  # of the nearest points
 
     def update(self, features: Features) -> None:
         """Some more points (N, D)."""
-        points = features.values.double()
-        lengths = self.queries.square().sum(1, keepdim=True) + points.square().sum(1)
-        nearest = (lengths - 2 * self.queries @ points.T).clamp(min=0).min(1)
-        self.merge(nearest.values, features.numbers[nearest.indices.cpu()])
+        points = features.values.float().to(self.queries.device)
+        lengths = points.double().square().sum(1)
+        rough = self.lengths + lengths - 2 * (self.queries @ points.T)
+        # Rounded: whatever may be nearer than the nearest so far is looked at closely.
+        doubt = 1e-5 * (self.lengths + lengths.max())
+        least = torch.minimum(rough.min(1, keepdim=True).values, self.squares[:, None])
+        for query, point in (rough <= least + doubt).nonzero().tolist():
+            square = (self.queries[query] - points[point]).double().square().sum()
+            self.take(query, square, features.numbers[point])
 
-    def merge(self, squares: Tensor, numbers: Tensor) -> None:
-        """What was found among other points; of two as near the one with the lower number."""
-        squares, numbers = squares.cpu(), numbers.cpu()
-        nearer = squares < self.squares
-        nearer |= (squares == self.squares) & (numbers < self.numbers)
-        self.squares = torch.where(nearer, squares, self.squares)
-        self.numbers = torch.where(nearer, numbers, self.numbers)
+    def take(self, query: int, square: Tensor, number: Tensor) -> None:
+        """Of two points that are as near the one with the lower number."""
+        here, best = square.item(), self.squares[query].item()
+        if here < best or (here == best and number < self.numbers[query]):
+            self.squares[query], self.numbers[query] = here, number
 
 
 def memorisation(
@@ -51,6 +55,7 @@ def memorisation(
     found = {name: Nearest(share.together(kept).features()) for name, kept in embedded.items()}
     share.show(training, [(extractors[name], [nearest]) for name, nearest in found.items()])
     for nearest in found.values():
-        for theirs in share.gather([(nearest.squares, nearest.numbers)]):
-            nearest.merge(*theirs)
+        for squares, numbers in share.gather([(nearest.squares, nearest.numbers)]):
+            for query in range(len(squares)):
+                nearest.take(query, squares[query], numbers[query])
     return found

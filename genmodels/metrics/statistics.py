@@ -101,6 +101,12 @@ class Samples(Statistic):
     def __len__(self) -> int:
         return min(self.count, self.CAP)
 
+    def notes(self, kind: str) -> list[str]:
+        """That only a part was kept, where that is so; kind: of samples."""
+        if self.count <= self.CAP:
+            return []
+        return [f"of the {self.count:,} {kind} samples {self.CAP:,} are compared, drawn by a hash"]
+
     def kept(self) -> tuple[Tensor, Tensor]:
         """(N,) and (N, D), in the order of the numbers."""
         numbers, values = (torch.cat(part) for part in zip(*self.parts, strict=True))
