@@ -6,9 +6,12 @@ B batch, C channels, S side.
 import io
 import math
 import zipfile
+from collections.abc import Iterable
+from pathlib import Path
 
 import torch
-from PIL import Image
+from imageio_ffmpeg import write_frames
+from PIL import Image, ImageOps
 from torch import Tensor
 
 
@@ -43,6 +46,50 @@ def grid(samples: Tensor, columns: int | None = None) -> Image.Image:
         row, column = divmod(place, columns)
         sheet.paste(tile, (column * width + gap, row * height + gap))
     return sheet
+
+
+def to_video(
+    frames: Iterable[Tensor], file: str | Path, rate: float = 25.0, scale: int = 8
+) -> None:
+    """Samples (C, S, S) in [-1, 1], one after another -> a GIF or an MP4, by the file's suffix.
+
+    Frames are written as they come, however many they are.
+
+    rate: frames a second; a GIF knows hundredths of a second
+    scale: how often each pixel is repeated, in rows and columns
+    Raises ValueError for another suffix, a rate or scale below what can be shown, and no frames.
+    """
+    file = Path(file)
+    if file.suffix not in (".gif", ".mp4"):
+        raise ValueError(f"expected a file .gif or .mp4, but got {file.name!r}")
+    if not (0 < rate <= 100 and scale >= 1):
+        raise ValueError(f"expected 0 to 100 frames a second, enlarged, but got {rate} and {scale}")
+    settings: dict[str, object] = {"quality": 9}
+    if file.suffix == ".gif":
+        # Each frame has a palette of its own, so that none waits for the others.
+        palette = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
+        options = ["-filter_complex", f"{palette}:dither=none"]
+        settings = {"codec": "gif", "pix_fmt_out": "pal8", "output_params": options}
+    writer = None
+    for frame in frames:
+        image = to_pil(frame[None])[0].convert("RGB")
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+        # Films have even sides.
+        image = ImageOps.expand(image, (0, 0, image.width % 2, image.height % 2))
+        if writer is None:
+            writer = write_frames(
+                str(file),
+                image.size,
+                fps=rate,
+                macro_block_size=2,
+                ffmpeg_log_level="error",
+                **settings,
+            )
+            writer.send(None)
+        writer.send(image.tobytes())
+    if writer is None:
+        raise ValueError("expected frames, but there are none")
+    writer.close()
 
 
 def to_zip(images: list[Image.Image]) -> bytes:

@@ -19,12 +19,20 @@ from accelerate.state import AcceleratorState
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.serving import ROOT
 from training.config import Config
+from training.objectives import OBJECTIVES
 from training.presets import PRESETS
 
 torch.set_num_threads(1)  # the networks of the tests are too small for more
 DenoisingPipeline.steps = 4  # or every sample grid of a test would take seconds
 
 FASHION = "tests/data/fashion_mnist"  # 1,000 training images and 200 test images, in Hub layout
+
+
+# The first preset of each objective.
+FIRST = {
+    objective: next(name for name, preset in PRESETS.items() if type(preset.objective) is kind)
+    for objective, kind in OBJECTIVES.items()
+}
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tests.conftest import FIRST
 from tests.test_training import launch, tiny
 from training.__main__ import main, parse
 from training.loop import train
@@ -31,10 +32,11 @@ def test_help_names_the_presets_and_each_field(
     shown = capsys.readouterr().out
     assert all(name in shown for name in PRESETS)
     for name, objective in OBJECTIVES.items():
-        (paper,) = re.search(
-            rf"^{name}: .+\n  (https://\S+)\n  .*{name}-", shown, re.MULTILINE
+        paper, presets = re.search(
+            rf"^{name}: .+\n  (https://\S+)\n  (.+)$", shown, re.MULTILINE
         ).groups()
         assert paper in objective.__doc__
+        assert FIRST[name] in presets.split(", ")
     assert run(monkeypatch, "wgan-gp-fashion", "--help") == 0
     shown = capsys.readouterr().out
     for flag in ("--penalty", "--max_train_steps", "--latent_dim", "--resume_from_checkpoint"):

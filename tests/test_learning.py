@@ -73,7 +73,7 @@ class Denoiser(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    config = SimpleNamespace(latent_dim=2, num_classes=None)
+    config = SimpleNamespace(latent_dim=2, num_classes=None, channels=2, side=1)
 
     def __init__(self, variational: bool) -> None:
         super().__init__()

@@ -427,7 +427,7 @@ def run_command(folder: Path, *arguments: str, processes: int = 1) -> dict:
 def test_the_command_measures_a_model_alike_by_one_process_and_by_two(
     tmp_path: Path, classifier: Path
 ) -> None:
-    names = [*METRICS, "memorisation", "reconstruction"]
+    names = [*METRICS, "memorisation", "reconstruction", "path_length"]
     arguments = ["--samples", "checkpoints/vae-fashion", "--count", "330"]
     arguments += ["--metrics", ",".join(names), "--extractor", str(classifier)]
     one = run_command(tmp_path, *arguments, "--pairs", str(tmp_path / "pairs.png"))
@@ -437,7 +437,7 @@ def test_the_command_measures_a_model_alike_by_one_process_and_by_two(
         "unweighted; 330 samples of vae-fashion, seed 0 against 1,000 images of fashion_mnist, "
         "split train"
     )
-    assert len(one["protocol"]) == 3
+    assert len(one["protocol"]) == 4
     assert one["notes"] == [
         "IS is biased downwards: 330 samples are few for 10 splits of 10 classes",
         "KID is of subsets of 330, not 1,000: there are no more samples",
@@ -473,7 +473,7 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--metrics", "fid,fib"], "lpips, memorisation, reconstruction, but got 'fib'"),
+        (["--metrics", "fid,fib"], "memorisation, reconstruction, path_length, but got 'fib'"),
         (["--extractor", "vgg"], "inception, domain or the folder of a classifier, but got 'vgg'"),
         (["--extractor", "tests"], "expected a classifier in tests, but there is none"),
         (["--samples_split", "no"], "could not read"),

@@ -1,5 +1,6 @@
 """Each objective against its formula, computed by hand on tiny networks in float64."""
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -351,3 +352,39 @@ def test_labels_are_dropped_at_their_rate_for_guidance() -> None:
 def test_every_objective_has_a_preset_and_cites_its_paper(objective: type[Objective]) -> None:
     assert objective in {type(preset.objective) for preset in PRESETS.values()}
     assert "https://" in objective.__doc__
+
+
+def test_completions_are_judged_with_their_holes_and_by_their_distance_to_the_truth() -> None:
+    objective = OBJECTIVES["inpaint-gan"](reconstruction=3.0, whole=0.0)
+    networks = PRESETS["inpaint-fashion"].architecture.networks(1, 28)
+    rng = torch.Generator().manual_seed(0)
+    samples = torch.rand(6, 1, 28, 28, generator=rng) * 2 - 1
+    seen: dict[str, torch.Tensor] = {}
+
+    class Judge(torch.nn.Module):
+        def forward(self, given: torch.Tensor, labels: None) -> torch.Tensor:
+            seen["given"] = given
+            return given.flatten(1).sum(1)
+
+    def turn() -> Batch:
+        return Batch(samples, None, torch.Generator().manual_seed(1))
+
+    networks["critic"] = Judge()
+    terms = objective.terms("generator", networks["generator"], networks, turn(), 0)
+    completed, known = seen["given"].split(1, dim=1)
+    kept = known.bool()
+    assert torch.equal(completed[kept], samples[kept])
+    assert not torch.equal(completed, samples)
+    errors = (completed - samples).abs()[~kept].mean()
+    assert terms["reconstruction"].item() == pytest.approx(3 * errors.item(), rel=1e-5)
+    score = seen["given"].flatten(1).sum(1).mean()
+    assert terms["negative score"].item() == pytest.approx(-score.item(), rel=1e-5)
+    # Where nothing is known there is no truth to be near to.
+    blind = dataclasses.replace(objective, whole=1.0)
+    terms = blind.terms("generator", networks["generator"], networks, turn(), 0)
+    assert seen["given"][:, 1].abs().max() == 0
+    assert terms["reconstruction"] == 0
+    # The critic compares completions with the truth, each with its hole.
+    objective.terms("critic", networks["critic"], networks, turn(), 0)
+    with pytest.raises(ValueError, match="expected no --conditional"):
+        PRESETS["inpaint-fashion"].architecture.networks(1, 28, 10)

@@ -193,9 +193,7 @@ def test_steps_below_one_are_refused(steps: object) -> None:
 
 @pytest.mark.parametrize("steps", [*range(1, 130), 999, 1000, 5000])
 def test_a_denoiser_is_called_from_pure_noise_down_in_even_steps(steps: int) -> None:
-    pipeline = fresh("diffusion-fashion")
-    pipeline.steps = steps
-    times = pipeline.times()
+    times = fresh("diffusion-fashion").times(steps)
     assert len(times) == min(steps, 1000)
     assert times[0] == 999
     assert times[-1] >= 0

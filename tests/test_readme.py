@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard, RepoCard
+from PIL import Image
 
 from tests.conftest import ROOT
 from training.__main__ import parse
@@ -18,12 +19,16 @@ def blocks(file: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", file.read_text(), re.DOTALL)
 
 
-def test_snippets_run() -> None:
+def test_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("checkpoints", "tests"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    monkeypatch.chdir(tmp_path)
     names: dict = {}
     for snippet in blocks(ROOT / "README.md", "python"):
         if "gradio_client" not in snippet:
             exec(snippet, names)
-    assert len(names["images"]) == 16
+    assert names["completed"].shape == (1, 1, 28, 28)
+    assert Image.open("loop.gif").n_frames == 100
     assert names["latents"].shape == (16, 32)
 
 

@@ -16,11 +16,10 @@ from safetensors.torch import load_file
 import genmodels
 from genmodels import data, images
 from genmodels.networks.classifier import Classifier
-from tests.conftest import FASHION, ROOT
+from tests.conftest import FASHION, FIRST, ROOT
 from training import publishing
 from training.config import Config
 from training.loop import Run, train
-from training.objectives import OBJECTIVES
 from training.presets import PRESETS
 from training.state import Averages, step_of
 
@@ -50,7 +49,7 @@ def assert_equal(one: Path, other: Path) -> None:
 
 # A preset of each objective, and one of each kind of conditional network.
 NAMES = [
-    *(f"{objective}-fashion" for objective in OBJECTIVES),
+    *FIRST.values(),
     "vae-fashion-conditional",
     "sngan-fashion-conditional",
     "diffusion-fashion-conditional",

@@ -14,6 +14,7 @@ from tyro.conf import Fixed, OmitArgPrefixes
 
 from genmodels.networks import autoencoder, dcgan, resnet
 from genmodels.networks.classifier import Classifier
+from genmodels.networks.completer import Completer
 from genmodels.networks.convolutions import pyramid
 
 from .objectives import Objective
@@ -125,6 +126,25 @@ class UNet(Architecture):
 
 
 @dataclass(frozen=True)
+class Completion(Architecture):
+    """A U-Net that completes images, and a critic that also sees which pixels were known."""
+
+    latent_dim: int = 64  # of the normal latent
+    width: int = 48  # channels of the layer nearest the image
+    critic_width: int = 48  # the same of the critic
+
+    def networks(
+        self, channels: int, side: int, num_classes: int | None = None
+    ) -> dict[str, nn.Module]:
+        if num_classes is not None:
+            raise ValueError("expected no --conditional, since a completion is of no class")
+        return {
+            "generator": Completer(self.latent_dim, self.width, side, channels),
+            "critic": dcgan.Critic(self.critic_width, side, channels + 1),
+        }
+
+
+@dataclass(frozen=True)
 class ConvolutionalClassifier(Architecture):
     """Convolutions with batch normalisation, two at each side."""
 
@@ -160,7 +180,7 @@ BOUNDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One run. A step is one of the generator, autoencoder or U-Net; a critic's come inside."""
+    """One run. A step is one of the generator, or of the one network; a critic's come inside."""
 
     objective: OmitArgPrefixes[Objective]
     architecture: OmitArgPrefixes[Architecture]
@@ -176,7 +196,7 @@ class Config:
 
     train_batch_size: int = 64  # images of a pass, on each process
     gradient_accumulation_steps: int = 1  # passes of a turn
-    max_train_steps: int = 10_000  # steps of the generator, autoencoder or U-Net
+    max_train_steps: int = 10_000  # steps of the generator, or of the one network
     optimizer: Literal["adam", "rmsprop"] = "adam"  # of every player
     learning_rate: float = 2e-4  # of every player
     lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
@@ -196,8 +216,8 @@ class Config:
     checkpointing_steps: int = 1000  # between two checkpoints
     checkpoints_total_limit: int = 2  # newest checkpoints that are kept
     eval_every: int | None = None  # steps between two measurements; None: never
-    eval_samples: int = 5000  # of a measurement
-    eval_extractor: str = "inception"  # or domain, or the folder of a classifier
+    eval_samples: int = 5000  # of a generator's measurement
+    eval_extractor: str = "inception"  # of it: or domain, or the folder of a classifier
     resume_from_checkpoint: str | None = None  # "latest", if there is one, or a folder
 
     def __post_init__(self) -> None:

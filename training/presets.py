@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from .config import (
     DCGAN,
+    Completion,
     Config,
     ConvolutionalAutoencoder,
     ConvolutionalClassifier,
@@ -141,6 +142,15 @@ PRESETS: dict[str, Config] = {
         lr_warmup_steps=5000,
         halflife=7000.0,
         output_dir="runs/diffusion-cifar10",
+    ),
+    "inpaint-fashion": Config(
+        objective=OBJECTIVES["inpaint-gan"](),
+        architecture=Completion(),
+        max_train_steps=12_000,
+        adam_beta1=0.0,
+        adam_beta2=0.9,
+        mixed_precision="bf16",
+        output_dir="runs/inpaint-fashion",
     ),
     "classifier-fashion": Config(
         objective=OBJECTIVES["classifier"](),

@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 
 from genmodels import images
+from genmodels.inpainting import masks
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
+from genmodels.pipelines.completing import CompletingPipeline
 
 from .batches import Batches
 from .objectives import Objective
@@ -135,7 +137,58 @@ is made to measure generators of the same kind of pictures.
         return f"Its classes are {named}."
 
 
+class Completions(Sheet):
+    """A completing network fills always the same holes in the same real images."""
+
+    PAIRS = 32
+
+    pipeline_tag = "image-to-image"
+    use = """\
+import torch
+import genmodels
+from genmodels.inpainting import complete
+
+pipeline = genmodels.load(".")  # this folder, or its id on the Hub
+images = pipeline(batch_size=16).images  # of which nothing is known
+samples = torch.zeros(16, *pipeline.sample_shape)  # in [-1, 1]
+known = torch.ones(16, 1, *samples.shape[2:])  # 1 at known pixels
+known[:, :, 8:20, 8:20] = 0
+completed = complete(pipeline, samples, known, torch.Generator().manual_seed(0)).samples
+"""
+    limits = """\
+It completes small pictures of the kind it was trained on and nothing else, with the faults and the
+balance of its data. It is for teaching and research: what it draws was never there.
+"""
+
+    def __init__(
+        self, objective: Objective, published: CompletingPipeline, batches: Batches
+    ) -> None:
+        super().__init__(objective, published, batches)
+        rng = torch.Generator().manual_seed(batches.seed)
+        self.latents = published.draw(self.PAIRS, rng)
+        self.known = masks.mixed(self.PAIRS, batches.pixels.shape[-1], rng).to(batches.device)
+
+    @torch.no_grad()
+    def draw(self) -> Image.Image:
+        count = math.ceil(self.PAIRS / self.batches.size)
+        samples = torch.cat([self.batches[number].samples for number in range(count)])
+        samples = samples[: self.PAIRS]
+        completed = self.published.complete(samples, self.known, self.latents)
+        holed = torch.where(self.known > 0, samples, 0)
+        return images.grid(torch.stack([holed, completed], 1).flatten(0, 1), 8)
+
+    @property
+    def caption(self) -> str:
+        return "Real images with a hole, and beside each its completion"
+
+    def told(self, classes: list[str]) -> str:
+        return ""
+
+
+KINDS = {CompletingPipeline: Completions, Classifier: Verdicts, LatentPipeline: Samples}
+
+
 def sheet(objective: Objective, published: LatentPipeline | Classifier, batches: Batches) -> Sheet:
-    """How a generator or a classifier is shown."""
-    kind = Verdicts if isinstance(published, Classifier) else Samples
+    """How what is published is shown."""
+    kind = next(kind for of, kind in KINDS.items() if isinstance(published, of))
     return kind(objective, published, batches)

@@ -23,10 +23,12 @@ from . import METRICS
 from .extractors import Eyes, plain
 from .measuring import Pictures, Result, Share, drawn, measure, ready
 from .memorisation import memorisation
+from .path_length import STEP, path_lengths
 from .reconstruction import Reconstruction
 
 TABLES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}  # of a dataset in Hub layout
-MORE = ("memorisation", "reconstruction")
+MORE = ("memorisation", "reconstruction", "path_length")
+PATHS = 1000  # pairs of latents
 QUERIES = 1000  # samples, and as many held-out images, of which the nearest is looked for
 SHOWN = 16  # samples on the sheet of pairs
 
@@ -50,7 +52,8 @@ def run(
         samples: a model (a folder with a model_index.json, or a Hub id) or a folder of images
         reference: a dataset (a folder in Hub layout, or a Hub id) or a folder of images
         metrics: names with commas between them, of is, fid, kid, precision, recall, density,
-            coverage, lpips (diversity), memorisation, and of an autoencoder reconstruction
+            coverage, lpips (diversity), memorisation, path_length (how smoothly samples follow
+            their latents), and of an autoencoder reconstruction
         extractor: inception, with AlexNet for LPIPS, or domain, a classifier of Fashion-MNIST, or
             the folder of a classifier that `python -m training` made
         count: samples at the most
@@ -78,7 +81,7 @@ def run(
     eyes = Eyes(extractor, accelerator.device)
     real = read(reference, split)
     held = None
-    if not set(names).isdisjoint(MORE):
+    if not {"memorisation", "reconstruction"}.isdisjoint(names):
         held = unseen(reference, split, held_out)
     pipeline = None
     if samples_split is not None:
@@ -92,6 +95,8 @@ def run(
         fake = drawn(name, latents, pipeline.in_turn(count), pipeline.decode)
     if "reconstruction" in names:
         check_reconstruction(pipeline, held)
+    if "path_length" in names and pipeline is None:
+        raise ValueError("expected a model for path_length, but got images")
     if "memorisation" in names and fake.pixels(slice(1)).shape[1:] != real.pixels.shape[1:]:
         wanted, got = (tuple(it.shape[1:]) for it in (real.pixels, fake.pixels(slice(1))))
         raise ValueError(f"expected samples {wanted} for memorisation, but got {got}")
@@ -104,9 +109,15 @@ def run(
         results.append(memorise(fake, some, shown(real, split), eyes, share, pairs))
     if "reconstruction" in names:
         results.append(reconstruct(pipeline, held, held_out, eyes, share))
+    if "path_length" in names:
+        results.append(smoothness(pipeline, min(count, PATHS), seed, eyes, share))
     if accelerator.is_main_process:
         numbers = {name: value for result in results for name, value in result.numbers.items()}
-        told = {name: value for name, value in numbers.items() if name.split("_")[0] in names}
+        told = {
+            key: value
+            for key, value in numbers.items()
+            if any(key == name or key.startswith(f"{name}_") for name in names)
+        }
         protocol = [result.protocol for result in results]
         notes = list(dict.fromkeys(note for result in results for note in result.notes))
         lines = [f"{name}: {value:.6g}" for name, value in told.items()]
@@ -219,6 +230,28 @@ def reconstruct(
             total.update(samples, again, eyes.perception.distance(samples, again))
     protocol = f"reconstruction: {eyes.perception.protocol}, and mean squares in [-1, 1]"
     return Result(share.together(total).compute(), f"{protocol}; {pictures.name}")
+
+
+def smoothness(pipeline: LatentPipeline, count: int, seed: int, eyes: Eyes, share: Share) -> Result:
+    """How far samples move with their latents, the nearest and farthest hundredth left out."""
+    rng = torch.Generator().manual_seed(seed)
+    one, other = pipeline.draw(count, rng), pipeline.draw(count, rng)
+    times, labels = torch.rand(count, generator=rng), pipeline.in_turn(count)
+    found = torch.zeros(count, dtype=torch.float64)
+    name = f"{count:,} pairs of latents, seed {seed}"
+    for part in share.parts(Pictures(name, count, lambda part: one[part])):
+
+        def decode(latents: Tensor, part: slice = part) -> Tensor:
+            return pipeline.decode(latents, None if labels is None else labels[part])
+
+        found[part] = path_lengths(
+            decode, one[part], other[part], times[part], eyes.perception
+        ).cpu()
+    lengths = sum(share.gather([found])).sort().values
+    beyond = count // 100
+    mean = lengths[beyond : count - beyond].mean().item()
+    protocol = f"path_length: {eyes.perception.protocol}, over the square of a step of {STEP:g}"
+    return Result({"path_length": mean}, f"{protocol}; {name}")
 
 
 def main() -> None:

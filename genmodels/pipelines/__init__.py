@@ -15,6 +15,7 @@ from genmodels.errors import reason
 from .adversarial import AdversarialPipeline
 from .autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from .base import LatentPipeline
+from .completing import CompletingPipeline
 from .denoising import DenoisingPipeline
 
 PIPELINES: dict[str, type[LatentPipeline]] = {
@@ -24,6 +25,7 @@ PIPELINES: dict[str, type[LatentPipeline]] = {
         AutoencodingPipeline,
         FittedAutoencodingPipeline,
         DenoisingPipeline,
+        CompletingPipeline,
     )
 }
 

@@ -19,15 +19,22 @@ class AutoencodingPipeline(LatentPipeline):
         return (self.autoencoder.config.latent_dim,)
 
     @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        config = self.autoencoder.config
+        return (config.channels, config.side, config.side)
+
+    @property
     def num_classes(self) -> int | None:
         return self.autoencoder.config.num_classes
 
     def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
+        self.expect(latents, self.latent_shape, "latents")
         labels = self.conform(labels, len(latents))
         return self.autoencoder.decode(latents, labels)
 
     def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1] -> the means of their codes (B, Z). Differentiable."""
+        self.expect(samples, self.sample_shape, "samples")
         labels = self.conform(labels, len(samples))
         mean, _ = self.autoencoder.encode(samples, labels)
         return mean

@@ -27,6 +27,11 @@ class LatentPipeline(DiffusionPipeline):
 
     @property
     @abstractmethod
+    def sample_shape(self) -> tuple[int, int, int]:
+        """Shape (C, S, S) of a sample."""
+
+    @property
+    @abstractmethod
     def num_classes(self) -> int | None:
         """K of a conditional model, whose samples are of a class each; None of any other."""
 
@@ -36,7 +41,8 @@ class LatentPipeline(DiffusionPipeline):
 
         labels: class from 0 to K - 1 of all samples or of each, which a conditional model needs and
             no other takes
-        Raises ValueError for labels that are missing, too many or out of range.
+        Raises ValueError for latents of another shape, and for labels that are missing, too many
+        or out of range.
         """
 
     def draw(self, count: int, rng: torch.Generator | None = None) -> Tensor:
@@ -55,6 +61,12 @@ class LatentPipeline(DiffusionPipeline):
         if self.num_classes is None:
             return None
         return torch.arange(count, device=self.device) % self.num_classes
+
+    def expect(self, given: Tensor, shape: tuple[int, ...], what: str) -> None:
+        """Raise ValueError unless it is a batch of that shape."""
+        if given.shape[1:] != shape:
+            wanted = ", ".join(map(str, ("B", *shape)))
+            raise ValueError(f"expected {what} ({wanted}), but got {tuple(given.shape)}")
 
     def conform(self, labels: Labels, count: int) -> Tensor | None:
         """The class of all samples or of each -> (count,) on the pipeline's device.

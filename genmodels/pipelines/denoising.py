@@ -1,5 +1,7 @@
 """Diffusion: a network that denoises, and a schedule of noise."""
 
+import itertools
+
 import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DModel
 from torch import Tensor
@@ -25,6 +27,7 @@ class DenoisingPipeline(LatentPipeline):
 
     steps = 20
     guidance = 1.0
+    ENCODING_STEPS = 50
 
     def __init__(self, unet: UNet2DModel, scheduler: DPMSolverMultistepScheduler) -> None:
         super().__init__()
@@ -36,31 +39,69 @@ class DenoisingPipeline(LatentPipeline):
         return (config.in_channels, config.sample_size, config.sample_size)
 
     @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        return self.latent_shape
+
+    @property
     def num_classes(self) -> int | None:
         embedded = self.unet.config.num_class_embeds
         return None if embedded is None else embedded - 1
 
     def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
+        self.expect(latents, self.latent_shape, "latents")
         labels = self.conform(labels, len(latents))
         scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler.config)  # it has a state
-        scheduler.set_timesteps(timesteps=self.times(), device=latents.device)
+        scheduler.set_timesteps(timesteps=self.times(self.steps), device=latents.device)
         samples = latents
         for time in scheduler.timesteps:
             predicted = self.predict(samples, time, labels)
             samples = scheduler.step(predicted, time, samples).prev_sample
         return samples.clamp(-1, 1)
 
-    def times(self) -> list[int]:
+    def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
+        """Samples (B, C, S, S) in [-1, 1] -> noise (B, C, S, S) that decodes to them, nearly.
+
+        The same equation the other way (Denoising Diffusion Implicit Models, Song et al., 2021,
+        section 4.3). https://arxiv.org/abs/2010.02502 It begins at a little noise, always the same,
+        since from none the network would find none. Differentiable.
+        """
+        self.expect(samples, self.sample_shape, "samples")
+        labels = self.conform(labels, len(samples))
+        most = self.scheduler.config.num_train_timesteps
+        times = (
+            torch.linspace(most // 100, most - 1, self.ENCODING_STEPS + 1).round().int().tolist()
+        )
+        noise = self.draw(len(samples), torch.Generator().manual_seed(0))
+        signal = self.signal(times[0])
+        found = signal**0.5 * samples + (1 - signal) ** 0.5 * noise
+        for time, following in itertools.pairwise(times):
+            now, then = self.signal(time), self.signal(following)
+            clean = self.clean(found, time, labels)
+            noise = (found - now**0.5 * clean) / (1 - now) ** 0.5
+            found = then**0.5 * clean + (1 - then) ** 0.5 * noise
+        return found
+
+    def signal(self, time: int) -> float:
+        """The part of the variance that is the sample's own, from 1 at the first time to 0."""
+        return self.scheduler.alphas_cumprod[time].item()
+
+    def clean(self, samples: Tensor, time: int, labels: Tensor | None) -> Tensor:
+        """The mean of what noisy samples at a time may come from, in [-1, 1]."""
+        predicted = self.predict(samples, torch.tensor(time, device=samples.device), labels)
+        signal = self.signal(time)
+        if self.scheduler.config.prediction_type == "v_prediction":
+            return (signal**0.5 * samples - (1 - signal) ** 0.5 * predicted).clamp(-1, 1)
+        return ((samples - (1 - signal) ** 0.5 * predicted) / signal**0.5).clamp(-1, 1)
+
+    def times(self, steps: int) -> list[int]:
         """When the network is called: from pure noise down, in even steps.
 
         Raises ValueError unless `steps` is a whole number of at least 1.
         """
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise ValueError(
-                f"expected a whole number of steps, at least 1, but got {self.steps!r}"
-            )
+        if not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"expected a whole number of steps, at least 1, but got {steps!r}")
         most = self.scheduler.config.num_train_timesteps
-        steps = min(self.steps, most)
+        steps = min(steps, most)
         return [most * (steps - step) // steps - 1 for step in range(steps)]
 
     def predict(self, samples: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:

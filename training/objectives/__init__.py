@@ -12,6 +12,7 @@ from .autoencoding import Autoencoder, VariationalAutoencoder
 from .base import Objective
 from .classification import Classification
 from .diffusion import Diffusion
+from .inpainting import Inpainting
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "ae": Autoencoder,
@@ -23,5 +24,6 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "sngan": Hinge,
     "r3gan": Relativistic,
     "diffusion": Diffusion,
+    "inpaint-gan": Inpainting,
     "classifier": Classification,
 }

@@ -44,6 +44,10 @@ class Adversarial(Objective):
         """
         return {}
 
+    def play(self, generator: nn.Module, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Real and generated samples (B, C, *S), as the critic is to tell them apart."""
+        return batch.samples, generator(latents, batch.labels)
+
     def turns(self, step: int) -> tuple[str, ...]:
         return ("critic",) * self.critic_turns + ("generator",)
 
@@ -59,10 +63,11 @@ class Adversarial(Objective):
         shape = (len(real), networks["generator"].config.latent_dim)
         latents = torch.randn(shape, generator=rng, device=real.device, dtype=real.dtype)
         if player == "generator":
-            seen = augment(moving(latents, labels), self.diffaugment, rng)
+            _, fake = self.play(moving, latents, batch)
+            seen = augment(fake, self.diffaugment, rng)
             return self.judge(networks["critic"], seen, batch)
         with torch.no_grad():
-            fake = networks["generator"](latents, labels)
+            real, fake = self.play(networks["generator"], latents, batch)
         # One call for both, since a wrapper that synchronises gradients allows one.
         seen = augment(torch.cat([real, fake]), self.diffaugment, rng)
         # Losses in the samples' precision, whatever the networks' is under autocast.

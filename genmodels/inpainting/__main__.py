@@ -1,0 +1,127 @@
+"""python -m genmodels.inpainting --models MODEL,MODEL,... --dataset DATASET [...]"""
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+import tyro
+from torch import Tensor
+from tqdm import tqdm
+
+from genmodels import data, images
+from genmodels.errors import exit_in_a_sentence
+from genmodels.metrics import Eyes
+from genmodels.pipelines import LatentPipeline, load
+
+from . import complete, methods_of
+from .masks import mixed
+
+BATCH = 50  # images at once
+
+Fill = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+
+
+def score(
+    models: str, dataset: str, count: int = 1000, extractor: str = "inception", seed: int = 0
+) -> None:
+    """Complete holes in real images that no training saw, and compare with the truth.
+
+    Prints a table in Markdown: LPIPS of the whole image and PSNR of the hole's pixels, means over
+    the images, for every method that suits a model; and of two fills that know no model.
+
+    Args:
+        models: folders or Hub ids, with commas between them
+        dataset: with the splits train and test: a folder in Hub layout, or a Hub id
+        count: images of split test, from its first one on
+        extractor: of LPIPS: inception, which is AlexNet, or domain, or the folder of a classifier
+        seed: of the holes, which are boxes, strokes and halves, and of the completions
+    """
+    if count < 1:
+        raise ValueError(f"expected a count of at least 1, but got {count}")
+    pipelines = {Path(name).resolve().name: load(name) for name in models.split(",")}
+    real = images.from_pixels(data.load(dataset, split="test").pixels[:count])
+    training = data.load(dataset, split="train").pixels
+    known = mixed(len(real), real.shape[-1], torch.Generator().manual_seed(seed))
+    fills: dict[str, Fill] = {
+        "mean of the known pixels": lambda real, known, rng: mean_fill(real, known),
+        "nearest training image": lambda real, known, rng: nearest_fill(real, known, training),
+    }
+    for model, pipeline in pipelines.items():
+        for method in methods_of(pipeline):
+            fills[f"{method}, {model}"] = partial(fill_by, pipeline, method)
+    perception = Eyes(extractor).perception
+    print(f"{len(real):,} images of split test, holes of seed {seed}; {perception.protocol}\n")
+    print("| | LPIPS | PSNR of the hole, dB | seconds for 8 images |\n|---|---|---|---|")
+    for name, fill in fills.items():
+        row(name, fill, real, known, perception.distance, seed)
+
+
+def row(
+    name: str,
+    fill: Fill,
+    real: Tensor,
+    known: Tensor,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    seed: int,
+) -> None:
+    """Print what a fill comes to."""
+    rng = torch.Generator().manual_seed(seed)
+    start = time.perf_counter()
+    fill(real[:8], known[:8], rng)
+    seconds = time.perf_counter() - start
+    lpips, psnr = [], []
+    for part in tqdm(torch.arange(len(real)).split(BATCH), name, leave=False):
+        truth, mask = real[part], known[part]
+        filled = fill(truth, mask, rng)
+        with torch.no_grad():
+            lpips.append(distance(filled, truth))
+        hole = (1 - mask).expand_as(truth)
+        squares = ((filled - truth).square() * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
+        psnr.append(10 * torch.log10(4 / squares.clamp(min=1e-10)))  # of samples in [-1, 1]
+    numbers = f"{torch.cat(lpips).mean():.4f} | {torch.cat(psnr).mean():.2f}"
+    print(f"| {name} | {numbers} | {seconds:.2f} |", flush=True)
+
+
+def fill_by(
+    pipeline: LatentPipeline, method: str, real: Tensor, known: Tensor, rng: torch.Generator
+) -> Tensor:
+    """The hole as a model completes it."""
+    return complete(pipeline, real, known, rng, method).samples
+
+
+def mean_fill(real: Tensor, known: Tensor) -> Tensor:
+    """The hole in one colour."""
+    mean = (real * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
+    return torch.where(known > 0, real, mean)
+
+
+def nearest_fill(real: Tensor, known: Tensor, training: Tensor) -> Tensor:
+    """The hole from the training image whose known pixels are nearest."""
+    given, least = (real * known).flatten(1), torch.full((len(real),), torch.inf)
+    mask, best = known.expand_as(real).flatten(1), real
+    for pixels in training.split(10_000):
+        candidates = images.from_pixels(pixels)
+        flat = candidates.flatten(1)
+        # The distance at known pixels: of given, which is 0 elsewhere, and candidates.
+        distances = mask @ flat.square().T - 2 * given @ flat.T
+        found = distances.min(1)
+        nearer = found.values < least
+        least = torch.where(nearer, found.values, least)
+        best = torch.where(nearer[:, None, None, None], candidates[found.indices], best)
+    return torch.where(known > 0, real, best)
+
+
+def main() -> None:
+    try:
+        tyro.cli(score, prog="python -m genmodels.inpainting", use_underscores=True)
+    except ValueError as error:
+        exit_in_a_sentence(error)
+    except OSError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Completion by an autoencoder: encode a guess, decode it, keep what is known, and again."""
+
+from collections.abc import Callable
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from genmodels.pipelines.autoencoding import AutoencodingPipeline
+
+ROUNDS = 30
+
+
+@torch.no_grad()
+def complete(
+    pipeline: AutoencodingPipeline,
+    images: Tensor,
+    known: Tensor,
+    rng: torch.Generator,
+    labels: Tensor | None,
+    progress: Callable[[float], object],
+) -> Tensor:
+    """Stochastic Backpropagation and Approximate Inference in Deep Generative Models (Rezende et
+    al., 2014), appendix F: a Markov chain of codes and missing pixels.
+    https://arxiv.org/abs/1401.4082
+
+    A code is drawn from the encoder's distribution (of a plain autoencoder, which has none, it is
+    the code alone); missing pixels are taken as the decoder's means, without the noise of its
+    likelihood, of which no encoder has ever seen anything.
+    """
+    autoencoder = pipeline.autoencoder
+    # The chain starts from the pixels of a sample of the model.
+    guess = pipeline.decode(pipeline.draw(len(images), rng), labels)
+    for round_ in range(ROUNDS):
+        guess = torch.where(known > 0, images, guess)
+        code, log_variance = autoencoder.encode(guess, labels)
+        if log_variance is not None:
+            noise = randn_tensor(code.shape, generator=rng, device=code.device, dtype=code.dtype)
+            code = code + (log_variance / 2).exp() * noise
+        guess = autoencoder.decode(code, labels)
+        progress((round_ + 1) / ROUNDS)
+    return guess
