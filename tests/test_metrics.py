@@ -19,7 +19,7 @@ from genmodels.metrics import METRICS, Features, Metric
 from genmodels.metrics.__main__ import is_folder_of_images, main, read
 from genmodels.metrics.diversity import Diversity
 from genmodels.metrics.extractors import Extractor, Eyes, alex, domain, inception, plain
-from genmodels.metrics.frechet import FrechetDistance, frechet
+from genmodels.metrics.frechet import FrechetDistance
 from genmodels.metrics.inception_score import InceptionScore
 from genmodels.metrics.kernel import KernelDistance
 from genmodels.metrics.manifold import Manifold
@@ -52,22 +52,15 @@ def measured(
     return metric.compute()
 
 
-def test_frechet_distance_of_normal_distributions_has_a_closed_form() -> None:
+def test_frechet_distance_of_samples_tends_to_that_of_their_distributions() -> None:
     means, deviations = normal(2, 6), normal(2, 6, seed=1).abs()
     exact = (means[0] - means[1]).square().sum() + (deviations[0] - deviations[1]).square().sum()
-    covariances = [deviation.square().diag() for deviation in deviations]
-    turn, _ = torch.linalg.qr(normal(6, 6, seed=2))
-    ours = frechet(means[0], covariances[0], means[1], covariances[1])
-    turned = [turn @ covariance @ turn.T for covariance in covariances]
-    assert ours.item() == pytest.approx(exact.item(), rel=1e-9)
-    assert frechet(turn @ means[0], turned[0], turn @ means[1], turned[1]).item() == (
-        pytest.approx(exact.item(), rel=1e-9)
-    )
     samples = [
         mean + deviation * normal(200_000, 6, seed=3 + place)
         for place, (mean, deviation) in enumerate(zip(means, deviations, strict=True))
     ]
-    assert measured(FrechetDistance, *samples)["fid"] == pytest.approx(exact.item(), rel=0.02)
+    found = measured(FrechetDistance, *samples)["fid"]
+    assert found == pytest.approx(exact.item(), rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,7 @@ def test_module_paths_are_part_of_the_file_format() -> None:
     autoencoder = ("autoencoder", ("genmodels.networks.autoencoder", "Autoencoder"))
     assert found == {
         "AutoencodingPipeline": {autoencoder},
+        "CompletingPipeline": {("completer", ("genmodels.networks.completer", "Completer"))},
         "FittedAutoencodingPipeline": {
             autoencoder,
             ("prior", ("genmodels.networks.autoencoder", "GaussianPrior")),

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from genmodels import images
+from genmodels.divergences import Normal, squared_frechet
 from genmodels.metrics import METRICS, Features
 from genmodels.metrics.extractors import Extractor, domain, inception
-from genmodels.metrics.frechet import frechet
 from genmodels.metrics.measuring import Share, ready
 from tests.benchmarks.timing import median, show
 
@@ -36,11 +36,9 @@ def frechet_distance() -> None:
     """Beside the root of the product of covariances, by which others compute it."""
     rng = torch.Generator().manual_seed(0)
     samples = torch.randn(2, 5000, D, generator=rng, dtype=torch.float64)
-    means, covariances = samples.mean(1), [part.T.cov() for part in samples]
-    product = (covariances[0] @ covariances[1]).numpy()
-    ours = median(
-        lambda: frechet(means[0], covariances[0], means[1], covariances[1]), warm=1, times=3
-    )
+    sides = [Normal(part.mean(0), part.T.cov()) for part in samples]
+    product = (sides[0].covariance @ sides[1].covariance).numpy()
+    ours = median(lambda: squared_frechet(*sides), warm=1, times=3)
     theirs = median(lambda: scipy.linalg.sqrtm(product), warm=0, times=1)
     print(f"Fréchet distance, D = {D}: {ours:.2f} s, scipy.linalg.sqrtm {theirs:.2f} s")
     show("Fréchet distance over sqrtm", ours / theirs, 1 / 3)
