@@ -198,6 +198,14 @@ def transport(one: Tensor, other: Tensor, power: int = 1) -> Transport:
     return Transport((plan * costs).sum() ** (1 / power), plan)
 
 
+def earth_moving(p: Discrete, q: Discrete) -> Transport:
+    """The plan (N, N) by which one histogram becomes another, on the points of both, and W₁."""
+    points, left, right = common(p, q)
+    costs = (points[:, None] - points).abs()
+    plan = ot.emd(left.detach(), right.detach(), costs)
+    return Transport((plan * costs).sum(), plan)
+
+
 def sinkhorn(one: Tensor, other: Tensor, blur: float = 0.05, power: int = 1) -> Transport:
     """Nearly as `transport`, for samples too many for it: of a plan that is blurred on purpose.
 
