@@ -5,12 +5,13 @@ B batch, C channels, S side.
 
 import io
 import math
+import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from imageio_ffmpeg import write_frames
+from imageio_ffmpeg import count_frames_and_secs, write_frames
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -57,39 +58,58 @@ def to_video(
 
     rate: frames a second; a GIF knows hundredths of a second
     scale: how often each pixel is repeated, in rows and columns
-    Raises ValueError for another suffix, a rate or scale below what can be shown, and no frames.
+    Raises ValueError for another suffix, a rate or scale that cannot be shown, and frames that are
+    none or differ in size; OSError where the film cannot be written, which then does not appear.
     """
-    file = Path(file)
-    if file.suffix not in (".gif", ".mp4"):
+    file = Path(file).absolute()
+    if file.suffix.lower() not in (".gif", ".mp4"):
         raise ValueError(f"expected a file .gif or .mp4, but got {file.name!r}")
-    if not (0 < rate <= 100 and scale >= 1):
-        raise ValueError(f"expected 0 to 100 frames a second, enlarged, but got {rate} and {scale}")
+    if not (0 < rate <= 100 and isinstance(scale, int) and scale >= 1):
+        raise ValueError(
+            f"expected 0 to 100 frames a second, and a whole scale, but got {rate} and {scale}"
+        )
     settings: dict[str, object] = {"quality": 9}
-    if file.suffix == ".gif":
+    if file.suffix.lower() == ".gif":
         # Each frame has a palette of its own, so that none waits for the others.
         palette = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
         options = ["-filter_complex", f"{palette}:dither=none"]
         settings = {"codec": "gif", "pix_fmt_out": "pal8", "output_params": options}
-    writer = None
-    for frame in frames:
-        image = to_pil(frame[None])[0].convert("RGB")
-        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-        # Films have even sides.
-        image = ImageOps.expand(image, (0, 0, image.width % 2, image.height % 2))
-        if writer is None:
-            writer = write_frames(
-                str(file),
-                image.size,
-                fps=rate,
-                macro_block_size=2,
-                ffmpeg_log_level="error",
-                **settings,
-            )
-            writer.send(None)
-        writer.send(image.tobytes())
-    if writer is None:
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".film-") as folder:
+        draft = Path(folder) / f"film{file.suffix.lower()}"
+        written = write(frames, str(draft), rate, scale, settings)
+        # The writer says nothing of a disk that is full at the end.
+        if count_frames_and_secs(str(draft))[0] != written:
+            raise OSError(f"could not write {file}: there may be no room")
+        draft.replace(file)
+
+
+def write(
+    frames: Iterable[Tensor], file: str, rate: float, scale: int, settings: dict[str, object]
+) -> int:
+    """Write frames as they come -> how many there were."""
+    count, size, writer = 0, (0, 0), None
+    try:
+        for frame in frames:
+            image = to_pil(frame[None])[0].convert("RGB")
+            sides = (image.width * scale, image.height * scale)
+            image = image.resize(sides, Image.Resampling.NEAREST)
+            # Films have even sides.
+            image = ImageOps.expand(image, (0, 0, image.width % 2, image.height % 2))
+            if writer is None:
+                size = image.size
+                settings = {"macro_block_size": 2, "ffmpeg_log_level": "quiet"} | settings
+                writer = write_frames(file, size, fps=rate, **settings)
+                writer.send(None)
+            if image.size != size:
+                raise ValueError(f"expected frames of one size, but got {size} and {image.size}")
+            writer.send(image.tobytes())
+            count += 1
+    finally:
+        if writer is not None:
+            writer.close()
+    if not count:
         raise ValueError("expected frames, but there are none")
-    writer.close()
+    return count
 
 
 def to_zip(images: list[Image.Image]) -> bytes:

@@ -43,7 +43,7 @@ def spline(keys: Tensor, times: Tensor) -> Tensor:
     where, part = places(keys, times)
     # Beyond its ends a path goes on as it came; a closed one goes round.
     closed = torch.equal(keys[0], keys[-1])
-    one, minus = keys.new_ones(1), -keys.new_ones(1)
+    one, minus = torch.ones(1).to(keys.device), -torch.ones(1).to(keys.device)
     first = keys[-2:-1] if closed else arc(keys[:1], keys[1:2], minus)
     last = keys[1:2] if closed else arc(keys[-2:-1], keys[-1:], one + one)
     around = torch.cat([first, keys, last])
@@ -66,11 +66,14 @@ def places(keys: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
     """
     if len(keys) < 2:
         raise ValueError(f"expected two latents or more to go between, but got {len(keys)}")
-    if not keys.isfinite().all():
-        raise ValueError("expected latents that are finite")
+    if not keys.is_floating_point() or not keys.isfinite().all():
+        raise ValueError("expected latents that are finite numbers of floating point")
     if not ((times >= 0) & (times <= 1)).all():
         raise ValueError("expected times from 0 to 1")
-    along = times.to(keys) * (len(keys) - 1)
+    along = times.to(keys.device, torch.float64) * (len(keys) - 1)
+    # A time that is a key's but for rounding is the key's.
+    at = along.round()
+    along = torch.where((along - at).abs() < 1e-6, at, along)
     where = along.floor().clamp(max=len(keys) - 2)
     return where.long(), along - where
 
@@ -78,7 +81,7 @@ def places(keys: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
 def blend(one: Tensor, other: Tensor, weight: Tensor, weight2: Tensor) -> Tensor:
     """Latents (T, *Z) twice, weighted by (T,) each. A weight of 1 and 0 leaves one of them."""
     shape = (-1,) + (1,) * (one.dim() - 1)
-    return weight.view(shape) * one + weight2.view(shape) * other
+    return weight.to(one).view(shape) * one + weight2.to(one).view(shape) * other
 
 
 def arc(one: Tensor, other: Tensor, part: Tensor) -> Tensor:
@@ -92,7 +95,7 @@ def arc(one: Tensor, other: Tensor, part: Tensor) -> Tensor:
     sine = torch.where(bent, angle.sin(), 1)
     weight = torch.where(bent, ((1 - part) * angle).sin() / sine, 1 - part)
     weight2 = torch.where(bent, (part * angle).sin() / sine, part)
-    return blend(one, other, weight.to(one), weight2.to(one))
+    return blend(one, other, weight, weight2)
 
 
 def frames(
@@ -105,6 +108,8 @@ def frames(
 
     As many are decoded at once as `batch` says, and no more are held.
     """
+    if not latents.isfinite().all():
+        raise ValueError("expected latents that are finite")
     for first in range(0, len(latents), batch):
         told = None if labels is None else labels[first : first + batch]
         with torch.no_grad():

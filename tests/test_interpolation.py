@@ -1,6 +1,7 @@
 """Paths through latents, and what they are shown as."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -44,6 +45,15 @@ def test_paths_visit_their_keys_bit_for_bit(name: str, shape: tuple[int, ...]) -
     assert path.shape == (10, *shape)
     assert torch.equal(path[::3], keys)
     assert torch.equal(INTERPOLATIONS[name](keys, torch.tensor([1.0, 0.0])), keys[[3, 0]])
+
+
+@pytest.mark.parametrize("name", INTERPOLATIONS)
+def test_coarse_numbers_make_no_coarse_paths(name: str) -> None:
+    keys, times = normal(10, 64), torch.linspace(0, 1, 201)
+    fine, coarse = (
+        INTERPOLATIONS[name](keys.to(kind), times) for kind in (keys.dtype, torch.bfloat16)
+    )
+    assert (fine - coarse).abs().max() < 0.1
 
 
 @pytest.mark.parametrize("name", INTERPOLATIONS)
@@ -119,6 +129,8 @@ def test_one_dimension_is_traversed_and_a_class_is_walked_to() -> None:
         (lambda: spline(normal(2, 3) * torch.nan, torch.zeros(1)), "latents that are finite"),
         (lambda: between_corners(normal(3, 3), 2, 2), "four corners, but got 3"),
         (lambda: traverse(normal(3), 3, torch.zeros(1)), "dimension from 0 to 2, but got 3"),
+        (lambda: slerp(torch.ones(2, 3).long(), torch.zeros(1)), "of floating point"),
+        (lambda: list(frames(None, normal(2, 3) * torch.nan)), "latents that are finite"),
         (lambda: attribute(normal(1, 3), torch.tensor([1]), 1, 0), "class 0, but there are none"),
     ],
 )
@@ -151,8 +163,11 @@ def test_given_images_are_encoded_by_every_model(folder: Path) -> None:
         again = pipeline.decode(pipeline.encode(real))
     others = (real - real.flip(0)).square().mean()
     assert (again - real).square().mean() < 0.25 * others
-    with pytest.raises(ValueError, match="expected samples"):
-        pipeline.encode(torch.zeros(1, 1, 32, 32))
+    for wrong in (torch.zeros(1, 1, 32, 32), 2 * real, torch.nan * real):
+        with pytest.raises(ValueError, match="expected samples"):
+            pipeline.encode(wrong)
+    with torch.inference_mode():
+        assert pipeline.encode(real).isfinite().all()
 
 
 def test_a_path_length_is_a_squared_slope() -> None:
@@ -194,9 +209,30 @@ def test_frames_become_a_film_one_by_one(tmp_path: Path) -> None:
         ("a.avi", {}, "expected a file .gif or .mp4, but got 'a.avi'"),
         ("a.gif", {"rate": 0}, "frames a second"),
         ("a.gif", {"scale": 0}, "frames a second"),
+        ("a.gif", {"scale": 2.0}, "a whole scale"),
         ("a.gif", {}, "expected frames, but there are none"),
     ],
 )
 def test_what_is_no_film_is_said(name: str, fields: dict, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=sentence):
         images.to_video([], tmp_path / name, **fields)
+
+
+def test_a_film_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    frame = torch.zeros(1, 28, 28)
+    file = tmp_path / "-a:b.MP4"  # a name that ffmpeg would take for something else
+    images.to_video([frame] * 3, file)
+    whole = file.read_bytes()
+
+    def breaks() -> Iterator[Tensor]:
+        yield from [frame] * 3
+        raise RuntimeError("cancelled")
+
+    with pytest.raises(RuntimeError, match="cancelled"):
+        images.to_video(breaks(), file)
+    with pytest.raises(ValueError, match="frames of one size"):
+        images.to_video([frame, frame[:, :14, :14]], file)
+    assert file.read_bytes() == whole
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    with pytest.raises(OSError, match="No such file"):
+        images.to_video([frame], tmp_path / "no" / "such.gif")

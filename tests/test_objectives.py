@@ -363,6 +363,7 @@ def test_completions_are_judged_with_their_holes_and_by_their_distance_to_the_tr
 
     class Judge(torch.nn.Module):
         def forward(self, given: torch.Tensor, labels: None) -> torch.Tensor:
+            seen.setdefault("first", given)
             seen["given"] = given
             return given.flatten(1).sum(1)
 
@@ -385,6 +386,12 @@ def test_completions_are_judged_with_their_holes_and_by_their_distance_to_the_tr
     assert seen["given"][:, 1].abs().max() == 0
     assert terms["reconstruction"] == 0
     # The critic compares completions with the truth, each with its hole.
+    seen.clear()
     objective.terms("critic", networks["critic"], networks, turn(), 0)
+    real, fake = seen["first"].chunk(2)
+    assert torch.equal(real[:, :1], samples)
+    assert torch.equal(real[:, 1:], fake[:, 1:])
+    with pytest.raises(ValueError, match="expected no --diffaugment"):
+        OBJECTIVES["inpaint-gan"](diffaugment=("color",))
     with pytest.raises(ValueError, match="expected no --conditional"):
         PRESETS["inpaint-fashion"].architecture.networks(1, 28, 10)

@@ -47,6 +47,7 @@ NAMES = [
     "wgan-gp-fashion",
     "sngan-cifar10",
     "diffusion-fashion",
+    "inpaint-fashion",
     "vae-fashion-conditional",
     "sngan-fashion-conditional",
     "diffusion-fashion-conditional",

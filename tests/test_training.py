@@ -78,6 +78,25 @@ def test_a_few_steps_publish_a_whole_pipeline(name: str, small: Small) -> None:
     assert not list(folder.glob(".[!.]*"))
 
 
+def test_halves_are_published_that_draw_nearly_the_same(small: Small) -> None:
+    sizes, samples = [], []
+    for precision in ("fp32", "fp16"):
+        config = small(
+            "vae-fashion",
+            save_precision=precision,
+            output_dir=f"{small('ae-fashion').output_dir}-{precision}",
+        )
+        train(config)
+        folder = Path(config.output_dir)
+        sizes.append(sum(file.stat().st_size for file in folder.glob("autoencoder/*.safetensors")))
+        pipeline = genmodels.load(folder)
+        assert pipeline.dtype == torch.float32
+        samples.append(pipeline(8, torch.Generator().manual_seed(0), output_type="pt").images)
+    assert sizes[1] < 0.6 * sizes[0]
+    assert not torch.equal(*samples)
+    assert (samples[0] - samples[1]).abs().max() < 2 / 255
+
+
 def test_a_few_steps_publish_a_classifier_with_its_error(small: Small) -> None:
     config = small("classifier-fashion", eval_every=2)
     trained = train(config)

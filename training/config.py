@@ -161,7 +161,7 @@ class ConvolutionalClassifier(Architecture):
 # Fields of a run that do not change its result, and its two parts.
 INDECISIVE = {"objective", "architecture", "output_dir", "report_to", "resume_from_checkpoint"}
 INDECISIVE |= {"logging_steps", "sampling_steps", "checkpointing_steps", "checkpoints_total_limit"}
-INDECISIVE |= {"eval_every", "eval_samples", "eval_extractor"}
+INDECISIVE |= {"eval_every", "eval_samples", "eval_extractor", "save_precision"}
 
 # Least value and bound of numbers; any other count is at least 1, and any other number at least 0.
 BOUNDS = {
@@ -210,6 +210,7 @@ class Config:
     seed: int = 0  # of weights, data order, noise and sample grids
 
     output_dir: str  # of the pipeline, its card, checkpoints and sample grids
+    save_precision: Literal["fp32", "fp16"] = "fp32"  # of the weights that are published
     report_to: Literal["trackio", "tensorboard", "wandb", "none"] = "trackio"  # the losses' tracker
     logging_steps: int = 50  # between two reports of the losses
     sampling_steps: int = 500  # between two sample grids

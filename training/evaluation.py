@@ -14,6 +14,7 @@ from genmodels.metrics.frechet import FrechetDistance
 from genmodels.metrics.measuring import Result, Share, drawn, measure, ready
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
+from genmodels.pipelines.completing import CompletingPipeline
 
 from .config import Config
 
@@ -102,6 +103,10 @@ def evaluation(
 
     Raises ValueError where the networks or images that this needs cannot be had.
     """
+    if isinstance(published, CompletingPipeline):
+        raise ValueError(
+            "expected no --eval_every: completions are measured by python -m genmodels.inpainting"
+        )
     if isinstance(published, Classifier):
         return Error(published, config, real, accelerator)
     return Distance(published, config, real, accelerator)

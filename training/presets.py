@@ -146,10 +146,11 @@ PRESETS: dict[str, Config] = {
     "inpaint-fashion": Config(
         objective=OBJECTIVES["inpaint-gan"](),
         architecture=Completion(),
-        max_train_steps=12_000,
+        max_train_steps=8000,
         adam_beta1=0.0,
         adam_beta2=0.9,
         mixed_precision="bf16",
+        save_precision="fp16",
         output_dir="runs/inpaint-fashion",
     ),
     "classifier-fashion": Config(

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from huggingface_hub import ModelCard, ModelCardData
+from safetensors.torch import load_file, save_file
 
 from genmodels.data import Images
 
@@ -71,6 +72,13 @@ def publish(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     sheet.published.save_pretrained(draft)
+    if config.save_precision == "fp16":
+        for file in draft.rglob("*.safetensors"):
+            state = load_file(file)
+            halves = {
+                name: it.half() if it.is_floating_point() else it for name, it in state.items()
+            }
+            save_file(halves, file, {"format": "pt"})
     sheet.draw().save(draft / "samples.png")
     text = card(sheet, draft, config, real, progress, measured, accelerator)
     ModelCard(text).save(draft / "README.md")

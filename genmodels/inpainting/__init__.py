@@ -69,8 +69,10 @@ def complete(
     """Complete images as the list above says, with what a user may get wrong looked after.
 
     method: a row of METHODS; None for the first that can use the pipeline
-    labels: as for `pipeline.decode`; None takes the classes in turn, if there are any
-    seamless: shift the colours of a completion so that no border is seen (`blend`)
+    rng: of the completions; None for torch's own
+    labels: as for `pipeline.decode`
+    seamless: shift the colours of a completion so that no border is seen (`blend`); those of one
+        pass and RePaint, which are drawn to fit, stay as they are
     Raises ValueError for images or masks of another shape or range than the pipeline's, and for a
     method that cannot use it.
     """
@@ -83,15 +85,17 @@ def complete(
         raise ValueError(f"expected {len(images)} masks, but got {len(known)}")
     if not ((known == 0) | (known == 1)).all():
         raise ValueError("expected masks of 0 and 1")
-    images, known = images.to(pipeline.device), known.to(pipeline.device)
-    given = torch.where(known > 0, images, 0)
+    if not images.is_floating_point():
+        raise ValueError(f"expected images of floating point, but got {images.dtype}")
+    images = images.to(pipeline.device)
+    known = known.to(pipeline.device, pipeline.dtype)
+    given = torch.where(known > 0, images.detach(), 0).to(pipeline.dtype)
     if not (given.abs() <= 1).all():
         raise ValueError("expected known pixels in [-1, 1]")
     if known.all():
         return Completion(images, ["there is no hole: the images come back as they are"])
     count = len(images)
-    labels = pipeline.conform(pipeline.in_turn(count) if labels is None else labels, count)
-    rng = rng or torch.Generator().manual_seed(torch.seed())
+    labels = pipeline.conform(labels, count)
     if not known.any():
         with torch.no_grad():
             samples = pipeline.decode(pipeline.draw(count, rng), labels)
@@ -100,4 +104,4 @@ def complete(
     samples = way.complete(pipeline, given, known, rng, labels, progress).detach().clamp(-1, 1)
     if seamless:
         samples = blend(samples, given, known)
-    return Completion(torch.where(known > 0, images, samples), [])
+    return Completion(torch.where(known > 0, images, samples.to(images.dtype)), [])

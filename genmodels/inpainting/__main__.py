@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 import tyro
@@ -12,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genmodels import data, images
-from genmodels.errors import exit_in_a_sentence
+from genmodels.errors import exit_in_a_sentence, named
 from genmodels.metrics import Eyes
 from genmodels.pipelines import LatentPipeline, load
 
@@ -21,7 +20,7 @@ from .masks import mixed
 
 BATCH = 50  # images at once
 
-Fill = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+Fill = Callable[[Tensor, Tensor, Tensor | None, torch.Generator], Tensor]
 
 
 def score(
@@ -41,22 +40,34 @@ def score(
     """
     if count < 1:
         raise ValueError(f"expected a count of at least 1, but got {count}")
-    pipelines = {Path(name).resolve().name: load(name) for name in models.split(",")}
-    real = images.from_pixels(data.load(dataset, split="test").pixels[:count])
+    pipelines = {named(name): load(name) for name in models.split(",")}
+    if len(pipelines) < len(models.split(",")):
+        raise ValueError(f"expected models of different names, but got {models}")
+    perception = Eyes(extractor).perception
+    test = data.load(dataset, split="test")
+    real, labels = images.from_pixels(test.pixels[:count]), test.labels
     training = data.load(dataset, split="train").pixels
+    if training.shape[1:] != real.shape[1:]:
+        raise ValueError(f"expected images of one size in the splits train and test of {dataset}")
+    perception.conform(real[:1])
+    for name, pipeline in pipelines.items():
+        pipeline.expect(real, pipeline.sample_shape, f"images for {name}")
+        if pipeline.num_classes is not None and labels is None:
+            raise ValueError(f"expected classes in {dataset} for {name}")
     known = mixed(len(real), real.shape[-1], torch.Generator().manual_seed(seed))
     fills: dict[str, Fill] = {
-        "mean of the known pixels": lambda real, known, rng: mean_fill(real, known),
-        "nearest training image": lambda real, known, rng: nearest_fill(real, known, training),
+        "mean of the known pixels": lambda real, known, labels, rng: mean_fill(real, known),
+        "nearest training image": lambda real, known, labels, rng: nearest_fill(
+            real, known, training
+        ),
     }
     for model, pipeline in pipelines.items():
         for method in methods_of(pipeline):
             fills[f"{method}, {model}"] = partial(fill_by, pipeline, method)
-    perception = Eyes(extractor).perception
     print(f"{len(real):,} images of split test, holes of seed {seed}; {perception.protocol}\n")
-    print("| | LPIPS | PSNR of the hole, dB | seconds for 8 images |\n|---|---|---|---|")
+    print("| | LPIPS | PSNR of the hole, dB | seconds for the first 8 images |\n|---|---|---|---|")
     for name, fill in fills.items():
-        row(name, fill, real, known, perception.distance, seed)
+        row(name, fill, real, known, labels, perception.distance, seed)
 
 
 def row(
@@ -64,18 +75,19 @@ def row(
     fill: Fill,
     real: Tensor,
     known: Tensor,
+    labels: Tensor | None,
     distance: Callable[[Tensor, Tensor], Tensor],
     seed: int,
 ) -> None:
     """Print what a fill comes to."""
     rng = torch.Generator().manual_seed(seed)
     start = time.perf_counter()
-    fill(real[:8], known[:8], rng)
+    fill(real[:8], known[:8], None if labels is None else labels[:8], rng)
     seconds = time.perf_counter() - start
     lpips, psnr = [], []
     for part in tqdm(torch.arange(len(real)).split(BATCH), name, leave=False):
         truth, mask = real[part], known[part]
-        filled = fill(truth, mask, rng)
+        filled = fill(truth, mask, None if labels is None else labels[part], rng)
         with torch.no_grad():
             lpips.append(distance(filled, truth))
         hole = (1 - mask).expand_as(truth)
@@ -86,10 +98,16 @@ def row(
 
 
 def fill_by(
-    pipeline: LatentPipeline, method: str, real: Tensor, known: Tensor, rng: torch.Generator
+    pipeline: LatentPipeline,
+    method: str,
+    real: Tensor,
+    known: Tensor,
+    labels: Tensor | None,
+    rng: torch.Generator,
 ) -> Tensor:
-    """The hole as a model completes it."""
-    return complete(pipeline, real, known, rng, method).samples
+    """The hole as a model completes it, that of a conditional one told the class."""
+    told = None if pipeline.num_classes is None else labels
+    return complete(pipeline, real, known, rng, method, told).samples
 
 
 def mean_fill(real: Tensor, known: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.descent import search
 
 WINDOW = 7  # pixels, in which a known one's unknown neighbours are counted
+FAR = 1e-3  # weight of a known pixel that is far from the hole
 PRIOR = 0.03  # weight of half a latent's squared length
 
 
@@ -18,16 +19,17 @@ def complete(
     pipeline: LatentPipeline,
     images: Tensor,
     known: Tensor,
-    rng: torch.Generator,
+    rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
 ) -> Tensor:
-    """Semantic Image Inpainting with Deep Generative Models (Yeh et al., 2017), equations 3 to 6:
+    """Semantic Image Inpainting with Deep Generative Models (Yeh et al., 2017), section 3.2:
     known pixels weigh by how many of their neighbours are unknown. https://arxiv.org/abs/1607.07539
 
     The prior is the latent's own, as nothing that is published has a critic.
     """
-    weights = known * (F.avg_pool2d(1 - known, WINDOW, 1, WINDOW // 2) + 1e-3)
+    hidden = F.avg_pool2d(1 - known, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+    weights = known * (hidden + FAR)
 
     def loss(drawn: Tensor, images: Tensor, weights: Tensor) -> Tensor:
         return (weights * (drawn - images).abs()).flatten(1).sum(1)

@@ -13,7 +13,7 @@ def complete(
     pipeline: CompletingPipeline,
     images: Tensor,
     known: Tensor,
-    rng: torch.Generator,
+    rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
 ) -> Tensor:

@@ -16,7 +16,7 @@ def complete(
     pipeline: AutoencodingPipeline,
     images: Tensor,
     known: Tensor,
-    rng: torch.Generator,
+    rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
 ) -> Tensor:

@@ -19,7 +19,7 @@ def complete(
     pipeline: DenoisingPipeline,
     images: Tensor,
     known: Tensor,
-    rng: torch.Generator,
+    rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
 ) -> Tensor:

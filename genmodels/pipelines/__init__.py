@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 from huggingface_hub import hf_hub_download, snapshot_download
@@ -32,6 +33,8 @@ PIPELINES: dict[str, type[LatentPipeline]] = {
 
 def load(source: str | Path, revision: str | None = None) -> LatentPipeline:
     """A published pipeline, from a folder or from the Hub, in evaluation mode on the CPU.
+
+    In float32, whatever the precision of its files.
 
     Only JSON and safetensors are read, and only classes that a pipeline of genmodels names are
     built: no code of the source runs.
@@ -113,7 +116,7 @@ def component(folder: Path, kind: type[ConfigMixin]) -> ConfigMixin:
         if not issubclass(kind, ModelMixin):
             return kind.from_pretrained(folder)
         network, found = kind.from_pretrained(
-            folder, use_safetensors=True, output_loading_info=True
+            folder, use_safetensors=True, output_loading_info=True, torch_dtype=torch.float32
         )
     except Exception as error:  # anything may be wrong with the files of others
         raise ValueError(f"what is in {folder} is broken: {reason(error)}") from error

@@ -46,7 +46,7 @@ class AdversarialPipeline(LatentPipeline):
         one. Generative Visual Manipulation on the Natural Image Manifold (Zhu et al., 2016),
         equation 3. https://arxiv.org/abs/1609.03552
         """
-        self.expect(samples, self.sample_shape, "samples")
+        self.expect_samples(samples)
         labels = self.conform(labels, len(samples))
 
         def loss(drawn: Tensor, wanted: Tensor) -> Tensor:

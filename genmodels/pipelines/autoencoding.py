@@ -34,7 +34,7 @@ class AutoencodingPipeline(LatentPipeline):
 
     def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1] -> the means of their codes (B, Z). Differentiable."""
-        self.expect(samples, self.sample_shape, "samples")
+        self.expect_samples(samples)
         labels = self.conform(labels, len(samples))
         mean, _ = self.autoencoder.encode(samples, labels)
         return mean

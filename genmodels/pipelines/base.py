@@ -68,6 +68,12 @@ class LatentPipeline(DiffusionPipeline):
             wanted = ", ".join(map(str, ("B", *shape)))
             raise ValueError(f"expected {what} ({wanted}), but got {tuple(given.shape)}")
 
+    def expect_samples(self, samples: Tensor) -> None:
+        """Raise ValueError unless they are such as `decode` gives."""
+        self.expect(samples, self.sample_shape, "samples")
+        if not (samples.abs() <= 1).all():
+            raise ValueError("expected samples in [-1, 1]")
+
     def conform(self, labels: Labels, count: int) -> Tensor | None:
         """The class of all samples or of each -> (count,) on the pipeline's device.
 

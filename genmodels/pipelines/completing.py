@@ -37,4 +37,7 @@ class CompletingPipeline(LatentPipeline):
     def complete(self, samples: Tensor, known: Tensor, latents: Tensor) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1], of which those pixels are known that are 1 in `known`,
         (B, 1, S, S), and latents (B, Z) -> samples, equal at known pixels. Differentiable."""
+        self.expect(samples, self.sample_shape, "samples")
+        self.expect(known, (1, *self.sample_shape[1:]), "masks")
+        self.expect(latents, self.latent_shape, "latents")
         return self.completer(samples, known, latents)

@@ -65,7 +65,7 @@ class DenoisingPipeline(LatentPipeline):
         section 4.3). https://arxiv.org/abs/2010.02502 It begins at a little noise, always the same,
         since from none the network would find none. Differentiable.
         """
-        self.expect(samples, self.sample_shape, "samples")
+        self.expect_samples(samples)
         labels = self.conform(labels, len(samples))
         most = self.scheduler.config.num_train_timesteps
         times = (

@@ -13,15 +13,16 @@ CANDIDATES = 64  # random latents among which an image's beginnings are chosen
 RESTARTS = 4  # beginnings of the descent for each image
 FIRST, SECOND = 40, 100  # steps from all beginnings, and from the best of each image
 RATE = 0.05  # of Adam
-PATIENCE = 25  # steps in which some loss must fall by a hundredth for the descent to go on
+PATIENCE = 10  # steps in which a loss must fall by a hundredth for its descent to go on
 
 
+@torch.inference_mode(False)
 def search(
     pipeline: "LatentPipeline",
     loss: Callable[..., Tensor],
     wanted: Sequence[Tensor],
     labels: Tensor | None,
-    rng: torch.Generator,
+    rng: torch.Generator | None,
     guess: Tensor | None = None,
     prior: float = 1.0,
     progress: Callable[[float], object] = lambda part: None,
@@ -34,6 +35,7 @@ def search(
     prior: weight of half a latent's squared length, -log of its density
     progress: is told the part that is done; what it raises ends the search
     """
+    wanted = [tensor.clone() for tensor in wanted]  # of inference mode, there is no way back
     count = len(wanted[0])
 
     def losses(latents: Tensor) -> Tensor:
@@ -75,7 +77,7 @@ def descend(
     latents = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], RATE)
     best, least = start.detach().clone(), torch.full((len(start),), torch.inf, device=start.device)
-    mark, since = least, 0
+    mark, since = least, torch.zeros_like(least)
     for step in range(steps):
         with torch.enable_grad():
             losses = loss(latents)
@@ -85,9 +87,9 @@ def descend(
         best[better], least = latents.detach()[better], torch.minimum(losses, least)
         optimizer.step()
         progress((step + 1) / steps)
-        since += 1
-        if (least < 0.99 * mark).any():
-            mark, since = least, 0
-        elif since == PATIENCE:
+        fell = least < 0.99 * mark
+        mark, since = torch.where(fell, least, mark), torch.where(fell, 0, since + 1)
+        if (since >= PATIENCE).all():
             break
+    progress(1.0)
     return best, least

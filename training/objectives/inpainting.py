@@ -26,6 +26,11 @@ class Inpainting(WassersteinPenalty):
     reconstruction: float = 5.0  # weight of the mean distance to the truth in the hole
     whole: float = 0.1  # part of the images of which nothing is known
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for an augmentation, behind which the truth would not be known."""
+        if self.diffaugment:
+            raise ValueError("expected no --diffaugment, since a completion is held to the truth")
+
     def play(self, generator: nn.Module, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Beside an image the critic sees which pixels were known."""
         real, _, rng = batch
