@@ -21,6 +21,8 @@ from genmodels.ui.generate import FIRST
 from tests.conftest import ROOT
 from tests.serving import serve_app
 
+expect.set_options(timeout=30_000)  # a machine may have much else to do
+
 NAMES = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/model_index.json"))
 
 # Without these a browser asks its maker's servers for news, and waits.
