@@ -58,6 +58,7 @@ def shrink(name: str, **fields: object) -> Config:
         "logging_steps": 2,
         "lr_warmup_steps": 0,
         "mixed_precision": "no",
+        "save_precision": "fp32",
         "report_to": "none",
     }
     return dataclasses.replace(preset, **defaults | fields)

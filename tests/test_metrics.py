@@ -208,7 +208,8 @@ def test_distances_are_those_of_lpips() -> None:
         assert torch.equal(distance(left, left), torch.zeros(len(left)))
         found = distance(left, right)
         grey = left[:, :1]
-        assert torch.equal(distance(grey, -grey), distance(grey.expand(-1, 3, -1, -1), -grey))
+        repeated = grey.expand(-1, 3, -1, -1)
+        assert torch.equal(distance(grey, -grey), distance(repeated, -repeated))
         # A small image is what it looks like enlarged.
         small, other = left[:, :, :16, :16], right[:, :, :16, :16]
         large = [side.repeat_interleave(2, 2).repeat_interleave(2, 3) for side in (small, other)]
