@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -23,3 +24,15 @@ def exit_in_a_sentence(error: ValueError) -> None:
         raise error
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
+
+
+def command(function: Callable[..., None], program: str) -> None:
+    """Run a function by its command line. What the user can mend is told in a sentence."""
+    import tyro  # only a command needs it, and the app is to start soon
+
+    try:
+        tyro.cli(function, prog=program, use_underscores=True)
+    except ValueError as error:
+        exit_in_a_sentence(error)
+    except OSError as error:
+        sys.exit(f"error: {error}")

@@ -92,9 +92,8 @@ balance of its data. It is for teaching and research: no sample is evidence of a
         return f"{len(self.latents)} samples of seed {self.batches.seed}"
 
     def told(self, classes: list[str]) -> str:
-        named = ", ".join(f"{label} {name}" for label, name in enumerate(classes))
         last = len(classes) - 1
-        return f"With `labels={last}`, or one for each image, it draws a class: {named}."
+        return f"With `labels={last}`, or one for each image, it draws a class: {listed(classes)}."
 
 
 class Verdicts(Sheet):
@@ -133,8 +132,11 @@ is made to measure generators of the same kind of pictures.
         return "Real images, each in the column of the class it is taken for"
 
     def told(self, classes: list[str]) -> str:
-        named = ", ".join(f"{label} {name}" for label, name in enumerate(classes))
-        return f"Its classes are {named}."
+        return f"Its classes are {listed(classes)}."
+
+
+def listed(classes: list[str]) -> str:
+    return ", ".join(f"{label} {name}" for label, name in enumerate(classes))
 
 
 class Completions(Sheet):

@@ -1,22 +1,20 @@
 """python -m genmodels.inpainting --models MODEL,MODEL,... --dataset DATASET [...]"""
 
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
-import tyro
 from torch import Tensor
 from tqdm import tqdm
 
 from genmodels import data, images
-from genmodels.errors import exit_in_a_sentence, named
+from genmodels.errors import command, named
 from genmodels.metrics import Eyes
 from genmodels.pipelines import LatentPipeline, load
 
 from . import complete, methods_of
-from .masks import mixed
+from .masks import mean_fill, mixed
 
 BATCH = 50  # images at once
 
@@ -110,12 +108,6 @@ def fill_by(
     return complete(pipeline, real, known, rng, method, told).samples
 
 
-def mean_fill(real: Tensor, known: Tensor) -> Tensor:
-    """The hole in one colour."""
-    mean = (real * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
-    return torch.where(known > 0, real, mean)
-
-
 def nearest_fill(real: Tensor, known: Tensor, training: Tensor) -> Tensor:
     """The hole from the training image whose known pixels are nearest."""
     given, least = (real * known).flatten(1), torch.full((len(real),), torch.inf)
@@ -133,12 +125,7 @@ def nearest_fill(real: Tensor, known: Tensor, training: Tensor) -> Tensor:
 
 
 def main() -> None:
-    try:
-        tyro.cli(score, prog="python -m genmodels.inpainting", use_underscores=True)
-    except ValueError as error:
-        exit_in_a_sentence(error)
-    except OSError as error:
-        sys.exit(f"error: {error}")
+    command(score, "python -m genmodels.inpainting")
 
 
 if __name__ == "__main__":

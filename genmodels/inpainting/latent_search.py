@@ -10,6 +10,8 @@ from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.descent import search
 
+from .masks import mean_fill
+
 WINDOW = 7  # pixels, in which a known one's unknown neighbours are counted
 FAR = 1e-3  # weight of a known pixel that is far from the hole
 PRIOR = 0.03  # weight of half a latent's squared length
@@ -36,9 +38,8 @@ def complete(
 
     guess = None
     if isinstance(pipeline, AutoencodingPipeline):
-        means = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
         with torch.no_grad():
-            guess = pipeline.encode(torch.where(known > 0, images, means), labels)
+            guess = pipeline.encode(mean_fill(images, known), labels)
     found = search(pipeline, loss, [images, weights], labels, rng, guess, PRIOR, progress)
     with torch.no_grad():
         return pipeline.decode(found, labels)

@@ -59,3 +59,9 @@ def mixed(count: int, side: int, rng: torch.Generator) -> Tensor:
     each = torch.stack([hole(count, side, rng) for hole in HOLES.values()])
     which = torch.randint(0, len(each), (count,), generator=rng, device=rng.device)
     return each[which, torch.arange(count, device=rng.device)]
+
+
+def mean_fill(images: Tensor, known: Tensor) -> Tensor:
+    """Images (B, C, S, S) whose holes are of one colour, the mean of the known pixels."""
+    mean = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
+    return torch.where(known > 0, images, mean)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
@@ -28,15 +27,10 @@ def complete(
     the code alone); missing pixels are taken as the decoder's means, without the noise of its
     likelihood, of which no encoder has ever seen anything.
     """
-    autoencoder = pipeline.autoencoder
     # The chain starts from the pixels of a sample of the model.
     guess = pipeline.decode(pipeline.draw(len(images), rng), labels)
     for round_ in range(ROUNDS):
         guess = torch.where(known > 0, images, guess)
-        code, log_variance = autoencoder.encode(guess, labels)
-        if log_variance is not None:
-            noise = randn_tensor(code.shape, generator=rng, device=code.device, dtype=code.dtype)
-            code = code + (log_variance / 2).exp() * noise
-        guess = autoencoder.decode(code, labels)
+        guess, *_ = pipeline.autoencoder(guess, labels, rng)
         progress((round_ + 1) / ROUNDS)
     return guess

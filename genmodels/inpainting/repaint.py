@@ -7,7 +7,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from genmodels.pipelines.denoising import DenoisingPipeline
+from genmodels.pipelines.denoising import DenoisingPipeline, noised
 
 STEPS = 50  # levels of noise
 JUMP = 5  # levels that are gone back
@@ -44,11 +44,10 @@ def complete(
             mean = mean + kept**0.5 * (1 - then) / (1 - now) * samples
             variance = (1 - kept) * (1 - then) / (1 - now)
             unknown = mean + variance**0.5 * noise()
-            given = then**0.5 * images + (1 - then) ** 0.5 * noise()
+            given = noised(images, noise(), then)
             samples = torch.where(known > 0, given, unknown)
         else:
-            kept = then / now
-            samples = kept**0.5 * samples + (1 - kept) ** 0.5 * noise()
+            samples = noised(samples, noise(), then / now)
         progress((place + 1) / (len(levels) - 1))
     return samples
 

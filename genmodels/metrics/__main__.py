@@ -4,19 +4,17 @@ With `accelerate launch -m genmodels.metrics` on several processes, which share 
 """
 
 import os
-import sys
 from json import dumps
 from pathlib import Path
 
 import torch
-import tyro
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
 from genmodels import data, images
 from genmodels.data import Images
-from genmodels.errors import exit_in_a_sentence, named
+from genmodels.errors import command, named
 from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
 
 from . import METRICS
@@ -79,7 +77,7 @@ def run(
     accelerator = Accelerator()
     share = Share(accelerator.process_index, accelerator.num_processes, gather_object)
     eyes = Eyes(extractor, accelerator.device)
-    real = read(reference, split)
+    real = shown(read(reference, split), split)
     held = None
     if not {"memorisation", "reconstruction"}.isdisjoint(names):
         held = unseen(reference, split, held_out)
@@ -97,16 +95,17 @@ def run(
         check_reconstruction(pipeline, held)
     if "path_length" in names and pipeline is None:
         raise ValueError("expected a model for path_length, but got images")
-    if "memorisation" in names and fake.pixels(slice(1)).shape[1:] != real.pixels.shape[1:]:
-        wanted, got = (tuple(it.shape[1:]) for it in (real.pixels, fake.pixels(slice(1))))
-        raise ValueError(f"expected samples {wanted} for memorisation, but got {got}")
+    if "memorisation" in names:
+        wanted, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
+        if wanted != got:
+            raise ValueError(f"expected samples {wanted} for memorisation, but got {got}")
 
     results = []
     if kinds := list(dict.fromkeys(METRICS[name] for name in names if name in METRICS)):
-        results.append(measure(kinds, fake, shown(real, split), eyes, share))
+        results.append(measure(kinds, fake, real, eyes, share))
     if "memorisation" in names:
         some = shown(held, held_out, QUERIES)
-        results.append(memorise(fake, some, shown(real, split), eyes, share, pairs))
+        results.append(memorise(fake, some, real, eyes, share, pairs))
     if "reconstruction" in names:
         results.append(reconstruct(pipeline, held, held_out, eyes, share))
     if "path_length" in names:
@@ -255,12 +254,7 @@ def smoothness(pipeline: LatentPipeline, count: int, seed: int, eyes: Eyes, shar
 
 
 def main() -> None:
-    try:
-        tyro.cli(run, prog="python -m genmodels.metrics", use_underscores=True)
-    except ValueError as error:
-        exit_in_a_sentence(error)
-    except OSError as error:
-        sys.exit(f"error: {error}")
+    command(run, "python -m genmodels.metrics")
 
 
 if __name__ == "__main__":

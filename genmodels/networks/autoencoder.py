@@ -6,6 +6,7 @@ B batch, C channels, S side, Z latent.
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 from .convolutions import downward, upward
@@ -53,7 +54,7 @@ class Autoencoder(ModelMixin, ConfigMixin):
         return self.decoder(codes)
 
     def forward(
-        self, samples: Tensor, labels: Tensor | None, rng: torch.Generator
+        self, samples: Tensor, labels: Tensor | None, rng: torch.Generator | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """(B, C, S, S) -> reconstruction, the code or its mean, and its log variance or None.
 
@@ -63,7 +64,7 @@ class Autoencoder(ModelMixin, ConfigMixin):
         mean, log_variance = self.encode(samples, labels)
         code = mean
         if log_variance is not None:
-            noise = torch.empty_like(mean).normal_(generator=rng)
+            noise = randn_tensor(mean.shape, rng, mean.device, mean.dtype)
             code = mean + (log_variance / 2).exp() * noise
         return self.decode(code, labels), mean, log_variance
 

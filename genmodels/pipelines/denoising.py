@@ -72,13 +72,12 @@ class DenoisingPipeline(LatentPipeline):
             torch.linspace(most // 100, most - 1, self.ENCODING_STEPS + 1).round().int().tolist()
         )
         noise = self.draw(len(samples), torch.Generator().manual_seed(0))
-        signal = self.signal(times[0])
-        found = signal**0.5 * samples + (1 - signal) ** 0.5 * noise
+        found = noised(samples, noise, self.signal(times[0]))
         for time, following in itertools.pairwise(times):
             now, then = self.signal(time), self.signal(following)
             clean = self.clean(found, time, labels)
             noise = (found - now**0.5 * clean) / (1 - now) ** 0.5
-            found = then**0.5 * clean + (1 - then) ** 0.5 * noise
+            found = noised(clean, noise, then)
         return found
 
     def signal(self, time: int) -> float:
@@ -112,3 +111,8 @@ class DenoisingPipeline(LatentPipeline):
         predicted = self.unet(samples.repeat(2, 1, 1, 1), time, both, return_dict=False)[0]
         guided, free = predicted.chunk(2)
         return torch.lerp(free, guided, self.guidance)
+
+
+def noised(samples: Tensor, noise: Tensor, signal: float) -> Tensor:
+    """Samples and noise mixed, so that `signal` is the samples' part of the variance."""
+    return signal**0.5 * samples + (1 - signal) ** 0.5 * noise

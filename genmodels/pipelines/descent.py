@@ -1,13 +1,11 @@
 """Search for latents whose samples are as they are wanted."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .base import LatentPipeline
+from .base import LatentPipeline
 
 CANDIDATES = 64  # random latents among which an image's beginnings are chosen
 RESTARTS = 4  # beginnings of the descent for each image
@@ -18,7 +16,7 @@ PATIENCE = 10  # steps in which a loss must fall by a hundredth for its descent 
 
 @torch.inference_mode(False)
 def search(
-    pipeline: "LatentPipeline",
+    pipeline: LatentPipeline,
     loss: Callable[..., Tensor],
     wanted: Sequence[Tensor],
     labels: Tensor | None,
