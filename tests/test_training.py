@@ -251,9 +251,9 @@ for name in names:
     AcceleratorState._reset_state()
     run = Run(shrink(name, output_dir=f"{folder}/{name}/turns", **fields))
     for player in run.config.objective.turns(0) * 2:
-        run.take_turn(player)
+        run.game.take_turn(player, run.batches)
     torch.save(
-        {"sample": run.batches[0].samples.sum(), "weights": list(run.networks.parameters())},
+        {"sample": run.batches[0].samples.sum(), "weights": list(run.game.networks.parameters())},
         f"{folder}/{name}/rank{run.accelerator.process_index}.pt",
     )
 end(run.accelerator)
@@ -385,11 +385,11 @@ def test_accumulated_passes_make_the_step_of_one_large_batch(small: Small, tmp_p
     for folder, passes, size in [("one", 1, 16), ("many", 4, 4)]:
         fields = {"gradient_accumulation_steps": passes, "train_batch_size": size}
         run = Run(small("wgan-gp-fashion", output_dir=str(tmp_path / folder), **fields))
-        run.networks["generator"] = Same()
-        objective = dataclasses.replace(run.config.objective, penalty=0.0)
-        run.config = dataclasses.replace(run.config, objective=objective)
-        run.take_turn("critic")
-        weights.append([weight.clone() for weight in run.networks["critic"].parameters()])
+        run.game.networks["generator"] = Same()
+        objective = dataclasses.replace(run.game.config.objective, penalty=0.0)
+        run.game.config = dataclasses.replace(run.game.config, objective=objective)
+        run.game.take_turn("critic", run.batches)
+        weights.append([weight.clone() for weight in run.game.networks["critic"].parameters()])
     for one, many in zip(*weights, strict=True):
         assert torch.allclose(one, many, atol=1e-5)
 
@@ -471,7 +471,7 @@ def test_sharded_weights_are_averaged_whole() -> None:
 def test_a_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
     config = small("vae-fashion", torch_compile=True, output_dir=str(tmp_path / "compiled"))
     run = Run(config)
-    assert run.players["autoencoder"].moving is not run.networks["autoencoder"]
+    assert run.game.players["autoencoder"].moving is not run.game.networks["autoencoder"]
     shutil.rmtree(config.output_dir)
     compiled = train(config)
     AcceleratorState._reset_state(reset_partial_state=True)

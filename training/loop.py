@@ -3,11 +3,10 @@
 import math
 import sys
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from genmodels.errors import reason
@@ -17,11 +16,12 @@ from genmodels.pipelines.base import LatentPipeline
 from .batches import Batches
 from .config import Config
 from .evaluation import evaluation
+from .game import Game
 from .interruption import Interrupted, Interruption, interruptible
-from .preparation import load, prepare, schedule, start
+from .preparation import load, start
 from .publishing import publish
 from .sheets import sheet
-from .state import WRITE_ERRORS, Averages, Checkpoints, Progress
+from .state import WRITE_ERRORS, Checkpoints
 from .tracking import Curves, Losses, warn
 
 PATIENCE = 30  # seconds between two attempts to write the last checkpoint
@@ -45,10 +45,8 @@ def train(config: Config) -> LatentPipeline | Classifier:
     clock = time.perf_counter() - progress.seconds
     with interruptible() as interruption, closing(run.curves), closing(bar):
         while progress.step < config.max_train_steps:
-            for name in config.objective.turns(progress.step):
-                run.losses.add(progress.step + 1, name, run.take_turn(name))
-            run.averages.update_parameters(run.networks)
-            progress.step += 1
+            for name, terms in run.game.step(run.batches):
+                run.losses.add(progress.step, name, terms)
             progress.seconds = time.perf_counter() - clock
             bar.update()
 
@@ -97,21 +95,11 @@ class Run:
         labels = real.labels if config.conditional else None
         num_classes = len(real.classes) if config.conditional else None
         networks = config.architecture.networks(real.channels, real.side, num_classes)
-        for network in networks.values():
-            network.to(accelerator.device)
-        self.averages = Averages(networks, config.halflife)
-        self.progress = Progress()
-        self.players = {
-            name: prepare(network, config, accelerator) for name, network in networks.items()
-        }
-        self.networks = nn.ModuleDict(
-            {name: player.network for name, player in self.players.items()}
-        )
-        accelerator.register_for_checkpointing(self.averages, self.progress)
+        self.game = Game(config, networks, accelerator)
+        self.progress = self.game.progress
         if resumed:
             self.checkpoints.load(accelerator, resumed)
 
-        self.learning_rate = schedule(config)
         self.batches = Batches(
             real.pixels,
             config.train_batch_size,
@@ -125,7 +113,7 @@ class Run:
         self.losses = Losses(accelerator)
         self.sheet = sheet(
             config.objective,
-            config.objective.pipeline(self.averages.networks),
+            config.objective.pipeline(self.game.averages.networks),
             # The same on every process.
             Batches(
                 real.pixels, config.train_batch_size, config.seed, accelerator.device, labels=labels
@@ -139,32 +127,6 @@ class Run:
             self.checkpoints.begin()
         self.curves = Curves(accelerator, config, resumed=resumed is not None)
 
-    def take_turn(self, name: str) -> dict[str, Tensor]:
-        """One optimizer step of one player -> the terms of its loss, as means over its passes."""
-        self.networks.requires_grad_(False)
-        self.networks[name].requires_grad_(True)
-        player, config, progress = self.players[name], self.config, self.progress
-        for group in player.optimizer.param_groups:
-            group["lr"] = self.learning_rate(progress.step)
-        player.optimizer.zero_grad()
-        means: dict[str, Tensor] = {}
-        passes = config.gradient_accumulation_steps
-        for last in (place == passes - 1 for place in range(passes)):
-            batch = self.batches[progress.passes]
-            progress.passes += 1
-            # Several processes share their gradients once, in the last pass.
-            with nullcontext() if last else self.accelerator.no_sync(player.moving):
-                with self.accelerator.autocast():
-                    terms = config.objective.terms(
-                        name, player.moving, self.networks, batch, progress.step
-                    )
-                self.accelerator.backward(sum(terms.values()) / passes)
-            for term, value in terms.items():
-                means[term] = means.get(term, 0) + value.detach() / passes
-        player.optimizer.step()
-        config.objective.constrain(name, player.network)
-        return means
-
     def report(self) -> dict[str, float]:
         """Log the mean of each term of each loss since the last time, on every process.
 
@@ -172,7 +134,7 @@ class Run:
         """
         try:
             means = self.losses.take()
-            if not all(weight.isfinite().all() for weight in self.networks.parameters()):
+            if not all(weight.isfinite().all() for weight in self.game.networks.parameters()):
                 raise FloatingPointError(f"at step {self.progress.step} a weight is not finite")
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}; {self.checkpoints.last()}") from error

@@ -1,31 +1,17 @@
-"""What a run is prepared of: its devices, its data, and players with their optimizers."""
+"""What a run begins with: its devices and its data."""
 
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import DistributedType, GradientAccumulationPlugin
-from diffusers.optimization import get_scheduler
-from torch import nn
+from accelerate.utils import GradientAccumulationPlugin
 
 from genmodels import data
 from genmodels.data import Images
 
 from .config import Config
 from .interruption import launched
-
-
-@dataclass
-class Player:
-    """A network and what trains it."""
-
-    network: nn.Module  # bare
-    moving: nn.Module  # the same, perhaps in a wrapper that synchronises gradients or compiles
-    optimizer: AcceleratedOptimizer
 
 
 def start(config: Config) -> Accelerator:
@@ -84,32 +70,3 @@ def load(config: Config) -> Images:
     if config.conditional and not real.classes:
         raise ValueError(f"expected classes in {real.source!r} for --conditional, but found none")
     return real
-
-
-def schedule(config: Config) -> Callable[[int], float]:
-    """The learning rate, as a function of the steps that were made."""
-    nothing = torch.optim.SGD([torch.empty(0)], lr=config.learning_rate)
-    factors = get_scheduler(
-        config.lr_scheduler,
-        nothing,
-        num_warmup_steps=config.lr_warmup_steps,
-        num_training_steps=config.max_train_steps,
-    ).lr_lambdas[0]
-    return lambda step: config.learning_rate * factors(step)
-
-
-def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> Player:
-    """A network on its device, with its optimizer."""
-    if config.channels_last and accelerator.distributed_type != DistributedType.FSDP:  # it cannot
-        network.to(memory_format=torch.channels_last)
-    network.train()
-    weights, rate = network.parameters(), config.learning_rate
-    if config.optimizer == "adam":
-        betas = (config.adam_beta1, config.adam_beta2)
-        optimizer = torch.optim.Adam(weights, rate, betas, fused=True)
-    else:
-        optimizer = torch.optim.RMSprop(weights, rate, foreach=True)
-    moving, optimizer = accelerator.prepare(network, optimizer)
-    # Bare of accelerate's autocast too: the loop opens one per turn, which an objective may leave.
-    bare = accelerator.unwrap_model(moving, keep_fp32_wrapper=False, keep_torch_compile=False)
-    return Player(bare, moving, optimizer)
