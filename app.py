@@ -1,4 +1,4 @@
-"""One screen that shows everything: python app.py [--host 127.0.0.1] [--port 7860] [--share]"""
+"""One screen that shows everything: python app.py [--models DIR_OR_REPO ...] [--share]"""
 
 import os
 import sys
@@ -8,21 +8,31 @@ import httpx
 import tyro
 
 from genmodels import ui
+from genmodels.ui.models import Models
+from training import laboratory
+
+CHECKPOINTS = (str(Path(__file__).parent / "checkpoints"),)
 
 # A Space says in these where it expects the app.
 HOST = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
 PORT = int(os.environ.get("GRADIO_SERVER_PORT", 7860))
 
 
-def main(host: str = HOST, port: int = PORT, share: bool = False) -> None:
+def main(
+    models: tuple[str, ...] = CHECKPOINTS, host: str = HOST, port: int = PORT, share: bool = False
+) -> None:
     """Serve the app.
 
     Args:
+        models: what is offered: folders of a pipeline, folders of several, or ids on the Hub
         host: address to listen on; 0.0.0.0 for every one of this machine
         port: port to listen on
         share: also open a public link, for a week
     """
-    app = ui.build(Path(__file__).parent / "checkpoints")
+    tools = ui.Laboratory(
+        laboratory.run, laboratory.critics, list(laboratory.GAMES), list(laboratory.DATA)
+    )
+    app = ui.build(Models(models), tools)
     try:
         app.launch(
             server_name=host,
@@ -30,7 +40,10 @@ def main(host: str = HOST, port: int = PORT, share: bool = False) -> None:
             share=share,
             theme=ui.THEME,
             css=ui.CSS,
+            i18n=ui.I18N,
             ssr_mode=False,
+            run_history=False,
+            max_file_size="5mb",
             footer_links=["api", "settings"],
         )
     except (OSError, OverflowError, httpx.TransportError) as error:

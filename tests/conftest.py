@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import tempfile
 
 # Before any import of ours: nothing here may wait for the Hub, or write where the user's runs are.
@@ -15,13 +16,16 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from gradio_client import Client
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from genmodels.pipelines.denoising import DenoisingPipeline
-from tests.serving import ROOT
+from tests.serving import ROOT, serve_app
 from training.config import Config
 from training.objectives import OBJECTIVES
 from training.presets import PRESETS
 
+expect.set_options(timeout=30_000)  # a machine may have much else to do
 torch.set_num_threads(1)  # the networks of the tests are too small for more
 DenoisingPipeline.steps = 4  # or every sample grid of a test would take seconds
 
@@ -68,3 +72,36 @@ def shrink(name: str, **fields: object) -> Config:
 def small(tmp_path: Path) -> Callable[..., Config]:
     """As `shrink`, with a folder of the test's for each preset's run."""
     return lambda name, **fields: shrink(name, **{"output_dir": str(tmp_path / name)} | fields)
+
+
+# Without these a browser asks its maker's servers for news, and waits.
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """The address of an app in a process of its own."""
+    with serve_app() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET) as browser,
+    ):
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def client(url: str) -> Client:
+    return Client(url, verbose=False)

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,48 +13,14 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from genmodels import ui
 from genmodels.ui.generate import FIRST
+from genmodels.ui.models import Models
 from tests.conftest import ROOT
-from tests.serving import serve_app
-
-expect.set_options(timeout=30_000)  # a machine may have much else to do
 
 NAMES = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/model_index.json"))
-
-# Without these a browser asks its maker's servers for news, and waits.
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """The address of an app in a process of its own."""
-    with serve_app() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET) as browser,
-    ):
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(url)
-    yield page
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def client(url: str) -> Client:
-    return Client(url, verbose=False)
 
 
 def pictures(page: Page) -> list[np.ndarray]:
@@ -206,8 +171,8 @@ def test_a_broken_checkpoint_leaves_the_others_served(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "checkpoints", tmp_path / "checkpoints")
     (weights,) = (tmp_path / "checkpoints" / NAMES[0]).rglob("*.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert "is broken" in str(ui.build(tmp_path / "checkpoints").config)
-    assert ui.build(tmp_path / "no checkpoints at all")
+    assert "is broken" in str(ui.build(Models([tmp_path / "checkpoints"])).config)
+    assert ui.build(Models([]))
 
 
 @pytest.mark.parametrize("port", ["99999", "in use"])

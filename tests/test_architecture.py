@@ -64,7 +64,7 @@ def test_imports(file: str) -> None:
 
 
 def test_a_tab_never_imports_another_tab() -> None:
-    shared = {"__init__", "models", "theme"}
+    shared = {"__init__", "asking", "models", "sharing", "theme", "words"}
     tabs = {path.stem for path in (ROOT / "genmodels/ui").glob("*.py")} - shared
     for tab in tabs:
         for other in tabs - {tab}:

@@ -170,7 +170,8 @@ def run(
     """Play a row of GAMES on a row of DATA, or on points (N, 2) in [-1, 1] that a user drew.
 
     frames: so many, beside the one before any step
-    The same arguments give the same frames, bit for bit, but for their seconds.
+    The same arguments give the same frames, bit for bit, but for their seconds. A frame raises
+    FloatingPointError where the game has run out of numbers.
     Raises ValueError for another game or data, and for a count of steps or a seed that is none.
     """
     if objective not in GAMES:
@@ -217,6 +218,8 @@ def play(setting: Setting, real: Data, due: list[int], seed: int) -> Iterator[Fr
             }
         with torch.no_grad():
             samples = pipeline.decode(latents).flatten(1)
+        if not samples.isfinite().all():
+            raise FloatingPointError(f"at step {step} a weight is not finite")
         yield Frame(
             step,
             {name: float(value) for name, value in losses.items()},

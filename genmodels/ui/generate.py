@@ -1,8 +1,6 @@
 """Unconditional generation: a model, a seed, and what the model draws from it."""
 
-import html
 import random
-import re
 import time
 from pathlib import Path
 
@@ -14,22 +12,32 @@ from PIL import Image
 
 from genmodels import images
 
+from .asking import answering, whole
 from .models import Models
+from .sharing import Shared
+from .words import Words, say
+
+WORDS: Words = {
+    "generate_what": (
+        "Each picture begins as a list of random numbers, the *latent*, which the model turns into "
+        "an image. The seed fixes the numbers: the same seed draws the same pictures.",
+        "Каждая картинка начинается со списка случайных чисел, *латента*, который модель "
+        "превращает в изображение. Зерно задаёт эти числа: то же зерно рисует те же картинки.",
+    ),
+}
 
 MOST = 64  # images at once
 FIRST = 32  # images at first sight
 SEEDS = 2**32  # a seed is below it
 
 
-def tab(models: Models) -> None:
+def tab(shared: Shared) -> None:
     """Build the tab. It opens with images of the first model, so that there is something to see."""
 
+    models = shared.models
+
     def generate(model: str, count: int, seed: str) -> tuple[list[Image.Image], str, str]:
-        try:
-            return draw(models, model, count, seed)
-        except ValueError as error:
-            # The page takes the message for HTML, and a visitor's words may stand in it.
-            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
+        return draw(models, model, count, seed)
 
     first = models.names[0] if models.names else None
     try:
@@ -37,10 +45,7 @@ def tab(models: Models) -> None:
     except ValueError as error:  # the app serves its other models all the same
         samples, note, archive = None, str(error), None
 
-    gr.Markdown(
-        "Each picture begins as a list of random numbers, the *latent*, which the model turns into "
-        "an image. The seed fixes the numbers: the same seed draws the same pictures."
-    )
+    gr.Markdown(say("generate_what"))
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             model = gr.Dropdown(
@@ -71,9 +76,10 @@ def tab(models: Models) -> None:
                 buttons=["download", "fullscreen"],
             )
 
+    shared.link(model=model, seed=seed)
     inputs, outputs = [model, count, seed], [gallery, note, download]
     settings = {
-        "fn": generate,
+        "fn": answering(generate),
         "inputs": inputs,
         "outputs": outputs,
         "concurrency_id": "device",
@@ -108,11 +114,3 @@ def draw(
     name = f"{Path(model).name}-seed-{seed}.zip"
     archive = save_bytes_to_cache(images.to_zip(samples), name, get_upload_folder())
     return samples, f"{count} image{'s' if count > 1 else ''} in {seconds:.2f} s", archive
-
-
-def whole(value: object, least: int, most: int, what: str) -> int:
-    """What a visitor gave for a number, as a number or in digits -> the whole number that it is."""
-    text = str(value).strip()
-    if not re.fullmatch(r"[0-9]{1,15}(\.0)?", text) or not least <= int(float(text)) <= most:
-        raise ValueError(f"expected {least} to {most} {what}, but got {text[:40]!r}")
-    return int(float(text))

@@ -1,28 +1,56 @@
-"""The published models that the app offers, each loaded once."""
+"""The published models that the app offers, loaded when they are first asked for."""
 
-from functools import lru_cache
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 from genmodels.pipelines import LatentPipeline, from_folder, from_hub
 
+ROOM = 2 * 2**30  # bytes of weights that are kept in memory at once
+
 
 class Models:
-    """Folders of published pipelines, and any Hub id."""
+    """Folders of published pipelines by name, repositories on the Hub, and any other Hub id."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.names = sorted(path.parent.name for path in folder.glob("*/model_index.json"))
-        self.load = lru_cache(maxsize=16)(self._load)
+    def __init__(self, sources: Sequence[Path | str], room: int = ROOM) -> None:
+        """sources: folders of a pipeline, folders of such folders, and Hub ids."""
+        self.folders: dict[str, Path] = {}
+        self.repositories: list[str] = []
+        for source in sources:
+            folder = Path(source)
+            if not folder.is_dir():
+                self.repositories.append(str(source))
+                continue
+            within = sorted(path.parent for path in folder.glob("*/model_index.json"))
+            for found in [folder] if (folder / "model_index.json").exists() else within:
+                self.folders[found.resolve().name] = found
+        self.room, self.held = room, OrderedDict[str, LatentPipeline]()
+        self.lock = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.folders, *self.repositories]
 
     def get(self, name: object) -> LatentPipeline:
-        """A name in the folder, or the id "user/name" of a repository on the Hub.
+        """A name of these, or the id "user/name" of a repository on the Hub.
 
-        A visitor may ask for anything: no other path of the server is ever looked up.
-        Raises ValueError as `genmodels.load`.
+        A visitor may ask for anything: no other path of the server is ever looked up. Those asked
+        for least lately make room. Raises ValueError as `genmodels.load`.
         """
         if not isinstance(name, str) or not name:
             raise ValueError("expected a model of the list or the id of one on the Hub")
-        return self.load(name)
+        with self.lock:
+            if name not in self.held:
+                folder = self.folders.get(name)
+                self.held[name] = from_hub(name) if folder is None else from_folder(folder)
+            self.held.move_to_end(name)
+            while len(self.held) > 1 and sum(map(size, self.held.values())) > self.room:
+                self.held.popitem(last=False)
+            return self.held[name]
 
-    def _load(self, name: str) -> LatentPipeline:
-        return from_folder(self.folder / name) if name in self.names else from_hub(name)
+
+def size(pipeline: LatentPipeline) -> int:
+    """Bytes of its weights."""
+    parts = [part for part in pipeline.components.values() if hasattr(part, "parameters")]
+    return sum(weight.nbytes for part in parts for weight in part.parameters())

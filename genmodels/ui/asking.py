@@ -1,0 +1,52 @@
+"""What a visitor gives: taken for nothing but what it is, and answered in a sentence."""
+
+import functools
+import html
+import inspect
+import re
+from collections.abc import Callable
+
+import gradio as gr
+
+
+def answering(function: Callable) -> Callable:
+    """The same, of which a ValueError is shown to the visitor as the sentence that it is."""
+
+    def sentence(error: ValueError) -> gr.Error:
+        # The page takes the message for HTML, and a visitor's words may stand in it.
+        return gr.Error(html.escape(str(error), quote=False), print_exception=False)
+
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def streaming(*arguments: object) -> object:
+            try:
+                yield from function(*arguments)
+            except ValueError as error:
+                raise sentence(error) from error
+
+        return streaming
+
+    @functools.wraps(function)
+    def calling(*arguments: object) -> object:
+        try:
+            return function(*arguments)
+        except ValueError as error:
+            raise sentence(error) from error
+
+    return calling
+
+
+def whole(value: object, least: int, most: int, what: str) -> int:
+    """What a visitor gave for a number, as a number or in digits -> the whole number that it is."""
+    text = str(value).strip()
+    if not re.fullmatch(r"[0-9]{1,15}(\.0)?", text) or not least <= int(float(text)) <= most:
+        raise ValueError(f"expected {least} to {most} {what}, but got {text[:40]!r}")
+    return int(float(text))
+
+
+def choice(value: object, choices: list[str], what: str) -> str:
+    """What a visitor gave for a row of a list -> that row."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"expected {what}: {', '.join(choices)}; but got {str(value)[:40]!r}")
+    return value

@@ -1,0 +1,58 @@
+"""What the tabs share, none of which imports another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import gradio as gr
+from torch import Tensor
+
+from .models import Models
+
+
+class Laboratory(NamedTuple):
+    """What two tabs need of training, handed over by whoever imports both."""
+
+    run: Callable[..., object]  # training.laboratory.run
+    critics: Callable[..., object]  # training.laboratory.critics
+    games: list[str]  # names of the objectives
+    data: list[str]  # names of the data
+
+
+class Kept(NamedTuple):
+    """A sample that the visitor clicked, to be taken to another tab."""
+
+    model: str
+    latent: Tensor  # (*Z)
+    label: int | None
+    image: Tensor  # (C, S, S) in [-1, 1]
+
+
+@dataclass
+class Shared:
+    """One for the app: its components belong to each visitor's own page all the same."""
+
+    models: Models
+    laboratory: Laboratory | None
+    kept: gr.State  # list[Kept], the newest last
+    links: dict[str, list[gr.components.Component]]  # by the parameter of an address they follow
+    tabs: gr.Tabs
+
+    def link(self, **components: gr.components.Component) -> None:
+        """Let components follow parameters of the page's address: ?model=...&seed=..."""
+        for name, component in components.items():
+            self.links.setdefault(name, []).append(component)
+
+    def follow_links(self, app: gr.Blocks) -> None:
+        """Restore from the address what was linked, when the page is opened."""
+        components = [component for several in self.links.values() for component in several]
+
+        def restore(request: gr.Request) -> list[object]:
+            asked = dict(request.query_params)
+            tabs = gr.Tabs(selected=asked["tab"]) if "tab" in asked else gr.skip()
+            values = [
+                asked.get(name, gr.skip()) for name, several in self.links.items() for _ in several
+            ]
+            return [tabs, *values]
+
+        app.load(restore, None, [self.tabs, *components], api_visibility="private")
