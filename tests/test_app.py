@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -20,12 +22,14 @@ from genmodels.ui.generate import FIRST
 from genmodels.ui.models import Models
 from tests.conftest import ROOT
 
+SHOTS = ROOT / "runs" / "screenshots"  # of each tab at both widths, to be looked at
+
 NAMES = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/model_index.json"))
 
 
 def pictures(page: Page) -> list[np.ndarray]:
     """What the gallery shows, as its browser received it."""
-    sources = page.locator(".pixels .grid-container img").evaluate_all(
+    sources = page.locator(".samples .grid-container img").evaluate_all(
         "images => images.map(image => image.src)"
     )
     bodies = [page.request.get(source).body() for source in sources]
@@ -33,7 +37,7 @@ def pictures(page: Page) -> list[np.ndarray]:
 
 
 def shown(page: Page, count: int) -> list[np.ndarray]:
-    expect(page.locator(".pixels .grid-container img")).to_have_count(count, timeout=20_000)
+    expect(page.locator(".samples .grid-container img")).to_have_count(count, timeout=20_000)
     images = pictures(page)
     assert all(image.shape[:2] == (28, 28) for image in images)
     assert all(image.std() > 20 for image in images)  # none is blank
@@ -53,24 +57,26 @@ def test_a_visitor_picks_a_model_and_generates(page: Page, client: Client, name:
     page.get_by_role("spinbutton", name="Images").fill("5")
     page.get_by_role("textbox", name="Seed").fill("7")
     page.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.get_by_text("5 images in")).to_be_visible()
     images = shown(page, 5)
-    samples, _, _ = client.predict(name, 5, "7", api_name="/generate")
+    samples, *_ = client.predict(name, 5, "7", api_name="/generate")
     for image, sample in zip(images, samples, strict=True):  # PNG: the very pixels
         assert np.array_equal(image, np.asarray(Image.open(sample["image"])))
 
 
 def test_new_seed_draws_the_pictures_of_that_seed(page: Page, client: Client) -> None:
     before = shown(page, FIRST)
-    first = page.locator(".pixels .grid-container img").first
+    first = page.locator(".samples .grid-container img").first
     source = first.get_attribute("src")
     page.get_by_role("button", name="New seed").click()
     expect(first).not_to_have_attribute("src", source)
+    expect(page.get_by_text(f"{FIRST} images in")).to_be_visible()  # no more on its way
     seed = page.get_by_role("textbox", name="Seed").input_value()
     assert seed != "0"
     # By chance one of them may be dark, so that they are held against the same ones from the API.
     images = pictures(page)
     assert not np.array_equal(before[0], images[0])
-    samples, _, _ = client.predict(NAMES[0], FIRST, seed, api_name="/generate")
+    samples, *_ = client.predict(NAMES[0], FIRST, seed, api_name="/generate")
     for image, sample in zip(images, samples, strict=True):
         assert np.array_equal(image, np.asarray(Image.open(sample["image"])))
 
@@ -78,7 +84,7 @@ def test_new_seed_draws_the_pictures_of_that_seed(page: Page, client: Client) ->
 def test_download_holds_the_pictures(page: Page, tmp_path: Path) -> None:
     images = shown(page, FIRST)
     with page.expect_download() as download:
-        page.get_by_text("Download as ZIP").click()
+        page.get_by_text("ZIP", exact=True).click()
     assert download.value.suggested_filename.endswith("-seed-0.zip")
     download.value.save_as(tmp_path / "images.zip")
     archive = zipfile.ZipFile(tmp_path / "images.zip")
@@ -95,8 +101,8 @@ def test_a_seed_that_is_none_is_said_so_and_the_pictures_stay(page: Page) -> Non
     expect(page.get_by_text(sentence)).to_be_visible()
     for image, kept in zip(shown(page, FIRST), before, strict=True):
         assert np.array_equal(image, kept)
-    page.locator(".pixels .grid-container button").first.click()  # nothing lies over it
-    expect(page.locator(".pixels .preview img").first).to_be_visible()
+    page.locator(".samples .grid-container button").first.click()  # nothing lies over it
+    expect(page.locator(".samples .preview img").first).to_be_visible()
 
 
 def test_a_visitors_words_are_no_html(page: Page) -> None:
@@ -189,3 +195,107 @@ def test_a_port_that_cannot_be_had_is_said_in_a_sentence(url: str, port: str) ->
     assert app.returncode == 2
     assert port in app.stderr
     assert "Traceback" not in app.stderr
+
+
+def test_one_clicks_a_sample_and_finds_it_in_another_tab(page: Page) -> None:
+    images = shown(page, FIRST)
+    page.locator(".samples .grid-container button").nth(1).click()
+    kept = page.locator(".kept .grid-container img")
+    expect(kept).to_have_count(1)
+    body = page.request.get(kept.get_attribute("src")).body()
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(body))), images[1])
+    page.get_by_role("button", name="Complete the last one").click()
+    expect(page.get_by_role("tab", name="Inpaint")).to_have_attribute("aria-selected", "true")
+
+
+def test_all_models_stand_side_by_side(page: Page, client: Client) -> None:
+    grids = page.locator(".compared .grid-container img")
+    expect(grids).to_have_count(len(NAMES) - 1)  # all but the one that only completes
+    before = grids.first.get_attribute("src")
+    page.get_by_role("textbox", name="Seed").fill("5")
+    page.get_by_role("button", name="All models, side by side").click()
+    expect(grids.first).not_to_have_attribute("src", before)
+    told = client.predict(4, "5", api_name="/compare")
+    assert [one["caption"].split(",")[0] for one in told] == [
+        name for name in NAMES if name != "inpaint-fashion"
+    ]
+
+
+def test_diffusion_is_seen_as_it_forms(client: Client) -> None:
+    settings = ("diffusion-fashion", 2, "1", -1, 4, "DDIM", 12)
+    job = client.submit(*settings, api_name="/generate")
+    last = job.result()
+    states = [[np.asarray(Image.open(one["image"])) for one in it[0]] for it in job.outputs()]
+    assert len(states) >= 3
+    assert np.array_equal(states[-1][0], np.asarray(Image.open(last[0][0]["image"])))
+    away = [np.abs(state[0].astype(int) - states[-1][0]).mean() for state in states]
+    assert away[0] > away[1] > 0
+    plain = client.predict(*settings[:5], "DPM-Solver++", 12, api_name="/generate")[0]
+    assert not np.array_equal(np.asarray(Image.open(plain[0]["image"])), states[-1][0])
+
+
+def test_truncation_makes_samples_alike(client: Client) -> None:
+    spreads = []
+    for bound in (0.2, 4):
+        samples = client.predict("sngan-fashion", 16, "1", -1, bound, api_name="/generate")[0]
+        spreads.append(np.stack([np.asarray(Image.open(one["image"])) for one in samples]).std(0))
+    assert spreads[0].mean() < 0.5 * spreads[1].mean()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ((3, 4, "DDIM", 5), "not conditional"),
+        ((-1, 0, "DDIM", 5), "0 is less than minimum value 0.1"),
+        ((-1, None, "DDIM", 5), "has raised an exception"),
+        ((-1, 4, "Euler", 5), "Euler"),
+        ((-1, 4, "DDIM", 10**6), "greater than maximum value"),
+        (("<b>", 4, "DDIM", 5), "has raised an exception"),
+    ],
+)
+def test_a_setting_that_a_model_has_not_is_said(
+    client: Client, settings: tuple, sentence: str
+) -> None:
+    with pytest.raises(AppError, match=sentence):
+        client.predict("vae-fashion", 2, "1", *settings, api_name="/generate")
+
+
+def test_the_card_of_a_model_is_read(page: Page, client: Client, url: str) -> None:
+    page.goto(f"{url}/?tab=models")
+    expect(page.get_by_text("867,716")).to_be_visible()  # parameters of the VAE
+    page.get_by_role("button", name="Load and read its card").click()
+    expect(page.get_by_text("accelerate launch -m training diffusion-fashion")).to_be_visible()
+    assert "3.5 MB" in client.predict("vae-fashion", api_name="/describe")
+    for wrong in ("no/such", "../checkpoints", "", None, 7, "/etc"):
+        with pytest.raises(AppError, match=r"could not get|expected a model"):
+            client.predict(wrong, api_name="/describe")
+
+
+def test_a_link_restores_a_view(browser: Browser, url: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{url}/?tab=generate&model=vae-fashion&seed=77")
+    expect(page.get_by_role("textbox", name="Seed")).to_have_value("77")
+    expect(page.get_by_role("combobox", name="Model").first).to_have_value("vae-fashion")
+    page.close()
+
+
+@pytest.mark.parametrize("tab", ui.TABS)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_each_tab_fits_speaks_both_languages_and_is_open_to_all(
+    browser: Browser, url: str, tab: str, width: int
+) -> None:
+    """In English and light on a desk, in Russian and dark in a hand."""
+    locale, theme = ("en-US", "light") if width == 1280 else ("ru-RU", "dark")
+    page = browser.new_page(viewport={"width": width, "height": 844}, locale=locale)
+    page.goto(f"{url}/?tab={tab}&__theme={theme}")
+    sentence = next(iter(ui.TABS[tab].words.values()))[locale == "ru-RU"]
+    start = re.split(r"[$*`\[]", sentence)[0].strip()[:40]
+    expect(page.get_by_text(start).first).to_be_visible()
+    page.wait_for_timeout(1000)  # plots are drawn after the page
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{tab}-{width}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    found = Axe().run(page).response["violations"]
+    page.close()
+    serious = [it for it in found if it["impact"] in ("serious", "critical")]
+    assert [(it["id"], it["nodes"][0]["html"][:200]) for it in serious] == []

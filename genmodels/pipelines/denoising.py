@@ -1,30 +1,36 @@
 """Diffusion: a network that denoises, and a schedule of noise."""
 
 import itertools
+from collections.abc import Iterator
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet2DModel
 from torch import Tensor
 
 from .base import Labels, LatentPipeline
+
+# DPM-Solver++ (Lu et al., 2022), algorithm 2, https://arxiv.org/abs/2211.01095, and Denoising
+# Diffusion Implicit Models (Song et al., 2021), equation 12, https://arxiv.org/abs/2010.02502
+SAMPLERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler}
 
 
 class DenoisingPipeline(LatentPipeline):
     """Decodes noise step by step, without drawing any more of it: a deterministic map.
 
     The differential equation of the probability flow (Song et al., 2021, section 4.3,
-    https://arxiv.org/abs/2011.13456), by DPM-Solver++ (Lu et al., 2022), algorithm 2
-    https://arxiv.org/abs/2211.01095
+    https://arxiv.org/abs/2011.13456), by one of SAMPLERS.
 
     Of a conditional model, K + 1 classes are embedded: the last one stands for none of them.
 
-    Two settings, which are not saved with it:
+    Three settings, which are not saved with it:
+    sampler: a row of SAMPLERS
     steps: calls of the network for a sample; more are slower and truer
     guidance: of a conditional model, how far its samples are pushed towards their class; 1 is not
         at all (Classifier-Free Diffusion Guidance, Ho and Salimans, 2022, equation 6, where it is
         1 + w). https://arxiv.org/abs/2207.12598
     """
 
+    sampler = "DPM-Solver++"
     steps = 20
     guidance = 1.0
     ENCODING_STEPS = 50
@@ -48,15 +54,23 @@ class DenoisingPipeline(LatentPipeline):
         return None if embedded is None else embedded - 1
 
     def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
+        for samples in self.forming(latents, labels):
+            last = samples
+        return last.clamp(-1, 1)
+
+    def forming(self, latents: Tensor, labels: Labels = None) -> Iterator[Tensor]:
+        """Samples (B, C, S, S) after each step, less and less noisy. Else as `decode`."""
         self.expect(latents, self.latent_shape, "latents")
         labels = self.conform(labels, len(latents))
-        scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler.config)  # it has a state
-        scheduler.set_timesteps(timesteps=self.times(self.steps), device=latents.device)
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"expected {' or '.join(SAMPLERS)}, but got {self.sampler!r}")
+        scheduler = SAMPLERS[self.sampler].from_config(self.scheduler.config)  # it has a state
+        scheduler.set_timesteps(len(self.times(self.steps)), device=latents.device)
         samples = latents
         for time in scheduler.timesteps:
             predicted = self.predict(samples, time, labels)
             samples = scheduler.step(predicted, time, samples).prev_sample
-        return samples.clamp(-1, 1)
+            yield samples
 
     def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1] -> noise (B, C, S, S) that decodes to them, nearly.

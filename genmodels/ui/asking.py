@@ -3,6 +3,7 @@
 import functools
 import html
 import inspect
+import math
 import re
 from collections.abc import Callable
 
@@ -50,3 +51,14 @@ def choice(value: object, choices: list[str], what: str) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"expected {what}: {', '.join(choices)}; but got {str(value)[:40]!r}")
     return value
+
+
+def number(value: object, least: float, most: float, what: str) -> float:
+    """What a visitor gave for a number -> the number that it is."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not least <= found <= most:
+        raise ValueError(f"expected {least:g} to {most:g} {what}, but got {str(value)[:40]!r}")
+    return found

@@ -1,87 +1,244 @@
 """Unconditional generation: a model, a seed, and what the model draws from it."""
 
+import copy
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio as gr
 import torch
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import save_bytes_to_cache, save_pil_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
+from torch import Tensor
 
 from genmodels import images
+from genmodels.pipelines import LatentPipeline
+from genmodels.pipelines.base import NORMAL, truncated
+from genmodels.pipelines.denoising import SAMPLERS, DenoisingPipeline
 
-from .asking import answering, whole
+from .asking import answering, choice, number, whole
 from .models import Models
-from .sharing import Shared
+from .sharing import Kept, Shared
 from .words import Words, say
 
 WORDS: Words = {
     "generate_what": (
-        "Each picture begins as a list of random numbers, the *latent*, which the model turns into "
-        "an image. The seed fixes the numbers: the same seed draws the same pictures.",
-        "Каждая картинка начинается со списка случайных чисел, *латента*, который модель "
-        "превращает в изображение. Зерно задаёт эти числа: то же зерно рисует те же картинки.",
+        "Each picture begins as a list of random numbers, the *latent* $z \\sim N(0, I)$, which "
+        "the model turns into an image $x = G(z)$. The seed fixes the numbers: the same seed draws "
+        "the same pictures. Click one to keep it for the other tabs.",
+        "Каждая картинка начинается со списка случайных чисел, *латента* $z \\sim N(0, I)$, "
+        "который модель превращает в изображение $x = G(z)$. Зерно задаёт эти числа: то же зерно "
+        "рисует те же картинки. Щёлкните по картинке, чтобы взять её в другие вкладки.",
     ),
+    "generate_model": ("Model", "Модель"),
+    "generate_model_info": (
+        "One of these, or the id of one on the Hub: user/name",
+        "Одна из этих или имя модели на Hub: user/name",
+    ),
+    "generate_count": ("Images", "Картинок"),
+    "generate_seed": ("Seed", "Зерно"),
+    "generate_seed_info": ("A whole number below 4294967296", "Целое число меньше 4294967296"),
+    "generate_new_seed": ("New seed", "Новое зерно"),
+    "generate_button": ("Generate", "Породить"),
+    "generate_label": ("Class", "Класс"),
+    "generate_label_info": ("-1: each in turn", "-1: все по очереди"),
+    "generate_bound": ("Truncation", "Усечение"),
+    "generate_bound_info": (
+        "No number of the latent is farther from 0: surer samples, and less of a choice",
+        "Ни одно число латента не дальше от 0: картинки надёжнее и однообразнее",
+    ),
+    "generate_sampler": ("Sampler", "Метод"),
+    "generate_steps": ("Steps", "Шагов"),
+    "generate_samples": ("Samples", "Картинки"),
+    "generate_png": ("PNG", "PNG"),
+    "generate_zip": ("ZIP", "ZIP"),
+    "generate_compare": ("All models, side by side", "Все модели рядом"),
+    "generate_compared": ("All models, from one seed", "Все модели, от одного зерна"),
+    "generate_kept": ("Kept for the other tabs", "Взято в другие вкладки"),
+    "generate_to_inpaint": ("Complete the last one", "Дорисовать последнюю"),
+    "generate_to_interpolate": ("Walk between the last two", "Пройти между двумя последними"),
 }
 
 MOST = 64  # images at once
 FIRST = 32  # images at first sight
+BESIDE = 8  # images of each model at first sight, where models stand side by side
+ABREAST = 16  # the same at the most
 SEEDS = 2**32  # a seed is below it
+STEPS = 100  # calls of a denoiser at the most
+KEPT = 8  # samples that a visitor can have kept
+
+
+class Asked(NamedTuple):
+    """What a visitor may choose, looked after."""
+
+    model: str
+    count: int
+    seed: int
+    label: int | None  # None: each class in turn, or no classes
+    bound: float
+    sampler: str
+    steps: int
+
+
+def ask(
+    model: object, count: object, seed: object, label: object = -1, bound: object = NORMAL,
+    sampler: object = "DPM-Solver++", steps: object = 20,
+) -> Asked:  # fmt: skip
+    """Raises ValueError for a number out of its range, a sampler that is none, or no model."""
+    if not isinstance(model, str) or not model:
+        raise ValueError("expected a model of the list or the id of one on the Hub")
+    each = str(label).strip() in ("-1", "-1.0")
+    return Asked(
+        model,
+        whole(count, 1, MOST, "images"),
+        whole(seed, 0, SEEDS - 1, "as the seed"),
+        None if each else whole(label, 0, 10**6, "as the class"),
+        number(bound, 0.1, NORMAL, "as the truncation"),
+        choice(sampler, list(SAMPLERS), "a sampler"),
+        whole(steps, 1, STEPS, "steps"),
+    )
+
+
+def prepare(models: Models, asked: Asked) -> tuple[LatentPipeline, Tensor, Tensor | None]:
+    """The model with its settings, latents (B, *Z), and labels (B,) where there are classes."""
+    pipeline = models.get(asked.model)
+    latents = pipeline.draw(asked.count, torch.Generator().manual_seed(asked.seed))
+    if isinstance(pipeline, DenoisingPipeline):
+        pipeline = copy.copy(pipeline)  # whose settings are this visitor's alone
+        pipeline.sampler, pipeline.steps = asked.sampler, asked.steps
+    else:
+        latents = truncated(latents, asked.bound)
+    if asked.label is None:
+        return pipeline, latents, pipeline.in_turn(asked.count)
+    return pipeline, latents, pipeline.conform(asked.label, asked.count)
+
+
+def draw(models: Models, asked: Asked) -> Iterator[tuple[list[Image.Image], str, str, str]]:
+    """Draw -> images, the time in words, and two files to download; of diffusion as it forms.
+
+    Raises ValueError as `Models.get`, and for a class that the model does not have.
+    """
+    pipeline, latents, labels = prepare(models, asked)
+    start = time.perf_counter()
+    with torch.no_grad():
+        if isinstance(pipeline, DenoisingPipeline):
+            for step, samples in enumerate(pipeline.forming(latents, labels), 1):
+                if step % 4 == 0 and step < pipeline.steps:
+                    note = f"{step} / {pipeline.steps}"
+                    yield images.to_pil(samples), note, gr.skip(), gr.skip()
+        else:
+            samples = pipeline.decode(latents, labels)
+    seconds = time.perf_counter() - start
+    drawn, cache = images.to_pil(samples), get_upload_folder()
+    name = f"{Path(asked.model).name}-seed-{asked.seed}"
+    archive = save_bytes_to_cache(images.to_zip(drawn), f"{name}.zip", cache)
+    sheet = save_pil_to_cache(images.grid(samples), cache, name, "png")
+    note = f"{asked.count} image{'s' if asked.count > 1 else ''} in {seconds:.2f} s"
+    yield drawn, note, sheet, archive
+
+
+def compare(models: Models, count: int, seed: int) -> Iterator[list[tuple[Image.Image, str]]]:
+    """A grid of each model from one seed, and beneath it its name; one after another."""
+    grids: list[tuple[Image.Image, str]] = []
+    for name in models.generators:
+        try:
+            start = time.perf_counter()
+            pipeline, latents, labels = prepare(models, ask(name, count, seed))
+            with torch.no_grad():
+                samples = pipeline.decode(latents, labels)
+            seconds = time.perf_counter() - start
+            grids.append((images.grid(samples, columns=4), f"{name}, {seconds:.2f} s"))
+        except ValueError:  # what is wrong with it the tab of the models says
+            continue
+        yield grids[:]
 
 
 def tab(shared: Shared) -> None:
     """Build the tab. It opens with images of the first model, so that there is something to see."""
-
     models = shared.models
-
-    def generate(model: str, count: int, seed: str) -> tuple[list[Image.Image], str, str]:
-        return draw(models, model, count, seed)
-
-    first = models.names[0] if models.names else None
+    first = next(iter(models.generators), None)
     try:
-        samples, note, archive = draw(models, first, FIRST, 0)
+        *_, (samples, note, sheet, archive) = draw(models, ask(first, FIRST, 0))
     except ValueError as error:  # the app serves its other models all the same
-        samples, note, archive = None, str(error), None
+        samples, note, sheet, archive = None, str(error), None, None
+    beside = [grids[-1] for grids in compare(models, BESIDE, 0)]
 
-    gr.Markdown(say("generate_what"))
+    gr.Markdown(say("generate_what"), latex_delimiters=[{"left": "$", "right": "$"}])
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             model = gr.Dropdown(
-                models.names,
+                models.generators,
                 value=first,
-                label="Model",
-                info="One of these, or the id of one on the Hub: user/name",
+                label=say("generate_model"),
+                info=say("generate_model_info"),
                 allow_custom_value=True,
             )
-            count = gr.Slider(1, MOST, value=FIRST, step=1, label="Images")
-            seed = gr.Textbox("0", label="Seed", info=f"A whole number below {SEEDS}", max_lines=1)
-            with gr.Row():
-                new_seed = gr.Button("New seed", min_width=100)
-                button = gr.Button("Generate", variant="primary", min_width=100)
-            note = gr.Markdown(note, label="Time", elem_classes="note")
-            download = gr.DownloadButton("Download as ZIP", archive, size="sm")
-        with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            gallery = gr.Gallery(
-                samples,
-                label="Samples",
-                show_label=False,
-                format="png",
-                columns=8,
-                height="auto",
-                object_fit="contain",
-                elem_classes="pixels",
-                interactive=False,
-                buttons=["download", "fullscreen"],
+            count = gr.Slider(1, MOST, value=FIRST, step=1, label=say("generate_count"))
+            seed = gr.Textbox(
+                "0", label=say("generate_seed"), info=say("generate_seed_info"), max_lines=1
             )
+            with gr.Row():
+                new_seed = gr.Button(say("generate_new_seed"), min_width=100)
+                button = gr.Button(say("generate_button"), variant="primary", min_width=100)
+            label = gr.Number(
+                -1,
+                label=say("generate_label"),
+                info=say("generate_label_info"),
+                precision=0,
+                visible=False,
+            )
+            bound = gr.Slider(
+                0.1,
+                NORMAL,
+                NORMAL,
+                label=say("generate_bound"),
+                info=say("generate_bound_info"),
+                visible=False,
+            )
+            sampler = gr.Radio(
+                list(SAMPLERS), value="DPM-Solver++", label=say("generate_sampler"), visible=False
+            )
+            steps = gr.Slider(1, STEPS, 20, step=1, label=say("generate_steps"), visible=False)
+            special = [label, bound, sampler, steps]
+            for component, change in zip(special, settings_of(models, first), strict=True):
+                component.visible = change.get("visible", False)
+            note = gr.Markdown(note, elem_classes="note")
+            with gr.Row():
+                png = gr.DownloadButton(say("generate_png"), sheet, size="sm", min_width=80)
+                download = gr.DownloadButton(say("generate_zip"), archive, size="sm", min_width=80)
+        with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
+            gallery = show(samples, say("generate_samples"), "samples")
+            kept = show(None, say("generate_kept"), "kept", visible=False)
+            with gr.Row(visible=False) as ways:
+                to_inpaint = gr.Button(say("generate_to_inpaint"), size="sm")
+                to_interpolate = gr.Button(say("generate_to_interpolate"), size="sm")
+    side_by_side = gr.Button(say("generate_compare"), size="sm")
+    grids = show(beside, say("generate_compared"), "compared")
 
     shared.link(model=model, seed=seed)
-    inputs, outputs = [model, count, seed], [gallery, note, download]
+    inputs = [model, count, seed, label, bound, sampler, steps]
+    last = gr.State(tuple(component.value for component in inputs))  # what the gallery shows
+
+    def generate(
+        model: str,
+        count: int,
+        seed: str,
+        label: int = -1,
+        bound: float = NORMAL,
+        sampler: str = "DPM-Solver++",
+        steps: int = 20,
+    ) -> Iterator[tuple[list[Image.Image], str, str, str, tuple]]:
+        asked = ask(model, count, seed, label, bound, sampler, steps)
+        for shown in draw(models, asked):
+            yield *shown, (model, count, seed, label, bound, sampler, steps)
+
     settings = {
         "fn": answering(generate),
         "inputs": inputs,
-        "outputs": outputs,
+        "outputs": [gallery, note, png, download, last],
         "concurrency_id": "device",
         "show_progress": "minimal",
         "show_progress_on": note,  # not over the pictures, which stay when something is wrong
@@ -90,7 +247,9 @@ def tab(shared: Shared) -> None:
         **settings,
         api_name="generate",
         api_description=f"Images of a model (a name in checkpoints/ or a Hub id): 1 to {MOST} of "
-        f"them, by a seed from 0 to {SEEDS - 1}. Gives the images, the time and a ZIP archive.",
+        f"them, by a seed from 0 to {SEEDS - 1}; of a conditional model of a class (-1: each in "
+        "turn); of diffusion by a sampler in so many steps, and of others with no number of the "
+        "latent beyond the truncation. Gives the images, the time, a PNG and a ZIP archive.",
     )
     fresh = new_seed.click(
         lambda: str(random.randrange(SEEDS)), None, seed, api_visibility="private"
@@ -98,19 +257,77 @@ def tab(shared: Shared) -> None:
     for event in (seed.submit, fresh.then):
         event(**settings, api_visibility="private")
 
+    model.change(
+        lambda model: settings_of(models, model),
+        model,
+        special,
+        concurrency_id="device",
+        api_visibility="private",
+        show_progress="hidden",
+    )
 
-def draw(
-    models: Models, model: object, count: object, seed: object
-) -> tuple[list[Image.Image], str, str]:
-    """Draw images of a model -> them, the time that it took in words, and a file to download.
+    def place_beside(count: int, seed: str) -> Iterator[list[tuple[Image.Image, str]]]:
+        asked = ask("any", count, seed)
+        yield from compare(models, min(asked.count, ABREAST), asked.seed)
 
-    Raises ValueError for an unknown model, a count outside 1 to MOST, or what is no seed.
-    """
-    count, seed = whole(count, 1, MOST, "images"), whole(seed, 0, SEEDS - 1, "as the seed")
-    pipeline = models.get(model)
-    start = time.perf_counter()
-    samples = pipeline(batch_size=count, generator=torch.Generator().manual_seed(seed)).images
-    seconds = time.perf_counter() - start
-    name = f"{Path(model).name}-seed-{seed}.zip"
-    archive = save_bytes_to_cache(images.to_zip(samples), name, get_upload_folder())
-    return samples, f"{count} image{'s' if count > 1 else ''} in {seconds:.2f} s", archive
+    side_by_side.click(
+        answering(place_beside),
+        [count, seed],
+        grids,
+        concurrency_id="device",
+        api_name="compare",
+        api_description=f"A grid of at most {ABREAST} images of every model from one seed.",
+    )
+
+    def keep(drawn: tuple, held: list[Kept], event: gr.SelectData) -> tuple[list[Kept], dict, dict]:
+        asked = ask(*drawn)
+        pipeline, latents, labels = prepare(models, asked)
+        place = event.index
+        with torch.no_grad():
+            chosen = None if labels is None else labels[place : place + 1]
+            image = pipeline.decode(latents[place : place + 1], chosen)[0]
+        new = Kept(asked.model, latents[place], None if chosen is None else int(chosen), image)
+        held = [*held, new][-KEPT:]
+        shown = [(images.to_pil(one.image[None])[0], one.model) for one in held]
+        return held, gr.update(value=shown, visible=True), gr.update(visible=True)
+
+    gallery.select(
+        answering(keep),
+        [last, shared.kept],
+        [shared.kept, kept, ways],
+        concurrency_id="device",
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    for way, name in ((to_inpaint, "inpaint"), (to_interpolate, "interpolate")):
+        way.click(
+            lambda name=name: gr.Tabs(selected=name), None, shared.tabs, api_visibility="private"
+        )
+
+
+def settings_of(models: Models, name: str | None) -> list[dict]:
+    """Which of class, truncation, sampler and steps a model has, as updates of these."""
+    try:
+        pipeline = models.get(name)
+    except ValueError:
+        return [gr.skip()] * 4
+    diffusion = isinstance(pipeline, DenoisingPipeline)
+    seen = (pipeline.num_classes is not None, not diffusion, diffusion, diffusion)
+    return [gr.update(visible=visible) for visible in seen]
+
+
+def show(value: list | None, label: object, name: str, visible: bool = True) -> gr.Gallery:
+    """A gallery of crisp pixels."""
+    return gr.Gallery(
+        value,
+        label=label,
+        show_label=name == "kept",
+        format="png",
+        columns=8,
+        height="auto",
+        object_fit="contain",
+        elem_classes=["pixels", name],
+        interactive=False,
+        visible=visible,
+        buttons=["download", "fullscreen"],
+    )

@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
-from genmodels.pipelines import LatentPipeline, from_folder, from_hub
+from genmodels.pipelines import LatentPipeline, from_folder, from_hub, read_index
+from genmodels.pipelines.completing import CompletingPipeline
 
 ROOM = 2 * 2**30  # bytes of weights that are kept in memory at once
 
@@ -31,6 +32,17 @@ class Models:
     @property
     def names(self) -> list[str]:
         return [*self.folders, *self.repositories]
+
+    @property
+    def generators(self) -> list[str]:
+        """Names of those that are for more than completing."""
+        return [name for name in self.names if not self.completes(name)]
+
+    def completes(self, name: str) -> bool:
+        try:
+            return name in self.folders and read_index(self.folders[name])[0] is CompletingPipeline
+        except ValueError:  # what is broken will say so when it is asked for
+            return False
 
     def get(self, name: object) -> LatentPipeline:
         """A name of these, or the id "user/name" of a repository on the Hub.

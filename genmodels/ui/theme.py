@@ -30,9 +30,24 @@ CSS = """
 .pixels .grid-container * { width: 100% !important; min-width: 0; }
 .pixels .grid-container .thumbnail-item { height: auto !important; aspect-ratio: 1; }
 .note [data-testid="status-tracker"]:has(.error) { display: none; }
+.js-plotly-plot text { fill: var(--body-text-color) !important; }
+.js-plotly-plot .gridlayer path { stroke: var(--border-color-primary) !important; }
+.js-plotly-plot .modebar { display: none; }
+.compared .grid-container { grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)) !important; }
+.compared .grid-container .thumbnail-item { aspect-ratio: 1.4; padding-bottom: 24px; }
+.large .image-frame { width: 100%; }
+.large img { width: 100% !important; height: auto !important; }
+.held img { width: 100% !important; height: 100% !important; object-fit: contain; }
+.frame { max-width: 260px; }
+.examples .grid-wrap, .completions .grid-wrap { padding-top: 36px !important; }
+.completions .thumbnail-item { aspect-ratio: auto !important; }
+.completions .thumbnail-item img { aspect-ratio: 1; height: auto !important; display: block; }
+.completions .caption-label { position: static !important; max-width: none !important;
+  border: 0 !important; padding: 0 4px !important; }
 @media (max-width: 640px) {
   .app { padding: 16px !important; }
   .pixels .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+  .compared .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)) !important; }
   .first-in-hand { order: -1; }
 }
 """

@@ -21,7 +21,7 @@ from tqdm import tqdm
 import genmodels
 from genmodels import data
 from genmodels.data import Images
-from tests.benchmarks import measuring
+from tests.benchmarks import crowd, measuring
 from tests.benchmarks.reference import Loop
 from tests.benchmarks.timing import median, show
 from tests.serving import ROOT, serve_app
@@ -76,6 +76,8 @@ def main() -> None:
         seconds = median(lambda pipeline=pipeline: pipeline(batch_size=16), warm=3, times=20)
         show(f"{folder.parent.name}: milliseconds for 16 images", seconds * 1e3, 100)
     measuring.main()
+    with serve_app() as address:
+        crowd.main(address)
     starts = [app_seconds() for _ in range(4)]  # the first warms the disk's cache
     show("app: seconds from start to serving", statistics.median(starts[1:]), 12)
 
