@@ -1,5 +1,6 @@
 """The app in a process of its own, for the tests and the benchmarks."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -19,7 +20,10 @@ def serve_app(seconds: float = 120) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT)
+    environment = os.environ | {"GENMODELS_REFERENCE": "tests/data/fashion_mnist"}
+    app = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(address, app, seconds)

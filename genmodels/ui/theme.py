@@ -29,16 +29,25 @@ CSS = """
   grid-template-rows: none !important; grid-auto-rows: auto !important; }
 .pixels .grid-container * { width: 100% !important; min-width: 0; }
 .pixels .grid-container .thumbnail-item { height: auto !important; aspect-ratio: 1; }
+.sheets img { image-rendering: pixelated; }
+.sheets .grid-wrap { max-height: none !important; min-height: 0 !important; }
+.sheets .grid-container { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)) !important;
+  grid-template-rows: none !important; grid-auto-rows: auto !important; }
+.sheets .grid-container .thumbnail-item { height: auto !important; aspect-ratio: auto !important; }
+.sheets .caption-label { position: static !important; display: block; max-width: 100%; }
 .note [data-testid="status-tracker"]:has(.error) { display: none; }
 .js-plotly-plot text { fill: var(--body-text-color) !important; }
 .js-plotly-plot .gridlayer path { stroke: var(--border-color-primary) !important; }
 .js-plotly-plot .modebar { display: none; }
-.compared .grid-container { grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)) !important; }
+.compared .grid-container {
+  grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)) !important; }
 .compared .grid-container .thumbnail-item { aspect-ratio: 1.4; padding-bottom: 24px; }
+.large .image-container { padding-top: 26px; }
 .large .image-frame { width: 100%; }
-.large img { width: 100% !important; height: auto !important; }
+.large { max-width: 560px; margin-left: 0 !important; }
+.large img { width: 100% !important; height: auto !important; object-fit: contain !important; }
 .held img { width: 100% !important; height: 100% !important; object-fit: contain; }
-.frame { max-width: 260px; }
+.large.frame, .large.point { max-width: 260px; }
 .examples .grid-wrap, .completions .grid-wrap { padding-top: 36px !important; }
 .completions .thumbnail-item { aspect-ratio: auto !important; }
 .completions .thumbnail-item img { aspect-ratio: 1; height: auto !important; display: block; }
