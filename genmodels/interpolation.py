@@ -98,6 +98,7 @@ def arc(one: Tensor, other: Tensor, part: Tensor) -> Tensor:
     return blend(one, other, weight, weight2)
 
 
+@torch.no_grad()
 def frames(
     decode: Callable[[Tensor, Tensor | None], Tensor],
     latents: Tensor,
@@ -112,8 +113,7 @@ def frames(
         raise ValueError("expected latents that are finite")
     for first in range(0, len(latents), batch):
         told = None if labels is None else labels[first : first + batch]
-        with torch.no_grad():
-            yield from decode(latents[first : first + batch], told)
+        yield from decode(latents[first : first + batch], told)
 
 
 def between_corners(corners: Tensor, rows: int, columns: int) -> Tensor:

@@ -116,6 +116,7 @@ def prepare(models: Models, asked: Asked) -> tuple[LatentPipeline, Tensor, Tenso
     return pipeline, latents, pipeline.conform(asked.label, asked.count)
 
 
+@torch.no_grad()
 def draw(models: Models, asked: Asked) -> Iterator[tuple[list[Image.Image], str, str, str]]:
     """Draw -> images, the time in words, and two files to download; of diffusion as it forms.
 
@@ -123,14 +124,13 @@ def draw(models: Models, asked: Asked) -> Iterator[tuple[list[Image.Image], str,
     """
     pipeline, latents, labels = prepare(models, asked)
     start = time.perf_counter()
-    with torch.no_grad():
-        if isinstance(pipeline, DenoisingPipeline):
-            for step, samples in enumerate(pipeline.forming(latents, labels), 1):
-                if step % 4 == 0 and step < pipeline.steps:
-                    note = f"{step} / {pipeline.steps}"
-                    yield images.to_pil(samples), note, gr.skip(), gr.skip()
-        else:
-            samples = pipeline.decode(latents, labels)
+    if isinstance(pipeline, DenoisingPipeline):
+        for step, samples in enumerate(pipeline.forming(latents, labels), 1):
+            if step % 4 == 0 and step < pipeline.steps:
+                note = f"{step} / {pipeline.steps}"
+                yield images.to_pil(samples), note, gr.skip(), gr.skip()
+    else:
+        samples = pipeline.decode(latents, labels)
     seconds = time.perf_counter() - start
     drawn, cache = images.to_pil(samples), get_upload_folder()
     name = f"{Path(asked.model).name}-seed-{asked.seed}"
@@ -140,6 +140,7 @@ def draw(models: Models, asked: Asked) -> Iterator[tuple[list[Image.Image], str,
     yield drawn, note, sheet, archive
 
 
+@torch.no_grad()
 def compare(models: Models, count: int, seed: int) -> Iterator[list[tuple[Image.Image, str]]]:
     """A grid of each model from one seed, and beneath it its name; one after another."""
     grids: list[tuple[Image.Image, str]] = []
@@ -147,8 +148,7 @@ def compare(models: Models, count: int, seed: int) -> Iterator[list[tuple[Image.
         try:
             start = time.perf_counter()
             pipeline, latents, labels = prepare(models, ask(name, count, seed))
-            with torch.no_grad():
-                samples = pipeline.decode(latents, labels)
+            samples = pipeline.decode(latents, labels)
             seconds = time.perf_counter() - start
             grids.append((images.grid(samples, columns=4), f"{name}, {seconds:.2f} s"))
         except ValueError:  # what is wrong with it the tab of the models says

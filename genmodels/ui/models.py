@@ -6,9 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genmodels.pipelines import LatentPipeline, from_folder, from_hub, read_index
+from genmodels.pipelines.adversarial import AdversarialPipeline
+from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from genmodels.pipelines.completing import CompletingPipeline
+from genmodels.pipelines.denoising import DenoisingPipeline
 
 ROOM = 2 * 2**30  # bytes of weights that are kept in memory at once
+
+# In which order they are offered: what is fast and sharp is seen first.
+ORDER = [
+    AdversarialPipeline,
+    AutoencodingPipeline,
+    DenoisingPipeline,
+    FittedAutoencodingPipeline,
+    CompletingPipeline,
+]
 
 
 class Models:
@@ -16,7 +28,7 @@ class Models:
 
     def __init__(self, sources: Sequence[Path | str], room: int = ROOM) -> None:
         """sources: folders of a pipeline, folders of such folders, and Hub ids."""
-        self.folders: dict[str, Path] = {}
+        folders: dict[str, Path] = {}
         self.repositories: list[str] = []
         for source in sources:
             folder = Path(source)
@@ -25,7 +37,16 @@ class Models:
                 continue
             within = sorted(path.parent for path in folder.glob("*/model_index.json"))
             for found in [folder] if (folder / "model_index.json").exists() else within:
-                self.folders[found.resolve().name] = found
+                folders[found.resolve().name] = found
+        self.kinds: dict[str, type[LatentPipeline]] = {}  # of the folders that can be read
+        for name, folder in folders.items():
+            try:
+                self.kinds[name], _ = read_index(folder)
+            except ValueError:  # it will say so when it is asked for
+                continue
+        ranks = {name: ORDER.index(kind) for name, kind in self.kinds.items()}
+        self.folders = dict(sorted(folders.items(), key=lambda it: (ranks.get(it[0], 9), it[0])))
+        self.kinds = {name: self.kinds[name] for name in self.folders if name in self.kinds}
         self.room, self.held = room, OrderedDict[str, LatentPipeline]()
         self.lock = threading.Lock()
 
@@ -36,13 +57,7 @@ class Models:
     @property
     def generators(self) -> list[str]:
         """Names of those that are for more than completing."""
-        return [name for name in self.names if not self.completes(name)]
-
-    def completes(self, name: str) -> bool:
-        try:
-            return name in self.folders and read_index(self.folders[name])[0] is CompletingPipeline
-        except ValueError:  # what is broken will say so when it is asked for
-            return False
+        return [name for name in self.names if self.kinds.get(name) is not CompletingPipeline]
 
     def get(self, name: object) -> LatentPipeline:
         """A name of these, or the id "user/name" of a repository on the Hub.

@@ -1,0 +1,88 @@
+"""Pictures that a visitor gives: held-out examples, or files of anybody's, read with care."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import torch
+from gradio.i18n import I18nData
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from genmodels import images
+
+SIDE = 4096  # pixels that a picture may measure
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+WANTED = f"a picture ({', '.join(FORMATS)}) of at most {SIDE} x {SIDE} pixels"
+
+# PIL opens nothing that has more than twice as many pixels, be it gradio that asks.
+Image.MAX_IMAGE_PIXELS = SIDE**2
+
+# 16 images of split test of Fashion-MNIST (Xiao et al., 2017, https://arxiv.org/abs/1708.07747; MIT
+# license): the first of each class, and the second of the first six.
+EXAMPLES = Path(__file__).with_name("examples.png")
+
+
+def examples() -> list[Image.Image]:
+    """The held-out images, cut out of their sheet, on which 2 pixels lie between them."""
+    sheet = Image.open(EXAMPLES).convert("L")
+    step = 30
+    corners = [(x + 2, y + 2) for y in (0, step) for x in range(0, 8 * step, step)]
+    return [sheet.crop((x, y, x + 28, y + 28)) for x, y in corners]
+
+
+def read(file: object) -> Image.Image:
+    """A file -> its picture, upright and square, cut about its centre.
+
+    Raises ValueError for what is no picture, and for one that is too large.
+    """
+    if not isinstance(file, str):
+        raise ValueError(f"expected {WANTED}, but there is none")
+    try:
+        with Image.open(file, formats=FORMATS) as picture:
+            if max(picture.size) > SIDE:
+                raise ValueError(f"expected {WANTED}, but got {picture.width} x {picture.height}")
+            upright = ImageOps.exif_transpose(picture).convert("RGBA")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"expected {WANTED}, but the file is none") from error
+    side = min(upright.size)
+    # What is transparent is black, as the ground of the images that the models know.
+    ground = Image.new("RGBA", (side, side), "black")
+    return Image.alpha_composite(ground, ImageOps.fit(upright, (side, side)))
+
+
+def sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
+    """A square picture -> (C, S, S) in [-1, 1], as a model of that shape knows them."""
+    channels, side, _ = shape
+    # Boxes give an image back that has been magnified.
+    small = picture.convert("L" if channels == 1 else "RGB").resize(
+        (side, side), Image.Resampling.BOX
+    )
+    pixels = torch.from_numpy(np.array(small).reshape(side, side, channels))
+    return images.from_pixels(pixels.permute(2, 0, 1))
+
+
+def careful(component: gr.Image | gr.ImageEditor) -> None:
+    """Let it answer in a sentence where gradio can not open what it was given."""
+    plain: Callable = component.preprocess
+
+    def preprocess(payload: object) -> object:
+        try:
+            return plain(payload)
+        except Exception as error:  # anything may be wrong with the files of others
+            raise gr.Error(f"expected {WANTED}", print_exception=False) from error
+
+    component.preprocess = preprocess
+
+
+def large(value: Image.Image | None, label: I18nData, kind: str = "") -> gr.Image:
+    """A picture to look at, its pixels large."""
+    return gr.Image(
+        value,
+        label=label,
+        format="png",
+        interactive=False,
+        elem_classes=["pixels", "large", kind],
+        buttons=["download", "fullscreen"],
+    )
