@@ -43,6 +43,7 @@ def main(
             share=share,
             theme=ui.THEME,
             css=ui.CSS,
+            head=ui.HEAD,
             i18n=ui.I18N,
             ssr_mode=False,
             run_history=False,

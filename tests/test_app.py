@@ -54,7 +54,7 @@ def test_first_sight_shows_pictures(page: Page) -> None:
 def test_a_visitor_picks_a_model_and_generates(page: Page, client: Client, name: str) -> None:
     shown(page, FIRST)
     page.get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name=name).click()
+    page.get_by_role("option", name=name, exact=True).click()
     page.get_by_role("spinbutton", name="Images").fill("5")
     page.get_by_role("textbox", name="Seed").fill("7")
     page.get_by_role("button", name="Generate", exact=True).click()

@@ -8,10 +8,10 @@ import gradio as gr
 from . import distances, generate, inpaint, interpolate, laboratory, metrics, overview
 from .models import Models
 from .sharing import Laboratory, Shared
-from .theme import CSS, THEME
+from .theme import CSS, HEAD, THEME
 from .words import Words, say, translations
 
-__all__ = ["CSS", "I18N", "TABS", "THEME", "Laboratory", "build"]
+__all__ = ["CSS", "HEAD", "I18N", "TABS", "THEME", "Laboratory", "build"]
 
 
 class Tab(NamedTuple):

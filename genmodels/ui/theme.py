@@ -60,3 +60,23 @@ CSS = """
   .first-in-hand { order: -1; }
 }
 """
+
+# What gradio's own parts lack for those who cannot see or point: names, roles, and focus.
+HEAD = """
+<script>
+const mend = () => {
+  for (const button of document.querySelectorAll(".image-container > button:not([aria-label])"))
+    button.setAttribute("aria-label", button.closest(".block").innerText.trim() || "image");
+  for (const empty of document.querySelectorAll("div[aria-label]:not([role])"))
+    empty.setAttribute("role", "img");
+  for (const block of document.querySelectorAll(".block.hide-container:not([tabindex])"))
+    if (block.scrollWidth > block.clientWidth || block.scrollHeight > block.clientHeight)
+      block.setAttribute("tabindex", "0");
+};
+let due = false;
+new MutationObserver(() => {
+  if (!due) setTimeout(() => { due = false; mend(); }, 300);
+  due = true;
+}).observe(document, { childList: true, subtree: true });
+</script>
+"""
