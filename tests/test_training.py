@@ -177,7 +177,7 @@ def launch(
 ) -> subprocess.Popen:
     """The training command, or another program, in processes of its own, on the CPU."""
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    torchrun += ["--master-port", "29517"]
+    torchrun += ["--standalone"]  # on a free port, for several may run at once
     return subprocess.Popen(
         [sys.executable, *(torchrun if processes > 1 else []), *program, *arguments],
         cwd=ROOT,

@@ -27,7 +27,7 @@ from tests.conftest import FASHION, ROOT
 
 CHECKPOINTS = ROOT / "checkpoints"
 PROJECT = "curves-of-a-test"
-WHOLE = r"vae-fashion: ([\d,]+); wgan-gp-fashion: \1 of \1 samples"
+WHOLE = r"gan-fashion: ([\d,]+); r3gan-fashion: \1 of \1 samples"
 
 
 def log(name: str, steps: range) -> str:

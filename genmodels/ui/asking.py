@@ -38,6 +38,14 @@ def answering(function: Callable) -> Callable:
     return calling
 
 
+SEEDS = 2**32  # a seed is below it
+
+
+def as_seed(value: object) -> int:
+    """What a visitor gave for a seed -> the whole number that it is."""
+    return whole(value, 0, SEEDS - 1, "as the seed")
+
+
 def whole(value: object, least: int, most: int, what: str) -> int:
     """What a visitor gave for a number, as a number or in digits -> the whole number that it is."""
     text = str(value).strip()
@@ -62,3 +70,10 @@ def number(value: object, least: float, most: float, what: str) -> float:
     if not least <= found <= most:
         raise ValueError(f"expected {least:g} to {most:g} {what}, but got {str(value)[:40]!r}")
     return found
+
+
+def several(values: object, choices: list[str], most: int, what: str) -> list[str]:
+    """What a visitor gave for some rows of a list -> those rows, each once."""
+    if not isinstance(values, list) or not 1 <= len(values) <= most:
+        raise ValueError(f"expected 1 to {most} {what}")
+    return list(dict.fromkeys(choice(value, choices, f"{what} of these") for value in values))

@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
-import numpy as np
 import plotly.graph_objects as go
 import torch
-from plotly.subplots import make_subplots
 from torch import Tensor
 
 from genmodels.divergences import DIVERGENCES, potential, wasserstein
 from genmodels.experiments import Fit, bump, fitting, heaps, in_order, normal, parting, smoothing
 
 from .asking import answering, choice, number, whole
+from .plots import FORMULAS, ORANGE, SLATE, TEAL, VIOLET, floats, panes
 from .sharing import Shared
 from .words import Words, say
 
@@ -93,37 +92,11 @@ WORDS: Words = {
     "distances_deviation": ("Deviation σ of the noise", "Отклонение шума σ"),
 }
 
-FORMULAS = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "$", "right": "$", "display": False},
-]
-SLATE, TEAL, ORANGE, VIOLET = "#64748b", "#0d9488", "#ea580c", "#8b5cf6"
 COLOURS = {"TV": SLATE, "KL(p‖q)": VIOLET, "KL(q‖p)": VIOLET, "JS": ORANGE, "W1": TEAL}
 DASHES = {"TV": "dot", "KL(q‖p)": "dash", "JS": "dash"}
 FARTHEST = 3.0  # distance of the bumps
 FRAMES = 50  # of a fit, beside its first
 QUIETEST, NOISIEST = 0.05, 3.0  # deviations of the noise
-
-
-def panes(heights: list[float], **axes: dict) -> go.Figure:
-    """Panes one below the other, so many pixels high. axes: fields of the layout, by name."""
-    total = sum(heights) + 40 * len(heights)
-    gap = 40 / total
-    figure = make_subplots(rows=len(heights), row_heights=heights, vertical_spacing=gap)
-    figure.update_layout(
-        template={},
-        height=total,
-        margin={"l": 40, "r": 12, "t": 8, "b": 36},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom"},
-        dragmode=False,
-        **axes,
-    )
-    # A finger that moves over a plot scrolls the page.
-    figure.update_xaxes(fixedrange=True, zeroline=False)
-    figure.update_yaxes(fixedrange=True, zeroline=False)
-    return figure
 
 
 def density(figure: go.Figure, name: str, points: Tensor, masses: Tensor, colour: str) -> None:
@@ -165,11 +138,6 @@ def curve(
         row=2,
         col=1,
     )
-
-
-def floats(values: Tensor) -> np.ndarray:
-    """As they travel to the page, in few bytes."""
-    return values.float().numpy()
 
 
 @functools.cache

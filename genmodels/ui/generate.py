@@ -19,8 +19,9 @@ from genmodels.pipelines import LatentPipeline
 from genmodels.pipelines.base import NORMAL, truncated
 from genmodels.pipelines.denoising import SAMPLERS, DenoisingPipeline
 
-from .asking import answering, choice, number, whole
+from .asking import SEEDS, answering, as_seed, choice, number, whole
 from .models import Models
+from .plots import FORMULAS
 from .sharing import Kept, Shared
 from .words import Words, say
 
@@ -66,7 +67,6 @@ MOST = 64  # images at once
 FIRST = 32  # images at first sight
 BESIDE = 8  # images of each model at first sight, where models stand side by side
 ABREAST = 16  # the same at the most
-SEEDS = 2**32  # a seed is below it
 STEPS = 100  # calls of a denoiser at the most
 KEPT = 8  # samples that a visitor can have kept
 
@@ -94,7 +94,7 @@ def ask(
     return Asked(
         model,
         whole(count, 1, MOST, "images"),
-        whole(seed, 0, SEEDS - 1, "as the seed"),
+        as_seed(seed),
         None if each else whole(label, 0, 10**6, "as the class"),
         number(bound, 0.1, NORMAL, "as the truncation"),
         choice(sampler, list(SAMPLERS), "a sampler"),
@@ -166,7 +166,7 @@ def tab(shared: Shared) -> None:
         samples, note, sheet, archive = None, str(error), None, None
     beside = [grids[-1] for grids in compare(models, BESIDE, 0)]
 
-    gr.Markdown(say("generate_what"), latex_delimiters=[{"left": "$", "right": "$"}])
+    gr.Markdown(say("generate_what"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             model = gr.Dropdown(

@@ -18,9 +18,10 @@ from genmodels.inpainting import METHODS, Completion, complete, methods_of
 from genmodels.inpainting.masks import HOLES
 from genmodels.pipelines import LatentPipeline
 
-from .asking import answering, choice, whole
+from .asking import SEEDS, answering, as_seed, choice, whole
 from .models import Models
 from .pictures import careful, examples, read, sample
+from .plots import FORMULAS
 from .sharing import Kept, Shared
 from .words import Words, say
 
@@ -71,7 +72,6 @@ ROWS = range(MOST_WAYS)
 MOST = 8  # completions of each
 COUNT = 6  # at first sight
 FIRST = 9  # the example at first sight
-SEEDS = 2**32  # a seed is below it
 CANVAS = 280  # pixels of the side of what is drawn on
 PROMPT = 0.2  # seconds until a stop is heard
 ACCENT = images.from_pixels(torch.tensor([20, 184, 166]))[:, None, None]  # of a hole
@@ -135,7 +135,7 @@ def ask(
     """Raises ValueError for what is no picture, hole, way, count, or seed."""
     hole = choice(hole, KINDS, "a hole")
     count = whole(count, 1, MOST, "completions")
-    seed = whole(seed, 0, SEEDS - 1, "as the seed")
+    seed = as_seed(seed)
     picture = read(file)
     if not isinstance(ways, list) or not 1 <= len(ways) <= MOST_WAYS:
         raise ValueError(f"expected 1 to {MOST_WAYS} of the models and methods")
@@ -257,7 +257,7 @@ def tab(shared: Shared) -> None:
     first = [way for way in known_ways if way.endswith(FAST)][:2]
     rows, note = begin(models, choices[FIRST], first)
 
-    gr.Markdown(say("inpaint_what"), latex_delimiters=[{"left": "$", "right": "$"}])
+    gr.Markdown(say("inpaint_what"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             picture = gr.Image(

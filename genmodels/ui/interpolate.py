@@ -18,11 +18,12 @@ from genmodels.pipelines import LatentPipeline
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 
-from .asking import answering, choice, number, whole
-from .latents import SEEDS, decoded, drawn, encoded, label_of, seeds_of, vectors
+from .asking import answering, as_seed, choice, number, whole
+from .latents import decoded, drawn, encoded, label_of, seeds_of, vectors
 from .models import Models
 from .pictures import careful, examples, large, read
 from .plane import build_map
+from .plots import FORMULAS
 from .sharing import Kept, Shared
 from .words import Words, say
 
@@ -202,7 +203,7 @@ def tab(shared: Shared) -> None:
     """Build the tab. It opens with the path between two seeds."""
     models = shared.models
     first = first_model(models)
-    gr.Markdown(say("interpolate_what"), latex_delimiters=[{"left": "$", "right": "$"}])
+    gr.Markdown(say("interpolate_what"), latex_delimiters=FORMULAS)
     with gr.Row():
         model = gr.Dropdown(
             models.generators,
@@ -432,7 +433,7 @@ def build_traversals(models: Models, model: gr.Dropdown, label: gr.Number) -> No
     """One number of a latent at a time."""
 
     def move(model: str, label: int, seed: str, rows: int) -> tuple[Image.Image, str]:
-        seed, rows = whole(seed, 0, SEEDS - 1, "as the seed"), whole(rows, 1, MOST_ROWS, "rows")
+        seed, rows = as_seed(seed), whole(rows, 1, MOST_ROWS, "rows")
         pipeline = models.get(model)
         return traversals(pipeline, seed, rows, label_of(pipeline, label))
 

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-from .asking import answering, choice, whole
+from .asking import SEEDS, answering, as_seed, choice, whole
+from .plots import FORMULAS, ORANGE, SLATE, TEAL, floats, panes
 from .sharing import Laboratory, Shared
 from .words import Words, say
 
@@ -54,16 +55,10 @@ WORDS: Words = {
     ),
 }
 
-FORMULAS = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "$", "right": "$", "display": False},
-]
-SLATE, TEAL, ORANGE = "#64748b", "#0d9488", "#ea580c"
 SURFACE = [[0, "rgba(13,148,136,0)"], [1, "rgba(13,148,136,0.7)"]]
 DRAWN = "drawn"
 STEPS, MOST = 2000, 5000  # of a run, and at the most
 FRAMES = 40  # of a run
-SEEDS = 2**32  # a seed is below it
 CANVAS = 300  # pixels of a side of what is drawn on
 MARKS = 2000  # points of a drawing at the most
 LONGEST = 0.13  # of the arrows, nearly the distance of their places
@@ -104,28 +99,6 @@ class Course(Protocol):
 State = tuple[go.Figure, go.Figure, str, str, str, str, str]
 
 
-def bare(height: int) -> go.Figure:
-    """A figure on the page's own ground, over which a finger scrolls the page."""
-    return go.Figure(
-        layout={
-            "template": {},
-            "height": height,
-            "margin": {"l": 32, "r": 8, "t": 8, "b": 32},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "legend": {"orientation": "h", "y": 1.01, "yanchor": "bottom"},
-            "dragmode": False,
-            "xaxis": {"fixedrange": True, "zeroline": False},
-            "yaxis": {"fixedrange": True, "zeroline": False},
-        }
-    )
-
-
-def floats(values: Tensor) -> np.ndarray:
-    """As they travel to the page, in few bytes."""
-    return values.float().numpy()
-
-
 def arrows(places: Tensor, moves: Tensor) -> np.ndarray:
     """Places (A, 2) and moves (A, 2) -> corners (6 A, 2) of one line that draws all arrows.
 
@@ -142,7 +115,7 @@ def arrows(places: Tensor, moves: Tensor) -> np.ndarray:
 
 def plane_figure(points: Tensor, frame: Frame | None) -> go.Figure:
     """Points of the data (N, 2) and, once there is a frame, the model's samples and its field."""
-    figure = bare(390)
+    figure = panes([350])
     figure.update_layout(showlegend=False)
     figure.update_xaxes(range=[-1.1, 1.1], constrain="domain", dtick=0.5)
     figure.update_yaxes(range=[-1.1, 1.1], scaleanchor="x", constrain="domain", dtick=0.5)
@@ -172,7 +145,7 @@ def plane_figure(points: Tensor, frame: Frame | None) -> go.Figure:
 
 def curves_figure(course: Course, frames: list[Frame], steps: int) -> go.Figure:
     """JS and W1 against the step, and dashed those of the data against itself."""
-    figure = bare(260)
+    figure = panes([220])
     figure.update_xaxes(range=[0, steps], title="t")
     figure.update_yaxes(autorangeoptions={"include": [0, 0.7]})
     along = [frame.step for frame in frames]
@@ -213,7 +186,7 @@ def begin(
     """The course of a game that is about to be played. Raises ValueError for what is none."""
     data = choice(data, [*tools.data, DRAWN], "data")
     objective = choice(objective, tools.games, "an objective")
-    steps, seed = whole(steps, 1, MOST, "steps"), whole(seed, 0, SEEDS - 1, "as the seed")
+    steps, seed = whole(steps, 1, MOST, "steps"), as_seed(seed)
     return tools.run(marks(drawing) if data == DRAWN else data, objective, steps, seed, FRAMES)
 
 

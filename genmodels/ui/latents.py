@@ -9,10 +9,9 @@ from torch import Tensor
 from genmodels.interpolation import frames
 from genmodels.pipelines import LatentPipeline
 
-from .asking import whole
+from .asking import SEEDS, whole
 from .pictures import sample
 
-SEEDS = 2**32  # a seed is below it
 BATCH = 8  # pictures that are decoded between two looks at whether to stop
 
 

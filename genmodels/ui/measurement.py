@@ -15,7 +15,6 @@ from genmodels.metrics.measuring import Share, ready, real_statistics
 from genmodels.metrics.statistics import Statistic
 from genmodels.pipelines import CompletingPipeline, LatentPipeline
 
-from .asking import choice
 from .models import Models
 
 if TYPE_CHECKING:
@@ -147,13 +146,6 @@ class Measurement:
 def heads(kinds: list[str]) -> list[str]:
     """Columns of the table."""
     return ["Model", "Samples", *(TITLES[kind].split(" (")[0] for kind in kinds)]
-
-
-def several(values: object, choices: list[str], most: int, what: str) -> list[str]:
-    """What a visitor gave for some rows of a list -> those rows, each once."""
-    if not isinstance(values, list) or not 1 <= len(values) <= most:
-        raise ValueError(f"expected 1 to {most} {what}")
-    return list(dict.fromkeys(choice(value, choices, f"{what} of these") for value in values))
 
 
 def expect_sampling(pipeline: LatentPipeline, name: str) -> None:

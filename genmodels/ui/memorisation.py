@@ -11,7 +11,7 @@ from genmodels import images
 from genmodels.metrics import Eyes, Nearest
 from genmodels.metrics.extractors import Extractor, plain
 
-from .asking import answering, choice, whole
+from .asking import answering, as_seed, choice, whole
 from .measurement import expect_sampling
 from .models import Models
 from .reference import MOST as IMAGES
@@ -53,7 +53,6 @@ WORDS: Words = {
 
 MOST = 8  # samples
 HELD_OUT = 100  # real images that no training saw
-SEEDS = 2**32  # a seed is below it
 BATCH = 100  # training images between two words to the visitor
 KINDS: dict[str, Callable[[], Extractor]] = {
     "pixels": plain,
@@ -90,7 +89,7 @@ def find(
     reference: object,
 ) -> Iterator[Shown]:
     """Pictures of each sample beside its nearest, with their distance, and a sentence."""
-    count, seed = whole(count, 1, MOST, "samples"), whole(seed, 0, SEEDS - 1, "as the seed")
+    count, seed = whole(count, 1, MOST, "samples"), as_seed(seed)
     extract = KINDS[choice(by, list(KINDS), "a distance")]()
     yield gr.skip(), "Loading the model and the training images…"
     pipeline = models.get(name)

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from .asking import answering
 from .models import Models, size
+from .plots import FORMULAS
 from .sharing import Shared
 from .words import Words, say
 
@@ -36,7 +37,7 @@ HEADERS = ["model", "family", "parameters", "MB", "data", "FID", "protocol"]
 def tab(shared: Shared) -> None:
     """Build the tab."""
     models = shared.models
-    gr.Markdown(say("models_what"), latex_delimiters=[{"left": "$", "right": "$"}])
+    gr.Markdown(say("models_what"), latex_delimiters=FORMULAS)
     table = gr.Dataframe(
         rows(models), headers=HEADERS, label=say("models_table"), interactive=False
     )

@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 from trackio.sqlite_storage import SQLiteStorage  # trackio.Api lists no projects and reads no logs
 from trackio.utils import MEDIA_DIR
 
-from .asking import answering, choice, whole
-from .measurement import COLOURS, DASHES, plain, several
+from .asking import answering, choice, several, whole
+from .measurement import COLOURS, DASHES, plain
 from .sharing import Shared
 from .words import Words, say
 

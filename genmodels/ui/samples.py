@@ -14,8 +14,8 @@ import torch
 from genmodels.metrics import Eyes
 from genmodels.metrics.extractors import FOLDER, INCEPTION
 
-from .asking import answering, choice, whole
-from .measurement import TITLES, Measurement, expect_sampling, heads, several
+from .asking import answering, as_seed, choice, several, whole
+from .measurement import TITLES, Measurement, expect_sampling, heads
 from .models import Models
 from .reference import MOST as IMAGES
 from .reference import References
@@ -67,7 +67,6 @@ MOST = 5000  # samples of a model
 FEWEST = 100
 MODELS = 4  # at once
 KEPT = 4  # measurements, to be gone on with
-SEEDS = 2**32  # a seed is below it
 FIRST = ["is", "fid", "kid"]  # metrics at first sight
 Shown = tuple[str, go.Figure | dict, dict, str, str | dict]  # token, plot, table, progress, note
 
@@ -104,7 +103,7 @@ class Desk:
         kinds = several(kinds, list(TITLES), len(TITLES), "metrics")
         network = choice(network, networks(), "a network")
         count = whole(count, FEWEST, MOST, "samples")
-        seed = whole(seed, 0, SEEDS - 1, "as the seed")
+        seed = as_seed(seed)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("expected a list of models")
         names = list(dict.fromkeys(names))
@@ -149,7 +148,7 @@ def tab(shared: Shared, references: References) -> None:
         with gr.Column(scale=1, min_width=280):
             names = gr.Dropdown(
                 shared.models.generators,
-                value=shared.models.generators[-2:],
+                value=shared.models.generators[:2],
                 label=say("metrics_models"),
                 info=say("metrics_models_info"),
                 multiselect=True,
