@@ -48,6 +48,7 @@ class FittedAutoencodingPipeline(AutoencodingPipeline):
         self.register_modules(prior=prior)
 
     def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
+        self.expect(latents, self.latent_shape, "latents")
         return super().decode(self.prior(latents), labels)
 
     def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:

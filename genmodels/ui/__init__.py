@@ -6,6 +6,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from . import distances, generate, inpaint, interpolate, laboratory, metrics, overview
+from .asking import careful
 from .models import Models
 from .sharing import Laboratory, Shared
 from .theme import CSS, HEAD, THEME
@@ -61,4 +62,7 @@ def build(models: Models, laboratory: Laboratory | None = None) -> gr.Blocks:
                 with gr.Tab(say(f"tab_{name}"), id=name, elem_id=f"tab-{name}"):
                     tab.build(shared)
         shared.follow_links(app)
+    for component in app.blocks.values():
+        if isinstance(component, gr.components.Component):
+            careful(component, f"a value that a {component.get_block_name()} takes")
     return app

@@ -38,6 +38,24 @@ def answering(function: Callable) -> Callable:
     return calling
 
 
+def careful(component: gr.components.Component, wanted: str) -> None:
+    """Let it answer in a sentence where gradio cannot take what it was given.
+
+    wanted: in words
+    """
+    plain = component.preprocess
+
+    def preprocess(payload: object) -> object:
+        try:
+            return plain(payload)
+        except gr.Error:
+            raise
+        except Exception as error:  # anything may have been given
+            raise gr.Error(f"expected {wanted}", print_exception=False) from error
+
+    component.preprocess = preprocess
+
+
 SEEDS = 2**32  # a seed is below it
 
 

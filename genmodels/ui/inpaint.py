@@ -18,9 +18,9 @@ from genmodels.inpainting import METHODS, Completion, complete, methods_of
 from genmodels.inpainting.masks import HOLES
 from genmodels.pipelines import LatentPipeline
 
-from .asking import SEEDS, answering, as_seed, choice, whole
+from .asking import SEEDS, answering, as_seed, careful, choice, whole
 from .models import Models
-from .pictures import careful, examples, read, sample
+from .pictures import WANTED, examples, read, sample
 from .plots import FORMULAS
 from .sharing import Kept, Shared
 from .words import Words, say
@@ -270,7 +270,7 @@ def tab(shared: Shared) -> None:
                 sources=["upload", "clipboard"],
                 elem_classes=["pixels", "held"],
             )
-            careful(picture)
+            careful(picture, WANTED)
             take = gr.Button(say("inpaint_kept"), size="sm")
             hole = gr.Dropdown(
                 [(say(f"inpaint_hole_{kind}"), kind) for kind in KINDS],
@@ -437,7 +437,7 @@ def canvas() -> gr.ImageEditor:
         eraser=gr.Eraser(CANVAS // 8),
         elem_id="inpaint-canvas",
     )
-    careful(editor)
+    careful(editor, WANTED)
     return editor
 
 

@@ -18,10 +18,10 @@ from genmodels.pipelines import LatentPipeline
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 
-from .asking import answering, as_seed, choice, number, whole
+from .asking import answering, as_seed, careful, choice, number, whole
 from .latents import decoded, drawn, encoded, label_of, seeds_of, vectors
 from .models import Models
-from .pictures import careful, examples, large, read
+from .pictures import WANTED, examples, large, read
 from .plane import build_map
 from .plots import FORMULAS
 from .sharing import Kept, Shared
@@ -265,8 +265,8 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
                         (given[9], "interpolate_other"),
                     )
                 )
-                careful(one)
-                careful(other)
+                careful(one, WANTED)
+                careful(other, WANTED)
             way = gr.Radio(
                 list(INTERPOLATIONS),
                 value="slerp",

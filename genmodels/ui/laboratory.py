@@ -58,7 +58,7 @@ WORDS: Words = {
 SURFACE = [[0, "rgba(13,148,136,0)"], [1, "rgba(13,148,136,0.7)"]]
 DRAWN = "drawn"
 STEPS, MOST = 2000, 5000  # of a run, and at the most
-FRAMES = 40  # of a run
+FRAMES = 40  # of a run, and no more than one in 10 steps
 CANVAS = 300  # pixels of a side of what is drawn on
 MARKS = 2000  # points of a drawing at the most
 LONGEST = 0.13  # of the arrows, nearly the distance of their places
@@ -187,7 +187,8 @@ def begin(
     data = choice(data, [*tools.data, DRAWN], "data")
     objective = choice(objective, tools.games, "an objective")
     steps, seed = whole(steps, 1, MOST, "steps"), as_seed(seed)
-    return tools.run(marks(drawing) if data == DRAWN else data, objective, steps, seed, FRAMES)
+    points = marks(drawing) if data == DRAWN else data
+    return tools.run(points, objective, steps, seed, frames=min(FRAMES, max(1, steps // 10)))
 
 
 def play(

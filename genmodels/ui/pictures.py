@@ -1,6 +1,5 @@
 """Pictures that a visitor gives: held-out examples, or files of anybody's, read with care."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
@@ -61,19 +60,6 @@ def sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     )
     pixels = torch.from_numpy(np.array(small).reshape(side, side, channels))
     return images.from_pixels(pixels.permute(2, 0, 1))
-
-
-def careful(component: gr.Image | gr.ImageEditor) -> None:
-    """Let it answer in a sentence where gradio can not open what it was given."""
-    plain: Callable = component.preprocess
-
-    def preprocess(payload: object) -> object:
-        try:
-            return plain(payload)
-        except Exception as error:  # anything may be wrong with the files of others
-            raise gr.Error(f"expected {WANTED}", print_exception=False) from error
-
-    component.preprocess = preprocess
 
 
 def large(value: Image.Image | None, label: I18nData, kind: str = "") -> gr.Image:
