@@ -71,7 +71,7 @@ def test_an_empty_drawing_is_said_to_be_so(drawing: object) -> None:
 
 def test_a_game_that_runs_out_of_numbers_is_said_in_a_sentence() -> None:
     course = laboratory.run("ring", "gan", steps=1)
-    broken = SimpleNamespace(run=lambda *_: course._replace(frames=fail()), data=["ring"])
+    broken = SimpleNamespace(run=lambda *_, frames: course._replace(frames=fail()), data=["ring"])
     broken.games = ["gan"]
     with pytest.raises(ValueError, match="run out of numbers: at step 7"):
         list(play(broken, "ring", None, "gan", 10, 0))
