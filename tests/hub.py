@@ -65,6 +65,14 @@ def refusal(status: int, code: str = "", message: str = "") -> HTTPException:
     return HTTPException(status, message, {"X-Error-Code": code} if code else {})
 
 
+def token(request: Request) -> str:
+    """Of whom a request is; nothing for anybody's."""
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if given not in ("", OWNER, READER):
+        raise refusal(401, message="Invalid credentials in Authorization header")
+    return given
+
+
 def sound(number: int) -> None:
     """No fault at any request."""
 
@@ -114,9 +122,7 @@ class Hub:
     def find(self, request: Request, kind: str, name: str, writes: bool = False) -> Repository:
         """A repository that the request's token may see, or write into."""
         repository = self.repositories.get(f"{kind}/{name}")
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if given not in ("", OWNER, READER):
-            raise refusal(401, message="Invalid credentials in Authorization header")
+        given = token(request)
         if repository is None or (repository.private and given != OWNER):
             raise refusal(404 if given else 401, "RepoNotFound", "Repository not found")
         if repository.gated and given != OWNER and "resolve" in request.url.path:
@@ -153,19 +159,19 @@ def routes(hub: Hub) -> FastAPI:
         return JSONResponse({"error": error.detail}, error.status_code, headers)
 
     @app.post("/api/repos/create")
-    async def create(request: Request) -> dict:
+    async def create(request: Request) -> JSONResponse:
         asked = await request.json()
-        if request.headers.get("authorization") != f"Bearer {OWNER}":
-            raise refusal(403 if "authorization" in request.headers else 401, message="No rights")
+        given = token(request)
         kind, owner = f"{asked.get('type', 'model')}s", asked["organization"] or "me"
-        if owner != "me":
-            raise refusal(403, message="No rights in this namespace")
+        if given != OWNER or owner != "me":
+            raise refusal(403 if given else 401, message="No rights in this namespace")
         name = f"{owner}/{asked['name']}"
+        told = {"url": f"{hub.address}/{'' if kind == 'models' else kind + '/'}{name}"}
         if f"{kind}/{name}" in hub.repositories:
-            raise refusal(409, message="You already created this repository")
+            return JSONResponse(told | {"error": "You already created this repository"}, 409)
         private = asked.get("visibility") == "private"
         hub.repositories[f"{kind}/{name}"] = Repository(private)
-        return {"url": f"{hub.address}/{'' if kind == 'models' else kind + '/'}{name}"}
+        return JSONResponse(told)
 
     @app.post("/api/validate-yaml")
     async def validate(request: Request) -> dict:

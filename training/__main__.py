@@ -10,6 +10,7 @@ import tyro
 from genmodels.errors import exit_in_a_sentence
 
 from .config import Config
+from .hub import UNPUSHED, Unpushed
 from .interruption import Interrupted
 from .loop import train
 from .objectives import OBJECTIVES
@@ -59,6 +60,9 @@ def main() -> None:
         sys.exit(128 + interrupted.signal)
     except KeyboardInterrupt:  # before the first step, or a second one
         sys.exit(128 + signal.SIGINT)
+    except Unpushed as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(UNPUSHED)
     except (FloatingPointError, OSError) as error:
         sys.exit(f"error: {error}")
     except ValueError as error:

@@ -6,6 +6,7 @@ The command line is made from these fields, the comments beside them and a prese
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 from diffusers import UNet2DModel
@@ -162,6 +163,7 @@ class ConvolutionalClassifier(Architecture):
 INDECISIVE = {"objective", "architecture", "output_dir", "report_to", "resume_from_checkpoint"}
 INDECISIVE |= {"logging_steps", "sampling_steps", "checkpointing_steps", "checkpoints_total_limit"}
 INDECISIVE |= {"eval_every", "eval_samples", "eval_extractor", "save_precision"}
+INDECISIVE |= {"push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy"}
 
 # Least value and bound of numbers; any other count is at least 1, and any other number at least 0.
 BOUNDS = {
@@ -220,6 +222,10 @@ class Config:
     eval_samples: int = 5000  # of a generator's measurement
     eval_extractor: str = "inception"  # of it: or domain, or the folder of a classifier
     resume_from_checkpoint: str | None = None  # "latest", if there is one, or a folder
+    push_to_hub: bool = False  # what is published
+    hub_model_id: str | None = None  # "user/name" or "name"; None: the name of output_dir
+    hub_private_repo: bool = False  # only ever into a private repository
+    hub_strategy: Literal["end", "every_save"] = "end"  # once, or also at each checkpoint
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no run can be made of."""
@@ -239,6 +245,11 @@ class Config:
                 raise ValueError(f"expected no --{name} with --train_data_dir, which has none")
         if self.resolution is not None:
             pyramid(self.resolution)
+
+    @property
+    def repository(self) -> str:
+        """The id of the repository on the Hub."""
+        return self.hub_model_id or Path(self.output_dir).resolve().name
 
     def decisive(self) -> dict[str, object]:
         """The fields that decide the result, by name, those of its two parts among them."""

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torch
 from tqdm import tqdm
 
 from genmodels.errors import reason
+from genmodels.hub import why
+from genmodels.metrics.measuring import Result
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 
@@ -17,9 +20,10 @@ from .batches import Batches
 from .config import Config
 from .evaluation import evaluation
 from .game import Game
+from .hub import PAUSES, Unpushed, begin, passing
 from .interruption import Interrupted, Interruption, interruptible
 from .preparation import load, start
-from .publishing import publish
+from .publishing import publish, push_folder
 from .sheets import sheet
 from .state import WRITE_ERRORS, Checkpoints
 from .tracking import Curves, Losses, warn
@@ -31,8 +35,9 @@ def train(config: Config) -> LatentPipeline | Classifier:
     """Train, and publish what the averages make in `config.output_dir`.
 
     Raises ValueError for what is wrong with the data or the checkpoint, before anything is written;
-    FloatingPointError when a loss is no longer finite, Interrupted after SIGTERM or Ctrl-C, and
-    OSError where the disk is full. The last good checkpoint is kept in any case.
+    FloatingPointError when a loss is no longer finite, Interrupted after SIGTERM or Ctrl-C, OSError
+    where the disk is full, and Unpushed where all is done but the push. The last good checkpoint is
+    kept in any case.
     """
     run = Run(config)
     progress = run.progress
@@ -62,6 +67,8 @@ def train(config: Config) -> LatentPipeline | Classifier:
                 run.evaluate()
             if saves:
                 run.save(last, interruption)
+                if config.hub_strategy == "every_save" and not last and not stop:
+                    run.push_meanwhile()
             if stop and not last:
                 steps = f"step {progress.step} of {config.max_train_steps}"
                 message = f"stopped after {steps}: go on with --resume_from_checkpoint latest"
@@ -73,6 +80,9 @@ def train(config: Config) -> LatentPipeline | Classifier:
         if run.accelerator.is_main_process:
             run.publish(Path(config.output_dir))
             tqdm.write(f"published in {config.output_dir}")
+    # With the signals given back, so that one ends a push that is waiting.
+    if config.push_to_hub and run.accelerator.is_main_process:
+        tqdm.write(f"pushed to {run.push(PAUSES)}")
     return run.sheet.published
 
 
@@ -122,8 +132,10 @@ class Run:
         self.evaluation = None
         if config.eval_every is not None:
             self.evaluation = evaluation(self.sheet.published, config, real, accelerator)
-        self.measured = ""  # in words, when last
+        self.measured: tuple[int, Result | None] = (0, None)  # at which step, and what
         if accelerator.is_main_process:
+            if config.push_to_hub:
+                self.look_at_hub()
             self.checkpoints.begin()
         self.curves = Curves(accelerator, config, resumed=resumed is not None)
 
@@ -152,8 +164,7 @@ class Run:
         self.sheet.fit(whole=True)
         result = self.evaluation.measure()
         self.curves.log(result.numbers, self.progress.step)
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in result.numbers.items())
-        self.measured = "; ".join([f"{numbers}: {result.protocol}", *result.notes])
+        self.measured = self.progress.step, result
         if result.protocol != self.progress.protocol:  # no score can be compared with another's
             self.progress.best, self.progress.protocol = math.inf, result.protocol
         if result.numbers[self.evaluation.score] < self.progress.best:
@@ -166,15 +177,15 @@ class Run:
 
     def publish(self, folder: Path) -> None:
         """Raises OSError where there is no room for it."""
-        config = self.config
+        step, measured = self.measured
         try:
             publish(
                 folder,
                 self.sheet,
-                config,
+                self.config,
                 self.real,
                 self.progress,
-                self.measured,
+                measured if step == self.progress.step else None,
                 self.accelerator,
             )
         except WRITE_ERRORS as error:
@@ -182,6 +193,35 @@ class Run:
                 f"could not publish in {folder}: {reason(error)}; "
                 f"{self.checkpoints.last()}, from which --resume_from_checkpoint latest goes on"
             ) from error
+
+    def look_at_hub(self) -> None:
+        """Make the repository now: what keeps from pushing is better known before the training.
+
+        Raises ValueError where that would not pass by itself.
+        """
+        try:
+            begin(self.config.repository, self.config.hub_private_repo)
+        except Exception as error:  # anything may happen on the way
+            message = f"could not push to {self.config.repository!r}: {why(error)}"
+            if not passing(error):
+                raise ValueError(message) from error
+            warn(f"{message}; training goes on")
+
+    def push(self, pauses: Sequence[float]) -> str:
+        """Push what was published -> its address. Raises Unpushed. On the main process."""
+        config = self.config
+        return push_folder(
+            Path(config.output_dir), config.repository, config.hub_private_repo, pauses
+        )
+
+    def push_meanwhile(self) -> None:
+        """Publish and push the averages as they are, or go on without: the next save is soon."""
+        if self.config.push_to_hub and self.accelerator.is_main_process:
+            try:
+                self.publish(Path(self.config.output_dir))
+                self.push(pauses=())
+            except (OSError, Unpushed) as error:
+                warn(f"{error}; training goes on")
 
     def save(self, last: bool, interruption: Interruption) -> None:
         """Write a checkpoint, or on a full disk go on without. To be called on every process.
