@@ -3,17 +3,22 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import diffusers
 import pytest
 import torch
-from huggingface_hub import ModelCard, close_session, constants
+from diffusers import DDIMScheduler, DDPMScheduler, PNDMScheduler, UNet2DModel
+from huggingface_hub import ModelCard, RepoCard, close_session, constants, hf_api
+from safetensors.torch import load_file, save_file
 
 import genmodels
+from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, Repository
 from training import hub as pushing
@@ -22,6 +27,7 @@ from training.config import Config
 from training.hub import UNPUSHED, Unpushed
 from training.loop import train
 from training.publishing import main, published, push_folder
+from training.space import working_tree
 
 Small = Callable[..., Config]
 
@@ -44,6 +50,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             "HF_TOKEN_PATH": str(tmp_path / "token"),
         }.items():
             monkeypatch.setattr(constants, name, value)
+        monkeypatch.setattr(hf_api.api, "endpoint", server.address)
         monkeypatch.setenv("HF_TOKEN", OWNER)
         # The client waits between its own attempts, and so do ours.
         asleep = SimpleNamespace(sleep=lambda seconds: None, time=lambda: 0.0)
@@ -265,3 +272,328 @@ def test_the_command_alone_pushes_where_hf_endpoint_says(hub: Hub, tmp_path: Pat
     assert process.returncode == 0, process.stderr
     assert process.stdout == f"pushed to {hub.address}/me/vae\n"
     assert hub.repositories["models/me/vae"].files == contents(VAE)
+
+
+def small_unet(**fields: object) -> UNet2DModel:
+    torch.manual_seed(0)
+    given = {"sample_size": 8, "in_channels": 3, "out_channels": 3, "norm_num_groups": 4}
+    blocks = ("DownBlock2D", "AttnDownBlock2D"), ("AttnUpBlock2D", "UpBlock2D")
+    given |= {"block_out_channels": (8, 8), "attention_head_dim": None, "layers_per_block": 1}
+    return UNet2DModel(**given, down_block_types=blocks[0], up_block_types=blocks[1], **fields)
+
+
+def upload(hub: Hub, name: str, folder: Path) -> Repository:
+    """A folder as it is, as anybody's repository."""
+    repository = hub.repositories[f"models/{name}"] = Repository()
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    repository.commits.append(repository.commits[-1] | files)
+    return repository
+
+
+def test_only_what_a_pipeline_needs_is_fetched_and_only_once(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = upload(hub, "me/vae", VAE)
+    repository.commits[-1]["autoencoder/pytorch_model.bin"] = b"\0pickle"
+    pipeline = genmodels.load("me/vae")
+    asked = {path.split("/main/")[-1] for _, path in hub.requests if "/resolve/" in path}
+    fetched = {path.split(f"{repository.oid(1)}/")[-1] for path in asked}
+    weights = "autoencoder/diffusion_pytorch_model.safetensors"
+    assert fetched == {"model_index.json", "autoencoder/config.json", weights}
+    # Nobody listens at the address of the Hub: the cache is enough.
+    here, nowhere = constants.HUGGINGFACE_CO_URL_TEMPLATE, "http://127.0.0.1:9"
+    away = here.replace(hub.address, nowhere)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", away)
+    monkeypatch.setattr(constants, "ENDPOINT", nowhere)
+    hub.begin()
+    assert torch.equal(drawn(genmodels.load("me/vae")), drawn(pipeline))
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", here)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert torch.equal(drawn(genmodels.load("me/vae")), drawn(pipeline))
+    assert hub.requests == []
+
+
+def test_weights_are_asked_for_only_once_they_are_of_use(hub: Hub) -> None:
+    index = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
+    hub.repositories["models/a/b"] = Repository(commits=[{"model_index.json": index}])
+    with pytest.raises(ValueError, match="in a/b, but it is a StableDiffusionPipeline"):
+        genmodels.load("a/b")
+    assert {path for _, path in hub.requests} == {"/a/b/resolve/main/model_index.json"}
+
+
+def test_a_revision_is_a_branch_a_tag_or_a_commit(hub: Hub) -> None:
+    repository = upload(hub, "me/model", VAE)
+    repository.tags["v1"] = 1
+    files = {path: file for path, file in contents(VAE).items() if "autoencoder" not in path}
+    repository.commits.append(files)
+    for revision in ("v1", repository.oid(1)):
+        assert genmodels.load("me/model", revision=revision).latent_shape == (32,)
+    with pytest.raises(ValueError, match="what is in me/model/autoencoder is broken"):
+        genmodels.load("me/model")
+
+
+def gone(hub: Hub) -> None:
+    hub.begin(lambda number: "cut")
+
+
+def hidden(hub: Hub) -> None:
+    hub.repositories["models/me/model"].private = True
+
+
+def gated(hub: Hub) -> None:
+    hub.repositories["models/me/model"].gated = True
+
+
+def busy(hub: Hub) -> None:
+    hub.begin(lambda number: 503)
+
+
+def refused(hub: Hub) -> None:
+    hub.begin(lambda number: 403)
+
+
+def offline(hub: Hub) -> None:
+    constants.HF_HUB_OFFLINE = True  # which the fixture puts back
+
+
+WEIGHTS = "autoencoder/diffusion_pytorch_model.safetensors"
+
+
+def sent(path: str, change: Callable[[bytes], bytes]) -> Callable[[Hub], None]:
+    """Send other content than was announced."""
+
+    def tamper(hub: Hub) -> None:
+        repository = hub.repositories["models/me/model"]
+        repository.tampered[path] = change(repository.files[path])
+
+    return tamper
+
+
+def holding(path: str, content: bytes | None) -> Callable[[Hub], None]:
+    """Hold another file, or none."""
+
+    def hold(hub: Hub) -> None:
+        files = hub.repositories["models/me/model"].commits[-1]
+        files[path] = content
+        if content is None:
+            del files[path]
+
+    return hold
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "damage", "sentence"),
+    [
+        ("me/no", None, None, "could not get 'me/no': there is no such repository, or it is pri"),
+        ("me/model", None, hidden, "'me/model': there is no such repository, or it is private"),
+        ("me/model", None, gated, "could not get 'me/model': it is gated: ask for access on its"),
+        ("me/model", "v9", None, "could not get 'me/model' at revision 'v9': it has no such rev"),
+        ("me/model", None, holding("model_index.json", None), "it has no model_index.json"),
+        ("me/model", None, holding("model_index.json", b'{"_class_name": "X"}'), "but it is a X"),
+        ("me/model", None, holding(WEIGHTS, None), "what is in me/model/autoencoder is broken"),
+        ("me/model", None, holding(WEIGHTS, b"\0" * 99), "in me/model/autoencoder is broken"),
+        ("me/model", None, sent(WEIGHTS, lambda it: it[:-9]), "Consistency check failed"),
+        (
+            "me/model",
+            None,
+            sent(WEIGHTS, lambda it: it[:-9] + b"tampered!"),
+            f"{WEIGHTS} of 'me/model' is not what the Hub has announced",
+        ),
+        (
+            "me/model",
+            None,
+            sent("autoencoder/config.json", lambda it: it.replace(b"32", b"33")),
+            "autoencoder/config.json of 'me/model' is not what the Hub has announced",
+        ),
+        ("me/model", None, gone, "could not get 'me/model': the Hub cannot be reached"),
+        ("me/model", None, busy, "could not get 'me/model': the Hub answers with 503"),
+        ("me/model", None, refused, "could not get 'me/model': the token is not for that"),
+        ("me/model", None, offline, "'me/model': HF_HUB_OFFLINE keeps from the network"),
+        ("a/b/c", None, None, "could not get 'a/b/c': it is no id of a repository"),
+    ],
+)
+@pytest.mark.parametrize("token", [READER, ""])
+def test_what_cannot_be_had_is_told_in_a_sentence(
+    name: str,
+    revision: str | None,
+    damage: Callable[[Hub], None] | None,
+    sentence: str,
+    token: str,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    upload(hub, "me/model", VAE)
+    if damage is not None:
+        damage(hub)
+    for _ in range(2):  # what came wrong once is not taken from the cache
+        with pytest.raises(ValueError, match=re.escape(sentence)) as caught:
+            genmodels.load(name, revision)
+        assert "\n" not in str(caught.value)
+    hub.repositories["models/me/model"].tampered.clear()
+    if "announced" in sentence:
+        assert genmodels.load(name)
+
+
+FIRST_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+def old_name(weight: str) -> str:
+    """What a weight of attention was called at first."""
+    for name, old in FIRST_NAMES.items():
+        weight = weight.replace(f".{name}.", f".{old}.")
+    return weight
+
+
+SCHEDULERS = {
+    "DDPMPipeline": DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
+    "DDIMPipeline": DDIMScheduler(prediction_type="v_prediction", clip_sample=False),
+    "PNDMPipeline": PNDMScheduler(beta_schedule="squaredcos_cap_v2", set_alpha_to_one=True),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("flat", [False, True], ids=["folders", "flat"])
+def test_unconditional_pipelines_of_diffusers_load(
+    name: str, flat: bool, hub: Hub, tmp_path: Path
+) -> None:
+    """In folders for their parts, or as the oldest of them lie, google/ddpm-cifar10-32 for one."""
+    unet, scheduler = small_unet(), SCHEDULERS[name]
+    getattr(diffusers, name)(unet, scheduler).save_pretrained(tmp_path / "model")
+    if flat:
+        for part in ("unet", "scheduler"):
+            for file in (tmp_path / "model" / part).iterdir():
+                file.rename(tmp_path / "model" / file.name)
+            (tmp_path / "model" / part).rmdir()
+        file = tmp_path / "model" / "diffusion_pytorch_model.safetensors"
+        weights = load_file(file)
+        save_file({old_name(weight): it for weight, it in weights.items()}, file)
+    upload(hub, "google/model", tmp_path / "model")
+    for source in ("google/model", tmp_path / "model"):
+        pipeline = genmodels.load(source)
+        assert type(pipeline) is DenoisingPipeline
+        assert pipeline.latent_shape == (3, 8, 8)
+        assert pipeline.num_classes is None
+        ours = pipeline.scheduler
+        assert torch.equal(ours.alphas_cumprod, scheduler.alphas_cumprod)
+        assert ours.config.prediction_type == scheduler.config.prediction_type
+        assert ours.config.timestep_spacing == "trailing"
+        assert ours.config.thresholding == scheduler.config.get("clip_sample", False)
+        pipeline.sampler, pipeline.steps = "DDIM", 10
+        latents = pipeline.draw(2, torch.Generator().manual_seed(0))
+        told = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
+        told.set_timesteps(10)
+        samples = latents
+        with torch.no_grad():
+            for time in told.timesteps:
+                samples = told.step(unet(samples, time).sample, time, samples).prev_sample
+            assert torch.allclose(pipeline.decode(latents), samples.clamp(-1, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "scheduler", "sentence"),
+    [
+        ({"num_class_embeds": 10}, DDPMScheduler(), "but it has classes"),
+        ({}, DDPMScheduler(prediction_type="sample"), "but got sample"),
+    ],
+)
+def test_what_a_denoising_pipeline_cannot_be_is_named(
+    fields: dict[str, int], scheduler: DDPMScheduler, sentence: str, tmp_path: Path
+) -> None:
+    diffusers.DDPMPipeline(small_unet(**fields), scheduler).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        genmodels.load(tmp_path)
+
+
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("checkpoints/*/model_index.json")))
+def test_each_part_of_what_is_published_loads_by_its_own_class(folder: Path, hub: Hub) -> None:
+    upload(hub, "me/model", folder.parent)
+    pipeline = genmodels.load("me/model")
+    for name, part in pipeline.components.items():
+        alone = type(part).from_pretrained("me/model", subfolder=name)
+        assert repr(alone) == repr(part)
+        if isinstance(part, torch.nn.Module):
+            for weight, twin in zip(part.parameters(), alone.parameters(), strict=True):
+                assert torch.equal(weight, twin)
+
+
+def test_the_space_is_the_app_and_brought_up_to_date_only_where_it_changed(
+    hub: Hub, capsys: pytest.CaptureFixture
+) -> None:
+    main(space="me/app")
+    assert capsys.readouterr().out == f"pushed to {hub.address}/spaces/me/app\n"
+    space = hub.repositories["spaces/me/app"]
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    left_out = (".", "tests/", "Makefile", "pyproject.toml")
+    # The files of the working tree, which may hold more than those that git knows.
+    assert set(space.files) >= {path for path in tracked if not path.startswith(left_out)}
+    assert not any(path.startswith(left_out) or "__pycache__" in path for path in space.files)
+    assert all((ROOT / path).read_bytes() == file for path, file in space.files.items())
+    assert [card for card in hub.cards if card.startswith("---\ntitle: genmodels\n")]
+    main(space="me/app")
+    assert len(space.commits) == 2
+    space.commits[-1] |= {"app.py": b"old", "genmodels/gone.py": b"1", "data.csv": b"mine"}
+    main(space="me/app")
+    assert len(space.commits) == 3
+    assert space.files["app.py"] == (ROOT / "app.py").read_bytes()
+    assert "genmodels/gone.py" not in space.files
+    assert space.files["data.csv"] == b"mine"
+
+
+def test_a_space_names_its_models(hub: Hub) -> None:
+    for _ in range(2):
+        main(space="me/app", models=("me/vae", "me/gan"), hub_private_repo=True)
+    space = hub.repositories["spaces/me/app"]
+    assert space.private
+    assert len(space.commits) == 2
+    card, here = RepoCard(space.files["README.md"].decode()), RepoCard.load(ROOT / "README.md")
+    assert card.data.models == card.data.preload_from_hub == ["me/vae", "me/gan"]
+    assert card.text == here.text
+    assert here.data.to_dict().items() <= card.data.to_dict().items()
+
+
+def test_the_dry_run_lists_the_files_and_asks_nobody(
+    hub: Hub, capsys: pytest.CaptureFixture
+) -> None:
+    main(space="me/app", dry_run=True)
+    shown = dict(line.split()[::-1] for line in capsys.readouterr().out.splitlines())
+    assert shown["app.py"] == f"{(ROOT / 'app.py').stat().st_size:,}"
+    assert shown.keys() == working_tree().keys()
+    main(VAE, "me/vae", dry_run=True)
+    assert len(capsys.readouterr().out.splitlines()) == len(published(VAE))
+    assert hub.requests == []
+    assert hub.repositories == {}
+
+
+def test_the_space_imports_nothing_that_it_lacks(hub: Hub, tmp_path: Path) -> None:
+    for path, file in working_tree().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(file.read_bytes())
+    code = "import app, genmodels; genmodels.load('checkpoints/vae-fashion')"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "expected a folder with --hub_model_id, or --space"),
+        ({"folder": VAE}, "expected a folder with --hub_model_id, or --space"),
+        ({"folder": VAE, "space": "me/app"}, "expected a folder with --hub_model_id, or --space"),
+        (
+            {"folder": ROOT, "hub_model_id": "me/it"},
+            "has no model_index.json or config.json; a run",
+        ),
+        ({"folder": VAE / "autoencoder", "hub_model_id": "me/it"}, "but it is a Autoencoder"),
+    ],
+)
+def test_what_cannot_be_pushed_is_told(
+    arguments: dict[str, object], sentence: str, hub: Hub
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        main(**arguments)
+    assert hub.requests == []
