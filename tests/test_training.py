@@ -17,7 +17,7 @@ import genmodels
 from genmodels import data, images
 from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION, FIRST, ROOT
-from training import publishing
+from training import cards, publishing
 from training.config import Config
 from training.loop import Run, train
 from training.presets import PRESETS
@@ -303,7 +303,7 @@ def test_the_card_tells_the_command(small: Small) -> None:
     assert "1,000 images of 28x28 pixels, grey" in card
     assert "| data | the folder fashion_mnist, split `train`: 1,000" in card
     assert "datasets:" not in card
-    assert publishing.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
+    assert cards.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
 
 
 def test_a_folder_of_images_is_no_dataset_of_the_hub(

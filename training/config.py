@@ -243,6 +243,8 @@ class Config:
         for name in ("dataset_config_name", "image_column", "label_column"):
             if self.train_data_dir is not None and getattr(self, name) is not None:
                 raise ValueError(f"expected no --{name} with --train_data_dir, which has none")
+        if not self.push_to_hub and (self.hub_model_id is not None or self.hub_private_repo):
+            raise ValueError("expected --push_to_hub with --hub_model_id or --hub_private_repo")
         if self.resolution is not None:
             pyramid(self.resolution)
 
