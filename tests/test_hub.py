@@ -170,13 +170,15 @@ def test_a_run_pushes_at_its_end_with_its_settings(
     assert torch.equal(drawn(genmodels.load("me/run")), drawn(trained))
 
 
-def test_every_save_is_pushed_and_one_that_fails_ends_no_run(hub: Hub, small: Small) -> None:
+def test_every_save_is_pushed(hub: Hub, small: Small) -> None:
     config = small("vae-fashion", push_to_hub=True, hub_strategy="every_save")
     config = dataclasses.replace(config, checkpointing_steps=1)
     train(config)
     repository = hub.repositories["models/me/vae-fashion"]
     steps = [json.loads(files["training.json"])["steps"] for files in repository.commits[1:]]
     assert steps == [1, 2, 3, 4]
+    train(dataclasses.replace(config, resume_from_checkpoint="latest", max_train_steps=5))
+    assert json.loads(repository.files["training.json"])["steps"] == 5
 
 
 def test_numbers_are_pushed_with_their_protocol(hub: Hub, small: Small) -> None:
