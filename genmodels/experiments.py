@@ -13,7 +13,7 @@ from .divergences import DIVERGENCES, Discrete, Transport, common, jensen_shanno
 
 def bump(points: Tensor, place: Tensor, width: float = 1.0) -> Tensor:
     """Masses (..., N) of a square of that width about each place (...)."""
-    inside = ((points - place[..., None]).abs() <= width / 2 + 1e-9).to(points)
+    inside = ((points - place[..., None]).abs() <= width / 2 + 1e-6).to(points)
     return inside / inside.sum(-1, keepdim=True)
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -270,11 +271,17 @@ def test_the_card_of_a_model_is_read(page: Page, client: Client, url: str) -> No
             client.predict(wrong, api_name="/describe")
 
 
-def test_a_link_restores_a_view(browser: Browser, url: str) -> None:
+def test_a_link_restores_a_view(browser: Browser, client: Client, url: str) -> None:
     page = browser.new_page()
     page.goto(f"{url}/?tab=generate&model=vae-fashion&seed=77")
     expect(page.get_by_role("textbox", name="Seed")).to_have_value("77")
     expect(page.get_by_role("combobox", name="Model").first).to_have_value("vae-fashion")
+    expect(page.get_by_text(f"{FIRST} images in")).to_be_visible()
+    samples = client.predict("vae-fashion", FIRST, "77", api_name="/generate")[0]
+    expected, deadline = np.asarray(Image.open(samples[0]["image"])), time.monotonic() + 30
+    while not np.array_equal(pictures(page)[0], expected):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     page.close()
 
 

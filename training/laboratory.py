@@ -190,7 +190,7 @@ def run(
     return Course(
         real,
         shown,
-        jensen_shannon(cells(real.points[:COUNTED]), cells(real.points)).item(),
+        jensen_shannon(cells(real.points[:COUNTED]), cells(real.points[COUNTED:])).item(),
         transport(others, shown).cost.item(),
         play(GAMES[objective], real, due, seed),
     )
@@ -206,7 +206,7 @@ def play(setting: Setting, real: Data, due: list[int], seed: int) -> Iterator[Fr
     rng = torch.Generator().manual_seed(mix(seed, 1))
     latents = torch.randn(COUNTED, *pipeline.latent_shape, generator=rng)
     batches = Draws(real.points, setting.config.train_batch_size, seed)
-    histogram = cells(real.points)
+    histogram = cells(real.points[COUNTED:])
     losses: dict[str, float] = {}
     for step in due:
         while game.progress.step < step:

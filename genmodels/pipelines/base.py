@@ -17,7 +17,7 @@ NORMAL = 4.0  # beyond it lies no number of a normal latent that matters
 def truncated(latents: Tensor, bound: float) -> Tensor:
     """Standard normal latents -> those of a normal distribution that ends at +-bound.
 
-    Larger ones are moved, not drawn anew, so that each stays a function of its seed. Samples are
+    All are moved, and none is drawn anew, so that each stays a function of its seed. Samples are
     then better and less diverse: Large Scale GAN Training for High Fidelity Natural Image Synthesis
     (Brock et al., 2019), section 3.1. https://arxiv.org/abs/1809.11096
     Raises ValueError for a bound that is not above 0; at 4 or more nothing changes.

@@ -56,7 +56,9 @@ def build(models: Models, laboratory: Laboratory | None = None) -> gr.Blocks:
     """
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 86400)) as app:
         gr.Markdown(say("app_title"))
-        shared = Shared(models, laboratory, gr.State([]), {}, gr.Tabs(elem_id="tabs"))
+        shared = Shared(
+            models, laboratory, gr.State([], time_to_live=3600), {}, gr.Tabs(elem_id="tabs")
+        )
         with shared.tabs:
             for name, tab in TABS.items():
                 with gr.Tab(say(f"tab_{name}"), id=name, elem_id=f"tab-{name}"):

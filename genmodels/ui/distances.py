@@ -341,6 +341,7 @@ def build_fitting(shared: Shared) -> None:
         answering(play),
         [name, start],
         [plot, frame],
+        concurrency_limit=20,  # most of it is waiting
         show_progress="hidden",
         api_visibility="private",
     )

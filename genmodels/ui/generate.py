@@ -235,6 +235,16 @@ def tab(shared: Shared) -> None:
         for shown in draw(models, asked):
             yield *shown, (model, count, seed, label, bound, sampler, steps)
 
+    def draw_linked(
+        model: str, count: int, seed: str, label: int, bound: float, sampler: str, steps: int,
+        request: gr.Request,
+    ) -> Iterator[tuple]:  # fmt: skip
+        """What a link asks for; the pictures of first sight stay where it asks for none."""
+        if {"model", "seed"} & set(request.query_params):
+            yield from generate(model, count, seed, label, bound, sampler, steps)
+        else:
+            yield (gr.skip(),) * 5
+
     settings = {
         "fn": answering(generate),
         "inputs": inputs,
@@ -251,6 +261,7 @@ def tab(shared: Shared) -> None:
         "turn); of diffusion by a sampler in so many steps, and of others with no number of the "
         "latent beyond the truncation. Gives the images, the time, a PNG and a ZIP archive.",
     )
+    shared.reopen = settings | {"fn": answering(draw_linked)}
     fresh = new_seed.click(
         lambda: str(random.randrange(SEEDS)), None, seed, api_visibility="private"
     )

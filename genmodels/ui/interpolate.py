@@ -303,7 +303,7 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
                 interactive=False,
                 buttons=["download", "fullscreen"],
             )
-    walked = gr.State(shown.samples)
+    walked = gr.State(shown.samples, time_to_live=3600)
 
     def interpolate(
         model: str,

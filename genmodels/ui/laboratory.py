@@ -7,6 +7,7 @@ import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .asking import SEEDS, answering, as_seed, choice, whole
@@ -105,7 +106,8 @@ def arrows(places: Tensor, moves: Tensor) -> np.ndarray:
     The moves are scaled by one number, so that the longest are as long as there is room.
     """
     scale = LONGEST / moves.norm(dim=1).quantile(0.95).clamp(min=1e-9)
-    moves = (moves * scale).clamp(-LONGEST, LONGEST)
+    moves = moves * scale
+    moves = moves * (LONGEST / moves.norm(dim=1, keepdim=True).clamp(min=LONGEST))
     tips = places + moves
     across = moves.flip(1) * torch.tensor([-1, 1])
     barbs = [tips - 0.35 * moves + side * 0.2 * across for side in (1, -1)]
@@ -169,9 +171,11 @@ def marks(drawing: object) -> Tensor:
     """
     layers = drawing["layers"] if isinstance(drawing, dict) else []
     found = [torch.zeros(0, 2)]
-    for layer in layers:  # of any size
-        rows, columns = np.nonzero(layer[..., 3])
-        height, width = layer.shape[:2]
+    for layer in layers[:1]:  # of any size
+        paint = Image.fromarray(layer[..., 3])
+        paint.thumbnail((2 * CANVAS, 2 * CANVAS))
+        rows, columns = np.nonzero(np.array(paint))
+        width, height = paint.size
         corners = np.stack([2 * (columns + 0.5) / width - 1, 1 - 2 * (rows + 0.5) / height], 1)
         found.append(torch.from_numpy(corners).float())
     points = torch.cat(found)

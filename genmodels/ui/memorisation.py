@@ -154,7 +154,6 @@ def tab(shared: Shared, references: References) -> None:
                 value=references.name,
                 label=say("metrics_memory_reference"),
                 info=say("metrics_memory_reference_info"),
-                allow_custom_value=True,
             )
             button = gr.Button(say("metrics_memory_find"), variant="primary")
             stop = gr.Button(say("metrics_memory_stop"))

@@ -1,10 +1,14 @@
 """The published models that the app offers, loaded when they are first asked for."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
+from huggingface_hub import HfApi
+
+from genmodels.hub import why
 from genmodels.pipelines import LatentPipeline, from_folder, from_hub, read_index
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
@@ -12,6 +16,8 @@ from genmodels.pipelines.completing import CompletingPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
 
 ROOM = 2 * 2**30  # bytes of weights that are kept in memory at once
+
+PIXELS = 3 * 256**2  # numbers of a sample at the most
 
 # In which order they are offered: what is fast and sharp is seen first.
 ORDER = [
@@ -68,13 +74,35 @@ class Models:
         if not isinstance(name, str) or not name:
             raise ValueError("expected a model of the list or the id of one on the Hub")
         with self.lock:
-            if name not in self.held:
-                folder = self.folders.get(name)
-                self.held[name] = from_hub(name) if folder is None else from_folder(folder)
+            pipeline = self.held.get(name)
+        if pipeline is None:  # others are served meanwhile
+            pipeline = self.load(name)
+        with self.lock:
+            self.held[name] = pipeline
             self.held.move_to_end(name)
             while len(self.held) > 1 and sum(map(size, self.held.values())) > self.room:
                 self.held.popitem(last=False)
-            return self.held[name]
+        return pipeline
+
+    def load(self, name: str) -> LatentPipeline:
+        """Raises ValueError also for what is too large for a machine that serves many."""
+        folder = self.folders.get(name)
+        if folder is None and name not in self.repositories:
+            expect_public(name)
+        pipeline = from_hub(name) if folder is None else from_folder(folder)
+        if math.prod(pipeline.sample_shape) > PIXELS:
+            raise ValueError(f"expected samples of at most {PIXELS:,} numbers from {name!r}")
+        return pipeline
+
+
+def expect_public(name: str) -> None:
+    """Raise ValueError unless anybody may read it: the server's own token is for no visitor."""
+    try:
+        found = HfApi(token=False).model_info(name, files_metadata=True)
+    except Exception as error:  # anything may happen on the way
+        raise ValueError(f"could not get {name!r} from the Hub: {why(error)}") from error
+    if found.gated or sum(file.size or 0 for file in found.siblings or []) > ROOM:
+        raise ValueError(f"expected a model that is open and below 2 GiB, but {name!r} is not")
 
 
 def size(pipeline: LatentPipeline) -> int:

@@ -8,6 +8,8 @@ import gradio as gr
 from huggingface_hub import ModelCard
 from safetensors import SafetensorError, safe_open
 
+from genmodels.hub import fetch
+
 from .asking import answering
 from .models import Models, size
 from .plots import FORMULAS
@@ -77,7 +79,8 @@ def text(models: Models, name: str) -> str:
     """A model's card in Markdown, without its metadata and pictures, which are files beside it."""
     folder = models.folders.get(name)
     try:
-        card = ModelCard.load(name if folder is None else folder / "README.md")
+        folder = fetch(name, ["README.md"]) if folder is None else folder
+        card = ModelCard.load(folder / "README.md")
     except Exception:  # there may be none, or one that cannot be read
         return ""
     return re.sub(r"!\[[^]]*\]\([^)]*\)", "", card.text).strip()

@@ -49,7 +49,7 @@ def find_lens(models: Models, shape: tuple[int, ...]) -> Lens | None:
                 found = json.loads(config.read_text())
                 if found["_class_name"] != "Classifier":
                     continue
-                classifier = component(config.parent, Classifier)
+                classifier = component(config.parent, Classifier, config.parent.name)
             except (OSError, ValueError, KeyError, TypeError):  # a broken one is as good as none
                 continue
             sizes = classifier.config

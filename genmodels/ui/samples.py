@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cache
@@ -52,8 +53,8 @@ WORDS: Words = {
     ),
     "metrics_reference": ("Reference dataset", "Эталонный набор"),
     "metrics_reference_info": (
-        "This one, or the id of a public one on the Hub; the first 10,000 images",
-        "Этот или имя открытого набора на Hub; первые 10 000 картинок",
+        "Its first 10,000 images",
+        "Его первые 10 000 картинок",
     ),
     "metrics_seed": ("Seed", "Зерно"),
     "metrics_measure": ("Measure", "Измерить"),
@@ -65,6 +66,7 @@ WORDS: Words = {
 
 MOST = 5000  # samples of a model
 FEWEST = 100
+PATIENCE = 120  # seconds after which it stops by itself, for others wait: it may be resumed
 MODELS = 4  # at once
 KEPT = 4  # measurements, to be gone on with
 FIRST = ["is", "fid", "kid"]  # metrics at first sight
@@ -133,7 +135,8 @@ class Desk:
             raise ValueError("there is nothing to resume: measure anew")
         measurement.most = max(count, *(line.count for line in measurement.lines.values()), 0)
         yield token, *measurement.shown()
-        while measurement.unfinished:
+        end = time.perf_counter() + PATIENCE
+        while measurement.unfinished and time.perf_counter() < end:
             if measurement.advance():
                 yield token, *measurement.shown()
             else:
@@ -174,7 +177,6 @@ def tab(shared: Shared, references: References) -> None:
                     value=references.name,
                     label=say("metrics_reference"),
                     info=say("metrics_reference_info"),
-                    allow_custom_value=True,
                 )
                 seed = gr.Textbox("0", label=say("metrics_seed"), max_lines=1)
             measure = gr.Button(say("metrics_measure"), variant="primary")

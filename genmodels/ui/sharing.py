@@ -37,6 +37,7 @@ class Shared:
     kept: gr.State  # list[Kept], the newest last
     links: dict[str, list[gr.components.Component]]  # by the parameter of an address they follow
     tabs: gr.Tabs
+    reopen: dict[str, object] | None = None  # an event, to follow when the links have been
 
     def link(self, **components: gr.components.Component) -> None:
         """Let components follow parameters of the page's address: ?model=...&seed=..."""
@@ -55,4 +56,6 @@ class Shared:
             ]
             return [tabs, *values]
 
-        app.load(restore, None, [self.tabs, *components], api_visibility="private")
+        event = app.load(restore, None, [self.tabs, *components], api_visibility="private")
+        if self.reopen:
+            event.then(**self.reopen, api_visibility="private")
