@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 import genmodels
 from genmodels.pipelines.denoising import DenoisingPipeline
+from genmodels.ui.models import Models
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, Repository
 from training import hub as pushing
@@ -495,6 +496,9 @@ def test_unconditional_pipelines_of_diffusers_load(
             for time in told.timesteps:
                 samples = told.step(unet(samples, time).sample, time, samples).prev_sample
             assert torch.allclose(pipeline.decode(latents), samples.clamp(-1, 1), atol=1e-5)
+    offered = Models([tmp_path / "model"])  # by the app, as what it becomes
+    assert offered.kinds == {"model": DenoisingPipeline}
+    assert type(offered.get("model")) is DenoisingPipeline
 
 
 @pytest.mark.parametrize(

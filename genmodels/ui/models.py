@@ -9,24 +9,18 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from genmodels.hub import why
-from genmodels.pipelines import LatentPipeline, from_folder, from_hub, read_index
-from genmodels.pipelines.adversarial import AdversarialPipeline
-from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
-from genmodels.pipelines.completing import CompletingPipeline
-from genmodels.pipelines.denoising import DenoisingPipeline
+from genmodels.pipelines import (
+    PIPELINES,
+    CompletingPipeline,
+    LatentPipeline,
+    from_folder,
+    from_hub,
+    pipeline_of,
+)
 
 ROOM = 2 * 2**30  # bytes of weights that are kept in memory at once
 
 PIXELS = 3 * 256**2  # numbers of a sample at the most
-
-# In which order they are offered: what is fast and sharp is seen first.
-ORDER = [
-    AdversarialPipeline,
-    AutoencodingPipeline,
-    DenoisingPipeline,
-    FittedAutoencodingPipeline,
-    CompletingPipeline,
-]
 
 
 class Models:
@@ -44,15 +38,16 @@ class Models:
             within = sorted(path.parent for path in folder.glob("*/model_index.json"))
             for found in [folder] if (folder / "model_index.json").exists() else within:
                 folders[found.resolve().name] = found
-        self.kinds: dict[str, type[LatentPipeline]] = {}  # of the folders that can be read
+        kinds: dict[str, type[LatentPipeline]] = {}
         for name, folder in folders.items():
             try:
-                self.kinds[name], _ = read_index(folder)
+                kinds[name] = pipeline_of(folder)
             except ValueError:  # it will say so when it is asked for
                 continue
-        ranks = {name: ORDER.index(kind) for name, kind in self.kinds.items()}
-        self.folders = dict(sorted(folders.items(), key=lambda it: (ranks.get(it[0], 9), it[0])))
-        self.kinds = {name: self.kinds[name] for name in self.folders if name in self.kinds}
+        offered = [*PIPELINES.values(), None]  # last what cannot be read
+        order = sorted(folders, key=lambda name: (offered.index(kinds.get(name)), name))
+        self.folders = {name: folders[name] for name in order}
+        self.kinds = {name: kinds[name] for name in order if name in kinds}
         self.room, self.held = room, OrderedDict[str, LatentPipeline]()
         self.lock = threading.Lock()
 
