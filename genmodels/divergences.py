@@ -199,11 +199,15 @@ def transport(one: Tensor, other: Tensor, power: int = 1) -> Transport:
 
 
 def earth_moving(p: Discrete, q: Discrete) -> Transport:
-    """The plan (N, N) by which one histogram becomes another, on the points of both, and W₁."""
+    """The plan (N, N) by which one histogram becomes another, on the points of both, and W₁.
+
+    It keeps the earth in its order, which on the line no other plan beats.
+    """
     points, left, right = common(p, q)
-    costs = (points[:, None] - points).abs()
-    plan = ot.emd(left.detach(), right.detach(), costs)
-    return Transport((plan * costs).sum(), plan)
+    ends = left.cumsum(-1)[:, None], right.cumsum(-1)
+    starts = ends[0] - left[:, None], ends[1] - right
+    plan = (torch.minimum(*ends) - torch.maximum(*starts)).clamp(min=0)
+    return Transport((plan * (points[:, None] - points).abs()).sum(), plan)
 
 
 def sinkhorn(one: Tensor, other: Tensor, blur: float = 0.05, power: int = 1) -> Transport:

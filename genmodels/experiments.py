@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .divergences import DIVERGENCES, Discrete, Transport, common, jensen_shannon
+from .divergences import DIVERGENCES, Discrete, jensen_shannon
 
 
 def bump(points: Tensor, place: Tensor, width: float = 1.0) -> Tensor:
@@ -97,15 +97,3 @@ def heaps(place: float) -> tuple[Discrete, Discrete]:
     points = torch.linspace(-4, 4, 41, dtype=torch.float64)
     earth = 0.7 * normal(points, -2.0, 0.3) + 0.3 * normal(points, 0.0, 0.3)
     return Discrete(points, earth), Discrete(points, normal(points, place, 0.6))
-
-
-def in_order(p: Discrete, q: Discrete) -> Transport:
-    """The plan (N, N) that keeps the earth in its order, which on the line none beats: W1 again.
-
-    `earth_moving` finds a plan as good, but of many such any.
-    """
-    points, left, right = common(p, q)
-    ends = left.cumsum(-1)[:, None], right.cumsum(-1)
-    starts = ends[0] - left[:, None], ends[1] - right
-    plan = (torch.minimum(*ends) - torch.maximum(*starts)).clamp(min=0)
-    return Transport((plan * (points[:, None] - points).abs()).sum(), plan)

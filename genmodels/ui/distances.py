@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-from genmodels.divergences import DIVERGENCES, potential, wasserstein
-from genmodels.experiments import Fit, bump, fitting, heaps, in_order, normal, parting, smoothing
+from genmodels.divergences import DIVERGENCES, earth_moving, potential, wasserstein
+from genmodels.experiments import Fit, bump, fitting, heaps, normal, parting, smoothing
 
 from .asking import answering, choice, number, whole
 from .plots import FORMULAS, ORANGE, SLATE, TEAL, VIOLET, floats, panes
@@ -218,7 +218,7 @@ def play(name: object, start: object) -> Iterator[tuple[go.Figure, int]]:
 def moving_figure(place: object) -> go.Figure:
     """Two heaps and one, and the plan by which these become that."""
     p, q = heaps(number(place, -2, 2, "as the place of q"))
-    cost, plan = in_order(p, q)
+    cost, plan = earth_moving(p, q)
     figure = panes(
         [130, 280],
         xaxis={"range": [-4, 4]},
