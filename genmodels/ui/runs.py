@@ -127,15 +127,25 @@ def curves(runs: Mapping[str, dict[str, list[tuple[int, float]]]], terms: list[s
 
 def show(project: object, runs: object, terms: object) -> go.Figure:
     """Curves of runs by the names of terms, or all. Raises ValueError as `read`."""
-    found = {name: lines(history) for name, history in read(project, runs).items()}
+    return drawn(read(project, runs), terms)
+
+
+def drawn(histories: Mapping[str, History], terms: object) -> go.Figure:
+    """The same of runs that have been read."""
+    found = {name: lines(history) for name, history in histories.items()}
     known = list(dict.fromkeys(term for of in found.values() for term in of))
     return curves(found, several(terms, known, PANELS, "curves") if terms else known[:PANELS])
 
 
 def sheets_at(project: object, runs: object, step: object) -> list[tuple[Image.Image, str]]:
     """What each run drew by a step, with its name and step. Raises ValueError as `read`."""
+    return sheets(read(project, runs), step)
+
+
+def sheets(histories: Mapping[str, History], step: object) -> list[tuple[Image.Image, str]]:
+    """The same of runs that have been read."""
     step = whole(step, 0, LAST, "as the step")
-    found = {name: sheet(history, step) for name, history in read(project, runs).items()}
+    found = {name: sheet(history, step) for name, history in histories.items()}
     return [(it[0], f"{name}, step {it[1]}") for name, it in found.items() if it is not None]
 
 
@@ -272,12 +282,26 @@ def renew(
     """Everything of other runs, or of those that wrote since."""
     if not runs:
         return None, [], gr.Slider(visible=False), gr.skip(), (0, 0)
-    histories, known = read(project, runs), records(project)
-    last = max((row["step"] for rows in histories.values() for row in rows), default=0)
+    return everything(read(project, runs), records(project), terms, step, seen)
+
+
+def last_step(histories: Mapping[str, History]) -> int:
+    return max((row["step"] for rows in histories.values() for row in rows), default=0)
+
+
+def everything(
+    histories: Mapping[str, History],
+    known: dict[str, str],
+    terms: object,
+    step: object,
+    seen: tuple[int, int],
+) -> tuple:
+    """The outputs of `renew`, of runs that have been read and all that are known."""
+    last = last_step(histories)
     at = last if step == seen[1] or step > last else step
     return (
-        show(project, runs, terms),
-        sheets_at(project, runs, at),
+        drawn(histories, terms),
+        sheets(histories, at),
         gr.Slider(maximum=max(last, 1), value=at, visible=True),
         gr.Dropdown(choices=[(label, run) for run, label in known.items()]),
         (len(known), last),
@@ -290,11 +314,10 @@ def follow(
     """The same where a run wrote since, and nothing where none did."""
     if not runs:
         return (gr.skip(),) * 5
-    histories = read(project, runs)
-    last = max((row["step"] for rows in histories.values() for row in rows), default=0)
-    if seen == (len(records(project)), last):
+    histories, known = read(project, runs), records(project)
+    if seen == (len(known), last_step(histories)):
         return (gr.skip(),) * 5
-    return renew(project, runs, terms, step, seen)
+    return everything(histories, known, terms, step, seen)
 
 
 def tab(shared: Shared, within: gr.Tabs) -> None:
