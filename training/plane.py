@@ -205,8 +205,7 @@ class Autoencoder(nn.Module):
         return self.encoder[0].weight.device
 
     def encode(self, samples: Tensor, labels: None = None) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.encoder(samples.flatten(1)).chunk(2, 1)
-        return mean, log_variance
+        return self.encoder(samples.flatten(1)).chunk(2, 1)
 
     def decode(self, codes: Tensor, labels: None = None) -> Tensor:
         return self.decoder(codes)[:, :, None, None]

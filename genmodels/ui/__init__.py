@@ -10,7 +10,7 @@ from .asking import careful
 from .models import Models
 from .sharing import Laboratory, Shared
 from .theme import CSS, HEAD, THEME
-from .words import Words, say, translations
+from .words import COMMON, Words, say, translations
 
 __all__ = ["CSS", "HEAD", "I18N", "TABS", "THEME", "Laboratory", "build"]
 
@@ -46,7 +46,7 @@ WORDS: Words = {
     "tab_models": ("Models", "Модели"),
 }
 
-I18N = translations(WORDS, *(tab.words for tab in TABS.values()))
+I18N = translations(WORDS, COMMON, *(tab.words for tab in TABS.values()))
 
 
 def build(models: Models, laboratory: Laboratory | None = None) -> gr.Blocks:

@@ -21,6 +21,7 @@ from genmodels.pipelines.denoising import SAMPLERS, DenoisingPipeline
 
 from .asking import SEEDS, answering, as_seed, choice, number, whole
 from .models import Models
+from .pictures import gallery
 from .plots import FORMULAS
 from .sharing import Kept, Shared
 from .words import Words, say
@@ -34,17 +35,9 @@ WORDS: Words = {
         "который модель превращает в изображение $x = G(z)$. Зерно задаёт эти числа: то же зерно "
         "рисует те же картинки. Щёлкните по картинке, чтобы взять её в другие вкладки.",
     ),
-    "generate_model": ("Model", "Модель"),
-    "generate_model_info": (
-        "One of these, or the id of one on the Hub: user/name",
-        "Одна из этих или имя модели на Hub: user/name",
-    ),
     "generate_count": ("Images", "Картинок"),
-    "generate_seed": ("Seed", "Зерно"),
-    "generate_seed_info": ("A whole number below 4294967296", "Целое число меньше 4294967296"),
     "generate_new_seed": ("New seed", "Новое зерно"),
     "generate_button": ("Generate", "Породить"),
-    "generate_label": ("Class", "Класс"),
     "generate_label_info": ("-1: each in turn", "-1: все по очереди"),
     "generate_bound": ("Truncation", "Усечение"),
     "generate_bound_info": (
@@ -162,8 +155,10 @@ def tab(shared: Shared) -> None:
     first = next(iter(models.generators), None)
     try:
         *_, (samples, note, sheet, archive) = draw(models, ask(first, FIRST, 0))
+        classes, truncates, samples_in_steps = settings_of(models.get(first))
     except ValueError as error:  # the app serves its other models all the same
         samples, note, sheet, archive = None, str(error), None, None
+        classes, truncates, samples_in_steps = False, False, False
     beside = [grids[-1] for grids in compare(models, BESIDE, 0)]
 
     gr.Markdown(say("generate_what"), latex_delimiters=FORMULAS)
@@ -172,23 +167,21 @@ def tab(shared: Shared) -> None:
             model = gr.Dropdown(
                 models.generators,
                 value=first,
-                label=say("generate_model"),
-                info=say("generate_model_info"),
+                label=say("model"),
+                info=say("model_info"),
                 allow_custom_value=True,
             )
             count = gr.Slider(1, MOST, value=FIRST, step=1, label=say("generate_count"))
-            seed = gr.Textbox(
-                "0", label=say("generate_seed"), info=say("generate_seed_info"), max_lines=1
-            )
+            seed = gr.Textbox("0", label=say("seed"), info=say("seed_info"), max_lines=1)
             with gr.Row():
                 new_seed = gr.Button(say("generate_new_seed"), min_width=100)
                 button = gr.Button(say("generate_button"), variant="primary", min_width=100)
             label = gr.Number(
                 -1,
-                label=say("generate_label"),
+                label=say("class"),
                 info=say("generate_label_info"),
                 precision=0,
-                visible=False,
+                visible=classes,
             )
             bound = gr.Slider(
                 0.1,
@@ -196,27 +189,25 @@ def tab(shared: Shared) -> None:
                 NORMAL,
                 label=say("generate_bound"),
                 info=say("generate_bound_info"),
-                visible=False,
+                visible=truncates,
             )
-            sampler = gr.Radio(
-                list(SAMPLERS), value="DPM-Solver++", label=say("generate_sampler"), visible=False
-            )
-            steps = gr.Slider(1, STEPS, 20, step=1, label=say("generate_steps"), visible=False)
-            special = [label, bound, sampler, steps]
-            for component, change in zip(special, settings_of(models, first), strict=True):
-                component.visible = change.get("visible", False)
+            with gr.Group(visible=samples_in_steps) as in_steps:
+                sampler = gr.Radio(
+                    list(SAMPLERS), value="DPM-Solver++", label=say("generate_sampler")
+                )
+                steps = gr.Slider(1, STEPS, 20, step=1, label=say("generate_steps"))
             note = gr.Markdown(note, elem_classes="note")
             with gr.Row():
                 png = gr.DownloadButton(say("generate_png"), sheet, size="sm", min_width=80)
                 download = gr.DownloadButton(say("generate_zip"), archive, size="sm", min_width=80)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            gallery = show(samples, say("generate_samples"), "samples")
-            kept = show(None, say("generate_kept"), "kept", visible=False)
+            drawn = gallery(samples, say("generate_samples"), "samples", show_label=False)
+            kept = gallery(None, say("generate_kept"), "kept", visible=False)
             with gr.Row(visible=False) as ways:
                 to_inpaint = gr.Button(say("generate_to_inpaint"), size="sm")
                 to_interpolate = gr.Button(say("generate_to_interpolate"), size="sm")
     side_by_side = gr.Button(say("generate_compare"), size="sm")
-    grids = show(beside, say("generate_compared"), "compared")
+    grids = gallery(beside, say("generate_compared"), "compared", show_label=False)
 
     shared.link(model=model, seed=seed)
     inputs = [model, count, seed, label, bound, sampler, steps]
@@ -248,7 +239,7 @@ def tab(shared: Shared) -> None:
     settings = {
         "fn": answering(generate),
         "inputs": inputs,
-        "outputs": [gallery, note, png, download, last],
+        "outputs": [drawn, note, png, download, last],
         "concurrency_id": "device",
         "show_progress": "minimal",
         "show_progress_on": note,  # not over the pictures, which stay when something is wrong
@@ -268,10 +259,16 @@ def tab(shared: Shared) -> None:
     for event in (seed.submit, fresh.then):
         event(**settings, api_visibility="private")
 
+    def adapt(model: str) -> list[dict]:
+        try:
+            return [gr.update(visible=seen) for seen in settings_of(models.get(model))]
+        except ValueError:  # it is said when it is asked for
+            return [gr.skip()] * 3
+
     model.change(
-        lambda model: settings_of(models, model),
+        adapt,
         model,
-        special,
+        [label, bound, in_steps],
         concurrency_id="device",
         api_visibility="private",
         show_progress="hidden",
@@ -290,8 +287,8 @@ def tab(shared: Shared) -> None:
         api_description=f"A grid of at most {ABREAST} images of every model from one seed.",
     )
 
-    def keep(drawn: tuple, held: list[Kept], event: gr.SelectData) -> tuple[list[Kept], dict, dict]:
-        asked = ask(*drawn)
+    def keep(last: tuple, held: list[Kept], event: gr.SelectData) -> tuple[list[Kept], dict, dict]:
+        asked = ask(*last)
         pipeline, latents, labels = prepare(models, asked)
         place = event.index
         with torch.no_grad():
@@ -302,7 +299,7 @@ def tab(shared: Shared) -> None:
         shown = [(images.to_pil(one.image[None])[0], one.model) for one in held]
         return held, gr.update(value=shown, visible=True), gr.update(visible=True)
 
-    gallery.select(
+    drawn.select(
         answering(keep),
         [last, shared.kept],
         [shared.kept, kept, ways],
@@ -316,29 +313,7 @@ def tab(shared: Shared) -> None:
         )
 
 
-def settings_of(models: Models, name: str | None) -> list[dict]:
-    """Which of class, truncation, sampler and steps a model has, as updates of these."""
-    try:
-        pipeline = models.get(name)
-    except ValueError:
-        return [gr.skip()] * 4
+def settings_of(pipeline: LatentPipeline) -> tuple[bool, bool, bool]:
+    """Whether a model has classes, latents to truncate, and a sampler with steps."""
     diffusion = isinstance(pipeline, DenoisingPipeline)
-    seen = (pipeline.num_classes is not None, not diffusion, diffusion, diffusion)
-    return [gr.update(visible=visible) for visible in seen]
-
-
-def show(value: list | None, label: object, name: str, visible: bool = True) -> gr.Gallery:
-    """A gallery of crisp pixels."""
-    return gr.Gallery(
-        value,
-        label=label,
-        show_label=name == "kept",
-        format="png",
-        columns=8,
-        height="auto",
-        object_fit="contain",
-        elem_classes=["pixels", name],
-        interactive=False,
-        visible=visible,
-        buttons=["download", "fullscreen"],
-    )
+    return pipeline.num_classes is not None, not diffusion, diffusion

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import gradio as gr
 import numpy as np
 import torch
-from gradio.i18n import I18nData
 from PIL import Image
 from torch import Tensor
 
@@ -19,8 +18,9 @@ from genmodels.inpainting.masks import HOLES
 from genmodels.pipelines import LatentPipeline
 
 from .asking import SEEDS, answering, as_seed, careful, choice, whole
+from .latents import label_of
 from .models import Models
-from .pictures import WANTED, examples, read, sample
+from .pictures import WANTED, examples, gallery, read, sample
 from .plots import FORMULAS
 from .sharing import Kept, Shared
 from .words import Words, say
@@ -58,12 +58,9 @@ WORDS: Words = {
         "До 4; можно имя модели на Hub: user/name",
     ),
     "inpaint_count": ("Completions", "Вариантов"),
-    "inpaint_label": ("Class", "Класс"),
     "inpaint_label_info": ("For models that are told one", "Для моделей, которым он нужен"),
-    "inpaint_seed": ("Seed", "Зерно"),
     "inpaint_seamless": ("Hide the border (Poisson)", "Скрыть границу (Пуассон)"),
     "inpaint_button": ("Complete", "Дорисовать"),
-    "inpaint_stop": ("Stop", "Стоп"),
     "inpaint_stopped": ("Stopped.", "Остановлено."),
 }
 
@@ -213,9 +210,7 @@ def finish(asked: Asked) -> Iterator[tuple[int, list[tuple[Image.Image, str]] | 
         rng = torch.Generator().manual_seed(asked.seed)
         given = sample(asked.picture, pipeline.sample_shape)
         known = known_of(asked.hole, asked.drawn, given.shape[-1], rng)
-        label = None
-        if pipeline.num_classes is not None:
-            label = whole(asked.label, 0, pipeline.num_classes - 1, "as the class")
+        label = label_of(pipeline, asked.label)
         several = [part.expand(asked.count, -1, -1, -1) for part in (given, known)]
         settings = (pipeline, *several, rng, method, label, asked.seamless)
         start = time.perf_counter()
@@ -235,20 +230,9 @@ def finish(asked: Asked) -> Iterator[tuple[int, list[tuple[Image.Image, str]] | 
         yield place, list(zip(row, captions, strict=True)), note
 
 
-def show(row: list[tuple] | None, label: str | I18nData, kind: str = "completions") -> gr.Gallery:
-    """Pictures of one way and their captions, or of another kind; unseen where there are none."""
-    return gr.Gallery(
-        row,
-        label=label,
-        visible=row is not None,
-        format="png",
-        columns=8,
-        height="auto",
-        object_fit="contain",
-        elem_classes=["pixels", kind],
-        interactive=False,
-        buttons=["download", "fullscreen"],
-    )
+def show(row: list[tuple] | None, label: str) -> gr.Gallery:
+    """Pictures of one way and their captions; unseen where there are none."""
+    return gallery(row, label, "completions", visible=row is not None)
 
 
 def tab(shared: Shared) -> None:
@@ -292,20 +276,20 @@ def tab(shared: Shared) -> None:
             count = gr.Slider(1, MOST, value=COUNT, step=1, label=say("inpaint_count"))
             label = gr.Number(
                 0,
-                label=say("inpaint_label"),
+                label=say("class"),
                 info=say("inpaint_label_info"),
                 precision=0,
                 visible=False,
             )
-            seed = gr.Textbox("0", label=say("inpaint_seed"), max_lines=1)
+            seed = gr.Textbox("0", label=say("seed"), max_lines=1)
             seamless = gr.Checkbox(label=say("inpaint_seamless"))
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             galleries = [show(*row) for row in rows]
             note = gr.Markdown(note, elem_classes="note")
             with gr.Row():
                 button = gr.Button(say("inpaint_button"), variant="primary", min_width=100)
-                stop = gr.Button(say("inpaint_stop"), min_width=100)
-            gallery = show(
+                stop = gr.Button(say("stop"), min_width=100)
+            held_out = gallery(
                 [(image, None) for image in choices], say("inpaint_examples"), "examples"
             )
 
@@ -368,7 +352,7 @@ def tab(shared: Shared) -> None:
     )
     events = [event, seed.submit(answering(run), **settings, api_visibility="private")]
     chosen = [
-        gallery.select(pick, None, picture, api_visibility="private"),
+        held_out.select(pick, None, picture, api_visibility="private"),
         take.click(answering(latest), shared.kept, picture, api_visibility="private"),
         picture.upload(lambda: None, api_visibility="private"),
         hole.input(

@@ -21,7 +21,7 @@ from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from .asking import answering, as_seed, careful, choice, number, whole
 from .latents import decoded, drawn, encoded, label_of, seeds_of, vectors
 from .models import Models
-from .pictures import WANTED, examples, large, read
+from .pictures import WANTED, examples, gallery, large, read
 from .plane import build_map
 from .plots import FORMULAS
 from .sharing import Kept, Shared
@@ -34,12 +34,6 @@ WORDS: Words = {
         "Путь между двумя латентами $z_0$ и $z_1$: каждую его точку модель превращает в картинку, "
         r"$x_t = G(\mathrm{slerp}(z_0, z_1; t))$. Двигайте ползунок, чтобы пройти по нему.",
     ),
-    "interpolate_model": ("Model", "Модель"),
-    "interpolate_model_info": (
-        "One of these, or the id of one on the Hub: user/name",
-        "Одна из этих или имя модели на Hub: user/name",
-    ),
-    "interpolate_label": ("Class", "Класс"),
     "interpolate_ends": ("Ends of the path", "Концы пути"),
     "interpolate_ends_seeds": ("seeds", "зёрна"),
     "interpolate_ends_pictures": ("two pictures", "две картинки"),
@@ -58,7 +52,6 @@ WORDS: Words = {
     ),
     "interpolate_count": ("Frames", "Кадров"),
     "interpolate_button": ("Walk", "Пройти"),
-    "interpolate_stop": ("Stop", "Стоп"),
     "interpolate_stopped": ("Stopped.", "Остановлено."),
     "interpolate_frame": ("The place on the path", "Место на пути"),
     "interpolate_position": ("From start to end", "От начала до конца"),
@@ -208,12 +201,12 @@ def tab(shared: Shared) -> None:
         model = gr.Dropdown(
             models.generators,
             value=first,
-            label=say("interpolate_model"),
-            info=say("interpolate_model_info"),
+            label=say("model"),
+            info=say("model_info"),
             allow_custom_value=True,
             scale=3,
         )
-        label = gr.Number(0, label=say("interpolate_label"), precision=0, visible=False)
+        label = gr.Number(0, label=say("class"), precision=0, visible=False)
     shared.link(model=model)
     model.change(
         answering(lambda name: gr.Number(visible=models.get(name).num_classes is not None)),
@@ -276,7 +269,7 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
             count = gr.Slider(2, MOST_FRAMES, FRAMES, step=1, label=say("interpolate_count"))
             with gr.Row():
                 button = gr.Button(say("interpolate_button"), variant="primary", min_width=100)
-                stop = gr.Button(say("interpolate_stop"), min_width=100)
+                stop = gr.Button(say("stop"), min_width=100)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             with gr.Row():
                 with gr.Column(scale=1, min_width=200):
@@ -291,17 +284,8 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
                         mp4 = gr.DownloadButton(
                             say("interpolate_mp4"), shown.mp4, size="sm", min_width=80
                         )
-            frames_ = gr.Gallery(
-                shown.strip,
-                label=say("interpolate_strip"),
-                show_label=False,
-                format="png",
-                columns=STRIP,
-                height="auto",
-                object_fit="contain",
-                elem_classes=["pixels", "strip"],
-                interactive=False,
-                buttons=["download", "fullscreen"],
+            strips = gallery(
+                shown.strip, say("interpolate_strip"), "strip", columns=STRIP, show_label=False
             )
     walked = gr.State(shown.samples, time_to_live=3600)
 
@@ -341,7 +325,7 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
 
     settings = {
         "inputs": [model, label, ends, seeds, one, other, way, count, shared.kept],
-        "outputs": [frame, frames_, note, gif, mp4, walked, position],
+        "outputs": [frame, strips, note, gif, mp4, walked, position],
         "concurrency_id": "device",
         "show_progress": "minimal",
         "show_progress_on": note,
@@ -409,7 +393,7 @@ def build_grid(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
             side = gr.Slider(2, MOST_SIDE, SIDE, step=1, label=say("interpolate_side"))
             with gr.Row():
                 button = gr.Button(say("interpolate_draw_grid"), variant="primary", min_width=100)
-                stop = gr.Button(say("interpolate_stop"), min_width=100)
+                stop = gr.Button(say("stop"), min_width=100)
             note = gr.Markdown(elem_classes="note")
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             grid = large(None, say("interpolate_grid"))

@@ -40,8 +40,6 @@ WORDS: Words = {
     "laboratory_drawing": ("Your points", "Ваши точки"),
     "laboratory_objective": ("Objective", "Цель обучения"),
     "laboratory_steps": ("Steps", "Шагов"),
-    "laboratory_seed": ("Seed", "Зерно"),
-    "laboratory_seed_info": ("A whole number below 4294967296", "Целое число меньше 4294967296"),
     "laboratory_run": ("Run", "Запустить"),
     "laboratory_stop": ("Stop", "Остановить"),
     "laboratory_step": ("Step", "Шаг"),
@@ -243,9 +241,7 @@ def settings(tools: Laboratory) -> list[gr.components.Component]:
     )
     objective = gr.Dropdown(tools.games, value="gan", label=say("laboratory_objective"))
     steps = gr.Slider(1, MOST, STEPS, step=1, label=say("laboratory_steps"))
-    seed = gr.Textbox(
-        "0", label=say("laboratory_seed"), info=say("laboratory_seed_info"), max_lines=1
-    )
+    seed = gr.Textbox("0", label=say("seed"), info=say("seed_info"), max_lines=1)
     return [data, drawing, objective, steps, seed]
 
 

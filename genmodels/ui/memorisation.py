@@ -33,9 +33,7 @@ WORDS: Words = {
         "Find the nearest: a sample on the left, its training image on the right.",
         "Найдите ближайшие: слева образец, справа обучающая картинка.",
     ),
-    "metrics_memory_model": ("Model", "Модель"),
     "metrics_memory_count": ("Samples", "Образцы"),
-    "metrics_memory_seed": ("Seed", "Зерно"),
     "metrics_memory_by": ("Distance", "Расстояние"),
     "metrics_memory_by_info": (
         "LPIPS, of a classifier's features, takes some seconds for each 1,000 images",
@@ -47,7 +45,6 @@ WORDS: Words = {
         "Набор, на котором училась модель; его первые 10 000 картинок",
     ),
     "metrics_memory_find": ("Find the nearest", "Найти ближайшие"),
-    "metrics_memory_stop": ("Stop", "Стоп"),
     "metrics_memory_pairs": ("Samples and their nearest", "Образцы и ближайшие к ним"),
 }
 
@@ -138,11 +135,11 @@ def tab(shared: Shared, references: References) -> None:
             model = gr.Dropdown(
                 names,
                 value=names[-1] if names else None,
-                label=say("metrics_memory_model"),
+                label=say("model"),
                 allow_custom_value=True,
             )
             count = gr.Slider(1, MOST, value=MOST, step=1, label=say("metrics_memory_count"))
-            seed = gr.Textbox("0", label=say("metrics_memory_seed"), max_lines=1)
+            seed = gr.Textbox("0", label=say("seed"), max_lines=1)
             by = gr.Radio(
                 list(KINDS),
                 value="pixels",
@@ -156,7 +153,7 @@ def tab(shared: Shared, references: References) -> None:
                 info=say("metrics_memory_reference_info"),
             )
             button = gr.Button(say("metrics_memory_find"), variant="primary")
-            stop = gr.Button(say("metrics_memory_stop"))
+            stop = gr.Button(say("stop"))
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             note = gr.Markdown(say("metrics_memory_first"), elem_classes="note")
             pairs = gr.Gallery(

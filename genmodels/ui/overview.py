@@ -30,7 +30,6 @@ WORDS: Words = {
         "user/name; веса только safetensors, чужой код не исполняется",
     ),
     "models_load": ("Load and read its card", "Загрузить и прочитать карточку"),
-    "models_card": ("Card", "Карточка"),
 }
 
 HEADERS = ["model", "family", "parameters", "MB", "data", "FID", "protocol"]

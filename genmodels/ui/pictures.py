@@ -62,6 +62,30 @@ def sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     return images.from_pixels(pixels.permute(2, 0, 1))
 
 
+def gallery(
+    value: list | None,
+    label: str | I18nData,
+    kind: str,
+    columns: int = 8,
+    show_label: bool = True,
+    visible: bool = True,
+) -> gr.Gallery:
+    """Pictures beside each other, perhaps with captions, each pixel crisp."""
+    return gr.Gallery(
+        value,
+        label=label,
+        show_label=show_label,
+        format="png",
+        columns=columns,
+        height="auto",
+        object_fit="contain",
+        elem_classes=["pixels", kind],
+        interactive=False,
+        visible=visible,
+        buttons=["download", "fullscreen"],
+    )
+
+
 def large(value: Image.Image | None, label: I18nData, kind: str = "") -> gr.Image:
     """A picture to look at, its pixels large."""
     return gr.Image(

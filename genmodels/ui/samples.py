@@ -56,9 +56,7 @@ WORDS: Words = {
         "Its first 10,000 images",
         "Его первые 10 000 картинок",
     ),
-    "metrics_seed": ("Seed", "Зерно"),
     "metrics_measure": ("Measure", "Измерить"),
-    "metrics_stop": ("Stop", "Стоп"),
     "metrics_resume": ("Resume", "Продолжить"),
     "metrics_plot": ("Numbers by the count of samples", "Числа по количеству картинок"),
     "metrics_table": ("Latest numbers", "Последние числа"),
@@ -178,10 +176,10 @@ def tab(shared: Shared, references: References) -> None:
                     label=say("metrics_reference"),
                     info=say("metrics_reference_info"),
                 )
-                seed = gr.Textbox("0", label=say("metrics_seed"), max_lines=1)
+                seed = gr.Textbox("0", label=say("seed"), max_lines=1)
             measure = gr.Button(say("metrics_measure"), variant="primary")
             with gr.Row():
-                stop = gr.Button(say("metrics_stop"), min_width=100)
+                stop = gr.Button(say("stop"), min_width=100)
                 resume = gr.Button(say("metrics_resume"), min_width=100)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             progress = gr.Markdown(say("metrics_samples_first"), elem_classes="note")

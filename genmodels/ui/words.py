@@ -5,6 +5,19 @@ from gradio.i18n import I18nData
 
 Words = dict[str, tuple[str, str]]  # what a key stands for in English and in Russian
 
+# What several tabs say.
+COMMON: Words = {
+    "model": ("Model", "Модель"),
+    "model_info": (
+        "One of these, or the id of one on the Hub: user/name",
+        "Одна из этих или имя модели на Hub: user/name",
+    ),
+    "class": ("Class", "Класс"),
+    "seed": ("Seed", "Зерно"),
+    "seed_info": ("A whole number below 4294967296", "Целое число меньше 4294967296"),
+    "stop": ("Stop", "Стоп"),
+}
+
 say = I18nData  # a key, which the page replaces by its words
 
 
