@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import torch
-from plotly.subplots import make_subplots
 
 from genmodels.images import to_pixels
 from genmodels.metrics import METRICS, Eyes, Metric
@@ -16,6 +15,7 @@ from genmodels.metrics.statistics import Statistic
 from genmodels.pipelines import CompletingPipeline, LatentPipeline
 
 from .models import Models
+from .plots import COLOURS, DASHES, panels
 
 if TYPE_CHECKING:
     from genmodels.data import Images
@@ -25,9 +25,6 @@ PAUSE = 0.4  # seconds after which a visitor hears something
 # Samples after which numbers are computed: each time about the half more.
 POINTS = (100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800)
 TICKS = (100, 200, 400, 800, 1600, 3200)
-HEIGHT = 190  # pixels of a panel
-COLOURS = ("#14b8a6", "#b45309", "#818cf8", "#db2777")  # the first has the accent's hue
-DASHES = ("solid", "dash", "dot", "dashdot")  # for whoever sees no colours
 
 TITLES = {
     "is": "IS (higher is better)",
@@ -164,12 +161,7 @@ def shown(numbers: dict[str, float], kind: str) -> str:
 
 def curves(lines: dict[str, list[tuple[int, dict[str, float]]]], kinds: list[str]) -> go.Figure:
     """A panel for each metric, in it a line for each model, and a band of its deviation."""
-    figure = make_subplots(
-        len(kinds),
-        1,
-        subplot_titles=[TITLES[kind] for kind in kinds],
-        vertical_spacing=0.25 / len(kinds),
-    )
+    figure = panels([TITLES[kind] for kind in kinds])
     for row, kind in enumerate(kinds, 1):
         for (name, points), colour, dash in zip(lines.items(), COLOURS, DASHES, strict=False):
             counts = [count for count, _ in points]
@@ -202,19 +194,4 @@ def curves(lines: dict[str, list[tuple[int, dict[str, float]]]], kinds: list[str
             figure.add_trace(line, row, 1)
     figure.update_xaxes(type="log", tickvals=TICKS)
     figure.update_xaxes(title_text="samples", title_standoff=4, row=len(kinds))
-    plain(figure, len(kinds))
     return figure
-
-
-def plain(figure: go.Figure, panels: int) -> None:
-    """The looks that all figures of the tab have: the page shows through, and gives the colours."""
-    figure.update_layout(
-        height=90 + HEIGHT * panels,
-        margin={"l": 50, "r": 10, "t": 60, "b": 40},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1 + 30 / (HEIGHT * panels)},
-    )
-    figure.update_annotations(font_size=13)
-    figure.update_xaxes(gridcolor="#888", zeroline=False)
-    figure.update_yaxes(gridcolor="#888", zeroline=False)

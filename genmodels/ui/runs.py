@@ -7,12 +7,11 @@ from typing import Any
 import gradio as gr
 import plotly.graph_objects as go
 from PIL import Image
-from plotly.subplots import make_subplots
 from trackio.sqlite_storage import SQLiteStorage  # trackio.Api lists no projects and reads no logs
 from trackio.utils import MEDIA_DIR
 
 from .asking import answering, choice, several, whole
-from .measurement import COLOURS, DASHES, plain
+from .plots import COLOURS, DASHES, panels
 from .sharing import Shared
 from .words import Words, say
 
@@ -99,9 +98,7 @@ def sheet(history: History, step: int) -> tuple[Image.Image, int] | None:
 
 def curves(runs: Mapping[str, dict[str, list[tuple[int, float]]]], terms: list[str]) -> go.Figure:
     """A panel for each term, in it a line for each run."""
-    figure = make_subplots(
-        max(len(terms), 1), 1, subplot_titles=terms, vertical_spacing=0.25 / max(len(terms), 1)
-    )
+    figure = panels(terms)
     told: set[str] = set()
     for row, term in enumerate(terms, 1):
         for (name, of), colour, dash in zip(runs.items(), COLOURS, DASHES, strict=False):
@@ -119,7 +116,6 @@ def curves(runs: Mapping[str, dict[str, list[tuple[int, float]]]], terms: list[s
             )
             told.add(name)
             figure.add_trace(line, row, 1)
-    plain(figure, max(len(terms), 1))
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title_text="step", title_standoff=4, row=max(len(terms), 1))
     return figure
