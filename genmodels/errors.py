@@ -26,12 +26,16 @@ def exit_in_a_sentence(error: ValueError) -> None:
     sys.exit(2)
 
 
-def command(function: Callable[..., None], program: str) -> None:
-    """Run a function by its command line. What the user can mend is told in a sentence."""
+def command(does: Callable[..., None] | dict[str, Callable[..., None]], program: str) -> None:
+    """Run a function, or one of several by their names, by its command line.
+
+    What the user can mend is told in a sentence.
+    """
     import tyro  # only a command needs it, and the app is to start soon
 
+    cli = tyro.extras.subcommand_cli_from_dict if isinstance(does, dict) else tyro.cli
     try:
-        tyro.cli(function, prog=program, use_underscores=True)
+        cli(does, prog=program, use_underscores=True)
     except ValueError as error:
         exit_in_a_sentence(error)
     except OSError as error:

@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional as F
 
 from genmodels import data, images
 from genmodels.metrics import METRICS, Features, Metric
 from genmodels.metrics.__main__ import is_folder_of_images, main, read
+from genmodels.metrics.classes import Classes
 from genmodels.metrics.diversity import Diversity
 from genmodels.metrics.extractors import Extractor, Eyes, alex, domain, inception, plain
 from genmodels.metrics.frechet import FrechetDistance
@@ -100,6 +102,20 @@ def test_manifolds_of_one_set_and_of_distant_ones() -> None:
     few = measured(Manifold, one, one[:1].repeat(1000, 1))  # one mode, perfectly
     assert few["precision"] == 1
     assert few["recall"] < 0.05
+
+
+def test_classes_are_counted_by_a_classifiers_verdicts() -> None:
+    asked = torch.arange(400) % 4
+    taken = asked.clone()
+    taken[:40] = 3  # of which ten were to be
+    found = measured(Classes, torch.zeros(400, 1), torch.zeros(400, 1), F.one_hot(taken).float())
+    shares = [0.225, 0.225, 0.225, 0.325]
+    assert [found[f"classes_{label}"] for label in range(4)] == pytest.approx(shares)
+    entropy = -sum(share * math.log(share) for share in shares)
+    assert found["classes"] == pytest.approx(math.exp(entropy))
+    assert found["obedience"] == pytest.approx(0.925)
+    collapsed = F.one_hot(torch.full((400,), 2), 4).float()
+    assert measured(Classes, torch.zeros(400, 1), torch.zeros(400, 1), collapsed)["classes"] == 1
 
 
 KINDS = list(dict.fromkeys(METRICS.values()))
@@ -459,8 +475,11 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
     assert found["fid"] == pytest.approx(0, abs=1e-6)
     assert (found["precision"], found["recall"]) == (1, 1)
     assert "density" not in found
-    other = run_command(tmp_path, "--samples", FASHION, "--samples_split", "test", *arguments)
-    assert other["fid"] > 0
+    fields = ["--samples_split", "test", "--reference_count", "300"]
+    few = run_command(tmp_path, "--samples", FASHION, *fields, *arguments)
+    assert "200 images of fashion_mnist, split test against 300 images" in few["protocol"][0]
+    other = run_command(tmp_path, "--samples", FASHION, *fields[:2], *arguments)
+    assert 0 < other["fid"] < few["fid"]
     assert "200 images of fashion_mnist, split test against 1,000 images" in other["protocol"][0]
 
 
@@ -490,6 +509,8 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
         (["--samples", "no/such"], "but could not get 'no/such'"),
         (["--reference", "no/such"], "found no folder 'no/such'"),
         (["--count", "0"], "expected a count of at least 1, but got 0"),
+        (["--reference_count", "0"], "expected a reference_count of at least 1, but got 0"),
+        (["--metrics", "obedience"], "expected a conditional model for obedience"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(

@@ -1,10 +1,11 @@
 """Measures of a generator, by the features that a network makes of its samples and of real ones.
 
-One metric a file. METRICS are the rows of the command `python -m genmodels.metrics`, which adds two
-that ask for more than samples: memorisation and reconstruction.
+One metric a file. METRICS are the rows of the command `python -m genmodels.metrics`, which adds
+those that ask for more than samples.
 """
 
 from .base import Metric
+from .classes import Classes
 from .diversity import Diversity
 from .extractors import EXTRACTORS, Eyes
 from .frechet import FrechetDistance
@@ -34,4 +35,5 @@ METRICS: dict[str, type[Metric]] = {
     "density": Manifold,
     "coverage": Manifold,
     "lpips": Diversity,
+    "classes": Classes,
 }

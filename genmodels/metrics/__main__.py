@@ -4,6 +4,7 @@ With `accelerate launch -m genmodels.metrics` on several processes, which share 
 """
 
 import os
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from genmodels.errors import command, named
 from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
 
 from . import METRICS
+from .classes import Classes
 from .extractors import Eyes, plain
 from .measuring import Pictures, Result, Share, drawn, measure, ready
 from .memorisation import memorisation
@@ -25,6 +27,7 @@ from .path_length import STEP, path_lengths
 from .reconstruction import Reconstruction
 
 TABLES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}  # of a dataset in Hub layout
+OF_SAMPLES = METRICS | {"obedience": Classes}
 MORE = ("memorisation", "reconstruction", "path_length")
 PATHS = 1000  # pairs of latents
 QUERIES = 1000  # samples, and as many held-out images, of which the nearest is looked for
@@ -37,6 +40,7 @@ def run(
     metrics: str = "fid,kid,precision,recall",
     extractor: str = "inception",
     count: int = 10_000,
+    reference_count: int | None = None,
     split: str = "train",
     samples_split: str | None = None,
     held_out: str = "test",
@@ -50,11 +54,13 @@ def run(
         samples: a model (a folder with a model_index.json, or a Hub id) or a folder of images
         reference: a dataset (a folder in Hub layout, or a Hub id) or a folder of images
         metrics: names with commas between them, of is, fid, kid, precision, recall, density,
-            coverage, lpips (diversity), memorisation, path_length (how smoothly samples follow
-            their latents), and of an autoencoder reconstruction
+            coverage, lpips (diversity), classes (how many occur), obedience (of a conditional
+            model to the class that is asked for), memorisation, path_length (how smoothly samples
+            follow their latents), and of an autoencoder reconstruction
         extractor: inception, with AlexNet for LPIPS, or domain, a classifier of Fashion-MNIST, or
             the folder of a classifier that `python -m training` made
         count: samples at the most
+        reference_count: real images at the most, drawn by chance; None: all
         split: of the reference
         samples_split: samples are a dataset too, and this is the split of it
         held_out: split of the reference that no training saw, for memorisation and reconstruction
@@ -64,20 +70,66 @@ def run(
             is nearest by LPIPS and the one by pixels
     """
     names = [name.strip() for name in metrics.split(",")]
-    for name in names:
-        if name not in (*METRICS, *MORE):
-            raise ValueError(f"expected {', '.join([*METRICS, *MORE])}, but got {name!r}")
-    if count < 1:
-        raise ValueError(f"expected a count of at least 1, but got {count}")
     if pairs is not None and "memorisation" not in names:
         raise ValueError("expected memorisation among the metrics for --pairs")
     for file, suffix in ((json, ""), (pairs, ".png")):
         if file is not None:
             writable(Path(file), suffix)
     accelerator = Accelerator()
+    results = measured(
+        accelerator,
+        samples,
+        reference,
+        names,
+        extractor,
+        count,
+        reference_count,
+        split,
+        samples_split,
+        held_out,
+        seed,
+        pairs,
+    )
+    if accelerator.is_main_process:
+        numbers = {name: value for result in results for name, value in result.numbers.items()}
+        protocol = [result.protocol for result in results]
+        notes = list(dict.fromkeys(note for result in results for note in result.notes))
+        lines = [f"{name}: {value:.6g}" for name, value in numbers.items()]
+        print("\n".join([*lines, *protocol, *notes]))
+        if json is not None:
+            told = {**numbers, "protocol": protocol, "notes": notes}
+            Path(json).write_text(dumps(told, indent=1))
+    accelerator.end_training()
+
+
+def measured(
+    accelerator: Accelerator,
+    samples: str,
+    reference: str,
+    names: Sequence[str],
+    extractor: str = "inception",
+    count: int = 10_000,
+    reference_count: int | None = None,
+    split: str = "train",
+    samples_split: str | None = None,
+    held_out: str = "test",
+    seed: int = 0,
+    pairs: str | None = None,
+) -> list[Result]:
+    """The numbers of the command, and for each kind of measurement what belongs to it.
+
+    names: of metrics; all else as `run`
+    To be called on every process. Raises ValueError where something is not to be had, or amiss.
+    """
+    for name in names:
+        if name not in (*OF_SAMPLES, *MORE):
+            raise ValueError(f"expected {', '.join([*OF_SAMPLES, *MORE])}, but got {name!r}")
+    for flag, least in (("count", count), ("reference_count", reference_count)):
+        if least is not None and least < 1:
+            raise ValueError(f"expected a {flag} of at least 1, but got {least}")
     share = Share(accelerator.process_index, accelerator.num_processes, gather_object)
     eyes = Eyes(extractor, accelerator.device)
-    real = shown(read(reference, split), split)
+    real = shown(read(reference, split), split, reference_count)
     held = None
     if not {"memorisation", "reconstruction"}.isdisjoint(names):
         held = unseen(reference, split, held_out)
@@ -95,13 +147,15 @@ def run(
         check_reconstruction(pipeline, held)
     if "path_length" in names and pipeline is None:
         raise ValueError("expected a model for path_length, but got images")
+    if "obedience" in names:
+        check_obedience(pipeline, eyes)
     if "memorisation" in names:
         wanted, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
         if wanted != got:
             raise ValueError(f"expected samples {wanted} for memorisation, but got {got}")
 
     results = []
-    if kinds := list(dict.fromkeys(METRICS[name] for name in names if name in METRICS)):
+    if kinds := list(dict.fromkeys(OF_SAMPLES[name] for name in names if name in OF_SAMPLES)):
         results.append(measure(kinds, fake, real, eyes, share))
     if "memorisation" in names:
         some = shown(held, held_out, QUERIES)
@@ -110,20 +164,16 @@ def run(
         results.append(reconstruct(pipeline, held, held_out, eyes, share))
     if "path_length" in names:
         results.append(smoothness(pipeline, min(count, PATHS), seed, eyes, share))
-    if accelerator.is_main_process:
-        numbers = {name: value for result in results for name, value in result.numbers.items()}
-        told = {
-            key: value
-            for key, value in numbers.items()
-            if any(key == name or key.startswith(f"{name}_") for name in names)
-        }
-        protocol = [result.protocol for result in results]
-        notes = list(dict.fromkeys(note for result in results for note in result.notes))
-        lines = [f"{name}: {value:.6g}" for name, value in told.items()]
-        print("\n".join([*lines, *protocol, *notes]))
-        if json is not None:
-            Path(json).write_text(dumps({**told, "protocol": protocol, "notes": notes}, indent=1))
-    accelerator.end_training()
+    return [
+        result._replace(
+            numbers={
+                key: value
+                for key, value in result.numbers.items()
+                if any(key == name or key.startswith(f"{name}_") for name in names)
+            }
+        )
+        for result in results
+    ]
 
 
 def writable(file: Path, suffix: str) -> None:
@@ -214,6 +264,18 @@ def check_reconstruction(pipeline: LatentPipeline | None, held_out: Images) -> N
     pipeline.expect(held_out.pixels, pipeline.sample_shape, "held-out images")
     if pipeline.num_classes is not None and held_out.labels is None:
         raise ValueError("expected classes of the held-out images for a conditional autoencoder")
+
+
+def check_obedience(pipeline: LatentPipeline | None, eyes: Eyes) -> None:
+    """Raise ValueError unless a model is asked for the very classes that a classifier tells."""
+    if pipeline is None or pipeline.num_classes is None:
+        raise ValueError("expected a conditional model for obedience")
+    known = getattr(eyes.features.network, "config", {}).get("num_classes")
+    if known != pipeline.num_classes:
+        raise ValueError(
+            f"expected --extractor to be a classifier of the {pipeline.num_classes} classes of the "
+            "model for obedience"
+        )
 
 
 def reconstruct(

@@ -116,7 +116,7 @@ def measure(
     return Result(
         {name: value for metric in metrics for name, value in metric.compute().items()},
         f"{protocol}; {fake.name}" + (f" against {real.name}" if compares else ""),
-        [note for metric in metrics for note in metric.notes()],
+        list(dict.fromkeys(note for metric in metrics for note in metric.notes())),
     )
 
 

@@ -35,6 +35,7 @@ TITLES = {
     "density": "Density (higher is better)",
     "coverage": "Coverage (higher is better)",
     "lpips": "LPIPS diversity (that of real images is best)",
+    "classes": "Classes that occur (as many as in real images is best)",
 }
 
 
