@@ -33,7 +33,7 @@ PRESETS: dict[str, Config] = {
     "gan-saturating-fashion": Config(
         objective=OBJECTIVES["gan-saturating"](),
         architecture=DCGAN(),
-        max_train_steps=30_000,
+        max_train_steps=10_000,
         adam_beta1=0.5,
         mixed_precision="bf16",
         output_dir="runs/gan-saturating-fashion",
@@ -47,11 +47,11 @@ PRESETS: dict[str, Config] = {
         output_dir="runs/gan-fashion",
     ),
     "wgan-fashion": Config(
-        objective=OBJECTIVES["wgan"](),
+        objective=OBJECTIVES["wgan"](critic_turns=3),
         architecture=DCGAN(),
-        max_train_steps=20_000,
+        max_train_steps=6000,
         optimizer="rmsprop",
-        learning_rate=5e-5,
+        learning_rate=2e-4,
         mixed_precision="bf16",
         output_dir="runs/wgan-fashion",
     ),
@@ -183,10 +183,19 @@ PRESETS: dict[str, Config] = {
     ),
 }
 
-# The same of a class that is asked for.
+# The same of a class that is asked for, and in how many steps.
+CONDITIONAL = {
+    "vae-fashion": 5000,
+    "sngan-fashion": 6000,
+    "r3gan-fashion": 15_000,
+    "diffusion-fashion": 5000,
+}
 PRESETS |= {
     f"{name}-conditional": replace(
-        PRESETS[name], conditional=True, output_dir=f"runs/{name}-conditional"
+        PRESETS[name],
+        conditional=True,
+        max_train_steps=steps,
+        output_dir=f"runs/{name}-conditional",
     )
-    for name in ("vae-fashion", "sngan-fashion", "r3gan-fashion", "diffusion-fashion")
+    for name, steps in CONDITIONAL.items()
 }
