@@ -495,7 +495,7 @@ def test_unconditional_pipelines_of_diffusers_load(
         with torch.no_grad():
             for time in told.timesteps:
                 samples = told.step(unet(samples, time).sample, time, samples).prev_sample
-            assert torch.allclose(pipeline.decode(latents), samples.clamp(-1, 1), atol=1e-5)
+            assert torch.allclose(pipeline.decode(latents), samples.clamp(-1, 1), atol=1e-4)
     offered = Models([tmp_path / "model"])  # by the app, as what it becomes
     assert offered.kinds == {"model": DenoisingPipeline}
     assert type(offered.get("model")) is DenoisingPipeline
