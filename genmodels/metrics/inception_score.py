@@ -1,9 +1,11 @@
 """The Inception Score."""
 
+import numpy as np
 import torch
+from torch.nn import functional as F
 
 from .base import Metric
-from .statistics import Features, Sums
+from .statistics import Features, Sums, scatter
 
 SPLITS = 10
 
@@ -20,7 +22,10 @@ class Predictions(Sums):
                 "no head that gives any"
             )
         predictions = features.logits.double().cpu().softmax(1)
-        splits = torch.nn.functional.one_hot(features.numbers.cpu() % SPLITS, SPLITS).double().T
+        # Not the number itself modulo 10: conditional samples are of one class after another, and
+        # a split would have one class alone.
+        drawn = scatter(features.numbers.cpu().numpy()) % np.uint64(SPLITS)
+        splits = F.one_hot(torch.from_numpy(drawn.astype(np.int64)), SPLITS).double().T
         entropies = torch.xlogy(predictions, predictions).sum(1)
         self.count += len(predictions)
         self.add(
@@ -32,8 +37,8 @@ class InceptionScore(Metric):
     """exp E KL(p(y|x) ‖ p(y)): high where each sample has a clear class, and every class occurs.
 
     Improved Techniques for Training GANs (Salimans et al., 2016), section 4
-    https://arxiv.org/abs/1606.03498. Mean and standard deviation over 10 splits: a sample's is its
-    number modulo 10.
+    https://arxiv.org/abs/1606.03498. Mean and standard deviation over 10 splits: a sample's is
+    drawn by a hash of its number.
     """
 
     keeps = Predictions
