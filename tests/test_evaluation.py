@@ -41,7 +41,7 @@ def fid(folder: Path, eyes: str) -> float:
 
 def told(folder: Path) -> float:
     """FID in a card."""
-    (number,) = re.findall(r"measured \| fid (\S+):", (folder / "README.md").read_text())
+    (number,) = re.findall(r"^\| fid (\S+) \|", (folder / "README.md").read_text(), re.M)
     return float(number)
 
 

@@ -3,11 +3,12 @@
 import inspect
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from genmodels.data import Images
 from genmodels.metrics.measuring import Result
@@ -44,9 +45,9 @@ CARD = """\
 | time | {minutes:.0f} minutes on {hardware} |
 | objective | `{objective}` |
 | architecture | `{architecture}` |
-| size | {size:.1f} MB, {parameters:,} parameters: exponential averages of the weights |{measured}
+| size | {size:.1f} MB, {parameters:,} parameters: exponential averages of the weights |
 
-## Limits
+{measured}## Limits
 
 {limits}"""
 
@@ -64,17 +65,10 @@ def card(
     on_hub = config.train_data_dir is None and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", real.source)
     source = real.source if on_hub else f"the folder {Path(real.source).resolve().name}"
     title = Path(config.output_dir).resolve().name
-    results = [
-        EvalResult(
-            task_type=sheet.pipeline_tag,
-            dataset_type=source,
-            dataset_name=source,
-            metric_type=name,
-            metric_value=value,
-            metric_name=f"{name}, {measured.protocol}",  # or it would be taken for any other's
-        )
-        for name, value in (measured.numbers if measured else {}).items()
-    ]
+    results = entries(measured, sheet.pipeline_tag, source) if measured else []
+    parts = getattr(sheet.published, "components", {"": sheet.published}).values()
+    networks = [part for part in parts if isinstance(part, torch.nn.Module)]
+    count = sum(weight.numel() for network in networks for weight in network.parameters())
     metadata = ModelCardData(
         license="mit" if on_hub else None,
         library_name="genmodels",
@@ -83,22 +77,13 @@ def card(
         datasets=[real.source] if on_hub else None,
         model_name=title if results else None,
         eval_results=results or None,
+        genmodels={
+            "steps": progress.step,
+            "seconds": round(progress.seconds),
+            "hardware": hardware(accelerator),
+            "parameters": count,
+        },
     )
-    told = ""
-    if measured:
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in measured.numbers.items())
-        told = "; ".join([f"{numbers}: {measured.protocol}", *measured.notes])
-    parts = getattr(sheet.published, "components", {"": sheet.published}).values()
-    networks = [part for part in parts if isinstance(part, torch.nn.Module)]
-    cores = torch.get_num_threads()
-    hardware = f"{cores} CPU core{'s' if cores > 1 else ''}"
-    if accelerator.device.type == "cuda":
-        hardware = torch.cuda.get_device_name(accelerator.device)
-    processes = accelerator.num_processes
-    if processes > 1:
-        hardware = f"{processes} processes with {hardware} each"
-    if accelerator.mixed_precision != "no":
-        hardware += f", {accelerator.mixed_precision}"
     return CARD.format(
         metadata=metadata.to_yaml(),
         title=title,
@@ -113,16 +98,78 @@ def card(
         side=real.side,
         colour="grey" if real.channels == 1 else "RGB",
         steps=progress.step,
-        measured=f"\n| measured | {told} |" if told else "",
-        batch=config.train_batch_size * config.gradient_accumulation_steps * processes,
+        measured=section(results),
+        batch=config.train_batch_size
+        * config.gradient_accumulation_steps
+        * accelerator.num_processes,
         seed=config.seed,
         minutes=progress.seconds / 60,
-        hardware=hardware,
+        hardware=hardware(accelerator),
         objective=config.objective,
         architecture=config.architecture,
-        parameters=sum(weight.numel() for network in networks for weight in network.parameters()),
+        parameters=count,
         size=sum(file.stat().st_size for file in draft.rglob("*.safetensors")) / 1e6,
     )
+
+
+def hardware(accelerator: Accelerator) -> str:
+    """What a run was on, in words."""
+    told = cores()
+    if accelerator.device.type == "cuda":
+        told = torch.cuda.get_device_name(accelerator.device)
+    if accelerator.num_processes > 1:
+        told = f"{accelerator.num_processes} processes with {told} each"
+    return told + (f", {it}" if (it := accelerator.mixed_precision) != "no" else "")
+
+
+def cores() -> str:
+    count = torch.get_num_threads()
+    return f"{count} CPU core{'s' if count > 1 else ''}"
+
+
+def entries(measured: Result, task: str, dataset: str, **settings: object) -> list[EvalResult]:
+    """Numbers as a card's metadata have them, each with its protocol and notes in its name, without
+    which it would be taken for any other's.
+
+    settings: of the measurement, by which a number is found again
+    """
+    told = "; ".join([measured.protocol, *measured.notes])
+    return [
+        EvalResult(
+            task_type=task,
+            dataset_type=dataset,
+            dataset_name=dataset,
+            metric_type=name,
+            metric_value=value,
+            metric_name=f"{name}, {told}",
+            metric_args=settings or None,
+        )
+        for name, value in measured.numbers.items()
+    ]
+
+
+def section(results: Sequence[EvalResult]) -> str:
+    """The numbers of the metadata for a reader: a row for each protocol."""
+    by_protocol: dict[str, list[str]] = {}
+    for it in results:
+        protocol = it.metric_name.removeprefix(f"{it.metric_type}, ")
+        number = f"{it.metric_type} {it.metric_value:.4g}"
+        by_protocol.setdefault(protocol, []).append(number)
+    rows = [f"| {', '.join(numbers)} | {told} |" for told, numbers in by_protocol.items()]
+    return "\n".join(["## Measured", "", "| | |", "|---|---|", *rows, "", ""]) if rows else ""
+
+
+def enter(file: Path, results: Sequence[EvalResult]) -> None:
+    """Put numbers into a card, in the place of those of the same kind and settings."""
+    card = ModelCard.load(file)
+    new = [(it.metric_type, it.metric_args) for it in results]
+    old = card.data.eval_results or []
+    old = [it for it in old if (it.metric_type, it.metric_args) not in new]
+    card.data.eval_results = [*old, *results]
+    card.data.model_name = file.resolve().parent.name
+    text = re.sub(r"## Measured\n.*?(?=## Limits)", "", card.text, flags=re.DOTALL)
+    card.text = text.replace("## Limits", f"{section(card.data.eval_results)}## Limits")
+    card.save(file)
 
 
 def objective_of(config: Config) -> str:
