@@ -49,7 +49,7 @@ PRESETS: dict[str, Config] = {
     "wgan-fashion": Config(
         objective=OBJECTIVES["wgan"](critic_turns=3),
         architecture=DCGAN(),
-        max_train_steps=4000,
+        max_train_steps=8000,
         optimizer="rmsprop",
         learning_rate=2e-4,
         mixed_precision="bf16",

@@ -1,0 +1,265 @@
+"""The published models under one protocol: their numbers in their cards, and all in one table.
+
+python -m training.zoo measure [FOLDER ...] [--extractor inception] [--count 10000]
+python -m training.zoo nearest [FOLDER ...]
+python -m training.zoo time [FOLDER ...]
+python -m training.zoo stability
+python -m training.zoo table
+"""
+
+import json
+import re
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import torch
+import tyro
+from accelerate import Accelerator
+from huggingface_hub import EvalResult, ModelCard
+
+from genmodels import data, errors, images
+from genmodels.metrics import Eyes
+from genmodels.metrics.__main__ import measured
+from genmodels.metrics.measuring import Result, Share, ready
+from genmodels.metrics.memorisation import memorisation
+from genmodels.pipelines import load, pipeline_of
+from genmodels.pipelines.completing import CompletingPipeline
+
+from . import figures
+from .cards import cores, enter, entries
+from .presets import PRESETS
+from .stability import CURVES, stability
+
+ROOT = Path(__file__).parents[1]
+ZOO = ROOT / "checkpoints"
+REFERENCE = "zalando-datasets/fashion_mnist"
+TASK = "unconditional-image-generation"
+METRICS = {
+    "domain": ["is", "fid", "kid", "precision", "recall", "classes"],
+    "inception": ["fid", "kid", "precision", "recall"],
+}
+QUERIES = 200  # samples of which the nearest training image is looked for
+TIMED = 64  # samples
+ROUNDS = 5
+
+Folders = Annotated[tuple[Path, ...], tyro.conf.Positional]
+
+
+class Column(NamedTuple):
+    """A number of the table."""
+
+    head: str
+    metric: str
+    extractor: str | None
+    form: str
+    factor: float = 1.0
+
+
+COLUMNS = (
+    Column("IS", "is", "domain", ".2f"),
+    Column("FID", "fid", "domain", ".1f"),
+    Column("KID ×10³", "kid", "domain", ".1f", 1000),
+    Column("precision", "precision", "domain", ".2f"),
+    Column("recall", "recall", "domain", ".2f"),
+    Column("classes", "classes", "domain", ".2f"),
+    Column("nearest", "nearness", None, ".2f"),
+    Column("obedience", "obedience", "domain", ".1%"),
+    Column("FID, Inception", "fid", "inception", ".1f"),
+    Column("KID ×10³, Inception", "kid", "inception", ".1f", 1000),
+    Column("seconds for 64", "seconds", None, ".2g"),
+)
+
+
+def models() -> list[Path]:
+    """The folders of checkpoints/ that draw samples of their own, in the order of the presets."""
+    order = {name: number for number, name in enumerate(PRESETS)}
+    found = [
+        index.parent
+        for index in ZOO.glob("*/model_index.json")
+        if pipeline_of(index.parent) is not CompletingPipeline
+    ]
+    return sorted(found, key=lambda folder: order.get(folder.name, len(order)))
+
+
+def measure(
+    folders: Folders = (),
+    extractor: str = "domain",
+    count: int = 10_000,
+    reference_count: int | None = None,
+    again: bool = False,
+) -> None:
+    """Measure published models, and real images of split test, and enter it into their cards.
+
+    Args:
+        folders: of models; none: all in checkpoints/
+        extractor: domain or inception, as that of python -m genmodels.metrics
+        count: samples of each
+        reference_count: training images at the most, drawn by chance; None: all
+        again: those too that have been measured so
+    """
+    if extractor not in METRICS:
+        raise ValueError(f"expected {' or '.join(METRICS)}, but got {extractor!r}")
+    settings = {"extractor": extractor, "count": count}
+    if reference_count is not None:
+        settings["reference_count"] = reference_count
+    for folder in folders or (ZOO, *models()):
+        if not again and any(it.metric_args == settings for it in results(folder)):
+            continue
+        names, source, split = METRICS[extractor], str(folder), None
+        if folder.samefile(ZOO):  # the row of real images, of which there is no model
+            source, split = REFERENCE, "test"
+        elif extractor == "domain" and load(folder).num_classes is not None:
+            names = [*names, "obedience"]
+        found = measured(
+            Accelerator(),
+            source,
+            REFERENCE,
+            names,
+            extractor,
+            count,
+            reference_count,
+            samples_split=split,
+        )
+        for result in found:
+            enter(folder / "README.md", entries(result, TASK, REFERENCE, **settings))
+            print(folder.name, result.numbers, flush=True)
+
+
+def nearest(folders: Folders = ()) -> None:
+    """Measure how near samples are to training images, and enter it into the cards.
+
+    All models in one pass over the training images, which takes the longest.
+
+    Args:
+        folders: of models; none: all in checkpoints/
+    """
+    folders = folders or tuple(models())
+    held_out = data.load(REFERENCE, split="test").pixels[:QUERIES]
+    rng = torch.Generator().manual_seed(0)
+    drawn = [
+        images.to_pixels(pipeline(QUERIES, rng.manual_seed(0), output_type="pt").images)
+        for pipeline in map(load, folders)
+    ]
+    eye, real = Eyes("domain").perception, data.load(REFERENCE).pixels
+    queries = ready("samples and held-out images", torch.cat([held_out, *drawn]))
+    found = memorisation(queries, ready("training images", real), {"lpips": eye}, Share())
+    held, *means = found["lpips"].squares.view(-1, QUERIES).mean(1).tolist()
+    protocol = (
+        f"{eye.protocol}: {QUERIES} samples of seed 0 to the nearest of {len(real):,} training "
+        f"images, over the same of the first {QUERIES} images of split test"
+    )
+    for folder, mean in zip(folders, means, strict=True):
+        result = Result({"nearness": mean / held}, protocol)
+        enter(folder / "README.md", entries(result, TASK, REFERENCE))
+        print(folder.name, result.numbers, flush=True)
+
+
+def clock(folders: Folders = ()) -> None:
+    """Measure how long 64 samples take, and enter it into the cards.
+
+    Args:
+        folders: of models; none: all in checkpoints/
+    """
+    for folder in folders or models():
+        pipeline, seconds = load(folder), []
+        for seed in range(ROUNDS + 1):
+            start = time.perf_counter()
+            pipeline(TIMED, torch.Generator().manual_seed(seed), output_type="pt")
+            seconds.append(time.perf_counter() - start)
+        protocol = f"for {TIMED} samples on {cores()}, the median of {ROUNDS} times"
+        result = Result({"seconds": statistics.median(seconds[1:])}, protocol)
+        enter(folder / "README.md", entries(result, TASK, REFERENCE))
+        print(folder.name, result.numbers, flush=True)
+
+
+def results(folder: Path) -> Sequence[EvalResult]:
+    """The numbers in a folder's card."""
+    return ModelCard.load(folder / "README.md").data.eval_results or []
+
+
+def numbers(folder: Path, extractor: str | None) -> dict[str, float]:
+    """Those by one extractor, the latest of each metric."""
+    return {
+        it.metric_type: it.metric_value
+        for it in results(folder)
+        if (it.metric_args or {}).get("extractor") == extractor
+    }
+
+
+def rows() -> Iterator[list[str]]:
+    """The table: its head, real images, and a row for each model; of the columns those with any."""
+    cards = {folder: ModelCard.load(folder / "README.md").data for folder in (ZOO, *models())}
+    known = {(folder, it): numbers(folder, it) for folder in cards for it in (*METRICS, None)}
+    columns = [
+        column
+        for column in COLUMNS
+        if any(column.metric in known[folder, column.extractor] for folder in cards)
+    ]
+    yield ["", "parameters", "training", *(column.head for column in columns)]
+    yield ["---", *["---:"] * (2 + len(columns))]
+    for folder, card in cards.items():
+        cells = ["real images of split `test`", "", ""]
+        if folder != ZOO:
+            facts = card.genmodels
+            minutes = f"{facts['seconds'] / 60:.0f} min, {facts['hardware']}"
+            cells = [f"[{folder.name}]({folder.name})", f"{facts['parameters']:,}", minutes]
+        for column in columns:
+            value = known[folder, column.extractor].get(column.metric)
+            cells.append("" if value is None else format(value * column.factor, column.form))
+        yield cells
+
+
+def protocols() -> Iterator[str]:
+    """What the numbers of the table are of."""
+    told = []
+    for folder in (ZOO, *models()):
+        told += [it.metric_args for it in results(folder) if it.metric_args]
+    for settings in {str(it): it for it in told}.values():
+        few = settings.get("reference_count")
+        real = "all" if few is None else f"{few:,}"
+        yield (
+            f"By `{settings['extractor']}`: {settings['count']:,} samples beside {real} training "
+            "images."
+        )
+
+
+def table() -> None:
+    """Put all cards' numbers into README.md and checkpoints/README.md, and draw the figures."""
+    lines = "\n".join([*(f"| {' | '.join(cells)} |" for cells in rows()), "", *protocols()])
+    file = ZOO / "README.md"
+    card = ModelCard.load(file)
+    card.text = fill(card.text, lines)
+    card.save(file)
+    readme = ROOT / "README.md"
+    readme.write_text(fill(readme.read_text(), re.sub(r"(?<=\]\()", "checkpoints/", lines)))
+
+    names = {"real images": ZOO} | {folder.name: folder for folder in models()}
+    told = {name: numbers(folder, "domain") for name, folder in names.items()}
+    seconds = {name: numbers(folder, None).get("seconds") for name, folder in names.items()}
+    speeds = {name: TIMED / value for name, value in seconds.items() if value is not None}
+    figures.triangles(told, speeds).savefig(ZOO / "triangles.png")
+    classes = data.load(REFERENCE).classes
+    figures.shares(told, classes).savefig(ZOO / "classes.png")
+    if CURVES.exists():
+        figures.curves(json.loads(CURVES.read_text())).savefig(ZOO / "stability.png")
+
+
+def fill(text: str, lines: str) -> str:
+    """Put lines where a text has a place for the table."""
+    begin, end = "<!-- zoo: by python -m training.zoo table -->\n", "<!-- /zoo -->"
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}{lines}\n{end}{rest.partition(end)[2]}"
+
+
+if __name__ == "__main__":
+    does = {
+        "measure": measure,
+        "nearest": nearest,
+        "time": clock,
+        "stability": stability,
+        "table": table,
+    }
+    errors.command(does, "python -m training.zoo")
