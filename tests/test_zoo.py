@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 import genmodels
+from genmodels import errors
 from genmodels.metrics.__main__ import measured
 from tests.conftest import FASHION, ROOT
 from training import figures, stability, zoo
@@ -99,6 +100,26 @@ def test_conditional_models_obey_their_labels(model: Path) -> None:
     told = zoo.numbers(model, "domain")["obedience"]
     assert told >= 0.85
     assert result.numbers["obedience"] == pytest.approx(told, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--extractor", "no"], "expected domain or inception, but got 'no'"),
+        (["no/such"], "expected a model with a card, but there is none in no/such"),
+        (["tests", "--count", "20"], "expected a model with a card, but there is none in tests"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    arguments: list[str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["zoo", "measure", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        errors.command({"measure": zoo.measure, "table": zoo.table}, "zoo")
+    assert sentence in capsys.readouterr().err
 
 
 def test_games_are_played_once_from_each_seed(

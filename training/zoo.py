@@ -164,6 +164,7 @@ def clock(folders: Folders = ()) -> None:
         folders: of models; none: all in checkpoints/
     """
     for folder in folders or models():
+        results(folder)  # or there is nothing to enter it into
         pipeline, seconds = load(folder), []
         for seed in range(ROUNDS + 1):
             start = time.perf_counter()
@@ -176,8 +177,11 @@ def clock(folders: Folders = ()) -> None:
 
 
 def results(folder: Path) -> Sequence[EvalResult]:
-    """The numbers in a folder's card."""
-    return ModelCard.load(folder / "README.md").data.eval_results or []
+    """The numbers in a folder's card. Raises ValueError where there is no card."""
+    try:
+        return ModelCard.load(folder / "README.md").data.eval_results or []
+    except ValueError as error:
+        raise ValueError(f"expected a model with a card, but there is none in {folder}") from error
 
 
 def numbers(folder: Path, extractor: str | None) -> dict[str, float]:
