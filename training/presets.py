@@ -49,7 +49,7 @@ PRESETS: dict[str, Config] = {
     "wgan-fashion": Config(
         objective=OBJECTIVES["wgan"](critic_turns=3),
         architecture=DCGAN(),
-        max_train_steps=8000,
+        max_train_steps=5000,
         optimizer="rmsprop",
         learning_rate=2e-4,
         mixed_precision="bf16",
@@ -186,7 +186,7 @@ PRESETS: dict[str, Config] = {
 # The same of a class that is asked for, and in how many steps.
 CONDITIONAL = {
     "vae-fashion": 5000,
-    "sngan-fashion": 6000,
+    "sngan-fashion": 12_000,
     "r3gan-fashion": 15_000,
     "diffusion-fashion": 5000,
 }
