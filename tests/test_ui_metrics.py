@@ -27,7 +27,7 @@ from tests.conftest import FASHION, ROOT
 
 CHECKPOINTS = ROOT / "checkpoints"
 PROJECT = "curves-of-a-test"
-WHOLE = r"gan-fashion: ([\d,]+); r3gan-fashion: \1 of \1 samples"
+WHOLE = r"gan-fashion: ([\d,]+); gan-saturating-fashion: \1 of \1 samples"
 
 
 def log(name: str, steps: range) -> str:
@@ -121,7 +121,7 @@ GOOD = [["vae-fashion"], ["fid"], "domain", "fashion_mnist", 100, "0"]
         (0, ["inpaint-fashion"], "inpaint-fashion completes images"),
         (0, ["../checkpoints"], "could not get '../checkpoints'"),
         (0, [["vae-fashion"]], "expected a list of models"),
-        (1, [], "expected 1 to 8 metrics"),
+        (1, [], "expected 1 to 9 metrics"),
         (1, ["<b>"], "<b>"),
         (2, "/etc", "/etc"),
         (3, str(ROOT / FASHION), "not in the list of choices"),
