@@ -83,7 +83,7 @@ def test_the_table_and_the_figures_are_made_by_one_command(folder: Path) -> None
     zoo.table()
     one, other = (file.read_text() for file in (folder / "README.md", folder.parent / "README.md"))
     fid = zoo.numbers(folder / "vae-fashion", "domain")["fid"]
-    assert f"| {fid:.1f} |" in one
+    assert f"| {fid:.2f} |" in one
     assert "](vae-fashion) |" in one
     assert "](checkpoints/vae-fashion) |" in other
     for name in ("triangles", "classes"):

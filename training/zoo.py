@@ -60,7 +60,7 @@ class Column(NamedTuple):
 
 COLUMNS = (
     Column("IS", "is", "domain", ".2f"),
-    Column("FID", "fid", "domain", ".1f"),
+    Column("FID", "fid", "domain", ".2f"),
     Column("KID ×10³", "kid", "domain", ".1f", 1000),
     Column("precision", "precision", "domain", ".2f"),
     Column("recall", "recall", "domain", ".2f"),
