@@ -144,10 +144,11 @@ def test_every_model_is_interpolated_and_refuses_latents_of_another(folder: Path
     pipeline = genmodels.load(folder)
     keys = pipeline.draw(2, torch.Generator().manual_seed(1))
     path = slerp(keys, torch.linspace(0, 1, 5))
-    shown = list(frames(pipeline.decode, path, batch=2))
+    boots = None if pipeline.num_classes is None else torch.full((5,), 9)
+    shown = list(frames(pipeline.decode, path, boots, batch=2))
     assert len(shown) == 5
     with torch.no_grad():
-        ends = pipeline.decode(keys)
+        ends = pipeline.decode(keys, boots if boots is None else boots[:2])
     assert torch.equal(images.to_pixels(torch.stack(shown)[[0, -1]]), images.to_pixels(ends))
     with pytest.raises(ValueError, match=r"expected latents \(B, .*but got \(2, 7\)"):
         pipeline.decode(torch.zeros(2, 7))
@@ -158,16 +159,18 @@ def test_given_images_are_encoded_by_every_model(folder: Path) -> None:
     pipeline = genmodels.load(folder)
     if not hasattr(pipeline, "encode"):
         pytest.skip("it completes images")
-    real = images.from_pixels(data.load(FASHION, split="test").pixels[:4])
+    pixels, labels = data.load(FASHION, split="test")[:2]
+    real = images.from_pixels(pixels[:4])
+    labels = None if pipeline.num_classes is None else labels[:4]
     with torch.no_grad():
-        again = pipeline.decode(pipeline.encode(real))
+        again = pipeline.decode(pipeline.encode(real, labels), labels)
     others = (real - real.flip(0)).square().mean()
     assert (again - real).square().mean() < 0.25 * others
     for wrong in (torch.zeros(1, 1, 32, 32), 2 * real, torch.nan * real):
         with pytest.raises(ValueError, match="expected samples"):
-            pipeline.encode(wrong)
+            pipeline.encode(wrong, labels)
     with torch.inference_mode():
-        assert pipeline.encode(real).isfinite().all()
+        assert pipeline.encode(real, labels).isfinite().all()
 
 
 def test_a_path_length_is_a_squared_slope() -> None:

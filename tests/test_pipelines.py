@@ -357,9 +357,10 @@ def test_published_checkpoints_draw_pictures(folder: Path) -> None:
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= 10e6
     pipeline = genmodels.load(folder)
     samples = pipeline(batch_size=64, generator=seeded(), output_type="pt").images
-    # A garment on black: mostly dark, never flat, each one different.
+    # A garment on black: mostly dark, never flat, as the flattest real one of 0.17 is not either,
+    # and each one different.
     assert samples.mean() < 0
-    assert (samples.flatten(1).std(1) > 0.2).all()
+    assert (samples.flatten(1).std(1) > 0.1).all()
     assert torch.cdist(samples.flatten(1), samples.flatten(1)).fill_diagonal_(9).min() > 1
     card = (folder / "README.md").read_text()
     assert f"accelerate launch -m training {folder.name}" in card

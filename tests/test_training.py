@@ -374,8 +374,10 @@ def test_the_learning_rate_follows_its_schedule_for_every_player(
 
     monkeypatch.setattr(torch.optim.RMSprop, "step", note)
     fields = {"lr_scheduler": name, "lr_warmup_steps": 2, "learning_rate": 1e-4}
-    train(small("wgan-fashion", max_train_steps=6, **fields))
-    told = [rate * 1e-4 for rate in expected for _ in range(6)]  # five turns and one
+    config = small("wgan-fashion", max_train_steps=6, **fields)
+    train(config)
+    turns = config.objective.critic_turns + 1  # and the generator's
+    told = [rate * 1e-4 for rate in expected for _ in range(turns)]
     assert rates == pytest.approx(told, rel=1e-2, abs=1e-12)
 
 
