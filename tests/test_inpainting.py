@@ -39,6 +39,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genmodels.inpainting.repaint.STEPS", 6)
+    monkeypatch.setattr("genmodels.inpainting.repaint.RESAMPLE", 2)
     monkeypatch.setattr("genmodels.inpainting.pseudo_gibbs.ROUNDS", 3)
     for name in ("FIRST", "SECOND", "CANDIDATES"):
         monkeypatch.setattr(f"genmodels.pipelines.descent.{name}", 5)
