@@ -161,6 +161,7 @@ def test_a_run_pushes_at_its_end_with_its_settings(
         "autoencoder/diffusion_pytorch_model.safetensors",
         "README.md",
         "samples.png",
+        "curves.png",
         "training.json",
     }
     settings = json.loads(repository.files["training.json"])

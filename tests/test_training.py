@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import genmodels
 from genmodels import data, images
 from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION, FIRST, ROOT
-from training import cards, preparation, publishing
+from training import cards, figures, preparation, publishing
 from training.config import Config
 from training.loop import Run, train
 from training.presets import PRESETS
@@ -351,6 +352,26 @@ def test_trackers_receive_losses_by_name_and_grids(small: Small, tmp_path: Path)
     events = b"".join(file.read_bytes() for file in (tmp_path / "tensorboard").rglob("events*"))
     assert b"autoencoder/reconstruction" in events
     assert b"samples" in events
+
+
+def test_curves_go_on_behind_the_last_whole_line_and_are_published(small: Small) -> None:
+    fields = {"report_to": "none", "logging_steps": 1, "eval_every": 2, "eval_extractor": "domain"}
+    config = small("gan-fashion", max_train_steps=2, eval_samples=20, **fields)
+    train(config)
+    folder = Path(config.output_dir)
+    file = folder / "curves.jsonl"
+    with file.open("a") as torn:
+        torn.write('{"step": 3, "critic/re')
+    train(dataclasses.replace(config, max_train_steps=4, resume_from_checkpoint="latest"))
+    told = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [it["step"] for it in told] == [1, 2, 2, 3, 4, 4]
+    assert told[0].keys() == {"step", "critic/real", "critic/fake", "generator/-log D"}
+    assert told[2].keys() == {"step", "fid"}
+    assert [len(axis.lines) for axis in figures.losses(told).axes] == [2, 1, 1]
+    assert figures.losses([]).axes == []
+    for published in (folder, folder / "best"):
+        assert Image.open(published / "curves.png").width > 1000
+        assert "](curves.png)" in (published / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

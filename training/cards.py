@@ -47,6 +47,8 @@ CARD = """\
 | architecture | `{architecture}` |
 | size | {size:.1f} MB, {parameters:,} parameters: exponential averages of the weights |
 
+![Each term of the losses by the steps, and what was measured](curves.png)
+
 {measured}## Limits
 
 {limits}"""

@@ -78,9 +78,32 @@ def curves(told: Mapping) -> Figure:
     return figure
 
 
+def losses(told: Sequence[Numbers]) -> Figure:
+    """A run's curves: a panel for the terms of each player's loss, and one for each other number.
+
+    told: "step" and the means of terms, "player/term", or what was measured then
+    """
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for it in told:
+        for name, value in it.items():
+            if name != "step":
+                panel, _, term = name.partition("/")
+                found.setdefault(panel, {}).setdefault(term, []).append((it["step"], value))
+    figure, axes = grid(len(found), 3, 2.6)
+    for axis, (panel, terms) in zip(axes, found.items(), strict=True):
+        for term, points in terms.items():
+            axis.plot(*zip(*points, strict=True), label=term, linewidth=1)
+        axis.set_title(panel, fontsize=9)
+        axis.set_xlabel("steps", fontsize=8)
+        if list(terms) != [""]:
+            axis.legend(fontsize=7, frameon=False)
+        plain(axis)
+    return figure
+
+
 def grid(count: int, columns: int, height: float, **layout: object) -> tuple[Figure, list]:
     """So many panels, in rows of a height in inches."""
-    lines = math.ceil(count / columns)
+    lines = max(math.ceil(count / columns), 1)
     figure = Figure((10, 0.3 + height * lines), dpi=120, layout="constrained")
     axes = list(figure.subplots(lines, columns, squeeze=False, **layout).flat)
     for axis in axes[count:]:

@@ -23,15 +23,17 @@ from genmodels.metrics.measuring import Result
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import read_index
 
+from . import figures
 from .cards import card, command, flag, objective_of
 from .config import Config
 from .hub import PAUSES, UNPUSHED, Unpushed, push
 from .sheets import Sheet
 from .space import working_tree
 from .state import INDICES, Progress
+from .tracking import CURVES, history
 
 METRICS, SETTINGS = "metrics.json", "training.json"
-BESIDE = ("README.md", "samples.png", METRICS, SETTINGS)  # what is published beside the weights
+BESIDE = ("README.md", "samples.png", "curves.png", METRICS, SETTINGS)  # what is beside the weights
 
 
 def publish(
@@ -62,6 +64,8 @@ def publish(
             }
             save_file(halves, file, {"format": "pt"})
     sheet.draw().save(draft / "samples.png")
+    told = history(Path(config.output_dir) / CURVES)
+    figures.losses(told).savefig(draft / "curves.png")
     text = card(sheet, draft, config, real, progress, measured, accelerator)
     ModelCard(text).save(draft / "README.md")
     settings = {

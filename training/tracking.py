@@ -1,5 +1,6 @@
 """What one sees of a run while it trains: its losses by name, and sample grids."""
 
+import json
 import math
 import sys
 import time
@@ -19,6 +20,8 @@ from tqdm import tqdm
 from genmodels.errors import reason
 
 from .config import Config
+
+CURVES = "curves.jsonl"  # in a run's folder
 
 
 def warn(message: str) -> None:
@@ -55,17 +58,18 @@ class Losses:
 
 
 class Curves:
-    """A run in its tracker, under the name of its folder. What goes wrong there ends no run.
+    """A run in a file of its folder and in its tracker. What goes wrong there ends no run.
 
-    A step that the tracker knows already, from before the run was killed, is not told again.
+    A step that is known already, from before the run was killed, is not told again.
     """
 
     def __init__(self, accelerator: Accelerator, config: Config, resumed: bool) -> None:
         self.accelerator = accelerator
-        self.told = Path(config.output_dir) / "reported"  # the last step that the tracker knows
-        known = self.told.read_text() if resumed and self.told.exists() else ""
-        self.known = int(known) if known.isdecimal() else 0
+        self.file = Path(config.output_dir) / CURVES
+        self.known = 0  # the last step that was told
         self.warned: set[str] = set()
+        if accelerator.is_main_process:
+            self.attempt(lambda: self.take_up(resumed))
         name = Path(config.output_dir).resolve().name
         fields = {key: str(value) for key, value in vars(config).items()}
         resume = "allow" if resumed else "never"
@@ -77,11 +81,21 @@ class Curves:
             accelerator.trackers = []
             warn(f"{config.report_to} could not be reached, so no losses are kept: {reason(error)}")
 
+    def take_up(self, resumed: bool) -> None:
+        """Go on behind the last whole line of the file, or begin it anew."""
+        told = history(self.file) if resumed else []
+        self.file.write_text("".join(line(it) for it in told))
+        self.known = told[-1]["step"] if told else 0
+
     def log(self, values: dict[str, float], step: int) -> None:
         if step > self.known:
             self.attempt(lambda: self.accelerator.log(values, step=step))
             if self.accelerator.is_main_process:
-                self.attempt(lambda: self.told.write_text(str(step)))
+                self.attempt(lambda: self.write({"step": step, **values}))
+
+    def write(self, values: dict[str, float]) -> None:
+        with self.file.open("a") as file:
+            file.write(line(values))
 
     def show(self, sheet: Image.Image, step: int) -> None:
         """Keep a sample grid in the run's folder and the tracker. On the main process."""
@@ -91,7 +105,7 @@ class Curves:
                 self.attempt(lambda tracker=tracker: draw(tracker, sheet, step))
 
     def keep(self, sheet: Image.Image, step: int) -> None:
-        file = self.told.parent / "samples" / f"{step:07d}.png"
+        file = self.file.parent / "samples" / f"{step:07d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(file)
 
@@ -111,6 +125,24 @@ class Curves:
             if message not in self.warned:
                 self.warned.add(message)
                 warn(message)
+
+
+def line(values: dict[str, float]) -> str:
+    return json.dumps(values) + "\n"
+
+
+def history(file: Path) -> list[dict[str, float]]:
+    """What a run has told, by its steps: "step", and the losses or numbers of then.
+
+    A line that was torn ends it.
+    """
+    told = []
+    for text in file.read_text().splitlines() if file.exists() else ():
+        try:
+            told.append(json.loads(text))
+        except ValueError:
+            break
+    return told
 
 
 def draw(tracker: GeneralTracker, sheet: Image.Image, step: int) -> None:
