@@ -15,10 +15,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from huggingface_hub import EvalResult, ModelCardData
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from genmodels import ui
+from genmodels.ui import overview
 from genmodels.ui.generate import FIRST
 from genmodels.ui.models import Models
 from tests.conftest import ROOT
@@ -181,6 +183,30 @@ def test_a_broken_checkpoint_leaves_the_others_served(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     assert "is broken" in str(ui.build(Models([tmp_path / "checkpoints"])).config)
     assert ui.build(Models([]))
+
+
+def test_of_several_fids_that_of_most_samples_is_shown(tmp_path: Path) -> None:
+    measured = [(5.0, None), (1.0, 10_000), (9.0, 2500)]  # and of how many samples
+    data = ModelCardData(
+        model_name="model",
+        tags=["gan"],
+        datasets=["some/images"],
+        eval_results=[
+            EvalResult(
+                task_type="unconditional-image-generation",
+                dataset_type="some/images",
+                dataset_name="some/images",
+                metric_type="fid",
+                metric_value=value,
+                metric_name=f"fid, by {count}",
+                metric_args=count and {"count": count},
+            )
+            for value, count in measured
+        ],
+    )
+    (tmp_path / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n")
+    assert overview.told(tmp_path / "README.md") == ("gan", "some/images", "1.0", "fid, by 10000")
+    assert overview.told(tmp_path) == ("", "", "", "")
 
 
 @pytest.mark.parametrize("port", ["99999", "in use"])

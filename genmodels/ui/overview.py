@@ -111,12 +111,15 @@ def parameters(file: Path) -> int:
 
 
 def told(card: Path) -> tuple[str, str, str, str]:
-    """What a card's metadata say: family, data, FID and its protocol, each perhaps nothing."""
+    """What a card's metadata say: family, data, and the FID of most samples with its protocol, each
+    perhaps nothing."""
     try:
         data = ModelCard.load(card).data
+        results = [it for it in data.eval_results or [] if it.metric_type == "fid"]
+        results.sort(key=lambda it: (it.metric_args or {}).get("count", 0))
+        fid, protocol = "", ""
+        if results:
+            fid, protocol = f"{results[-1].metric_value:.1f}", results[-1].metric_name
+        return (data.tags or [""])[0], ", ".join(data.datasets or []), fid, protocol or ""
     except Exception:  # there may be none, or one that cannot be read
         return "", "", "", ""
-    results = [it for it in data.eval_results or [] if it.metric_type == "fid"]
-    fid = f"{results[0].metric_value:.1f}" if results else ""
-    protocol = results[0].metric_name if results else ""
-    return (data.tags or [""])[0], ", ".join(data.datasets or []), fid, protocol or ""
