@@ -89,7 +89,7 @@ def losses(told: Sequence[Numbers]) -> Figure:
             if name != "step":
                 panel, _, term = name.partition("/")
                 found.setdefault(panel, {}).setdefault(term, []).append((it["step"], value))
-    figure, axes = grid(len(found), 3, 2.6)
+    figure, axes = grid(len(found), min(len(found), 3) or 1, 2.6)
     for axis, (panel, terms) in zip(axes, found.items(), strict=True):
         for term, points in terms.items():
             axis.plot(*zip(*points, strict=True), label=term, linewidth=1)
