@@ -186,7 +186,7 @@ PRESETS: dict[str, Config] = {
 # The same of a class that is asked for, and in how many steps.
 CONDITIONAL = {
     "vae-fashion": 5000,
-    "sngan-fashion": 12_000,
+    "sngan-fashion": 24_000,
     "r3gan-fashion": 15_000,
     "diffusion-fashion": 5000,
 }
