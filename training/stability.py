@@ -13,7 +13,7 @@ GAMES = ("gan-saturating-fashion", "wgan-fashion", "wgan-gp-fashion", "sngan-fas
 
 
 def stability(
-    steps: int = 1000, every: int = 250, seeds: int = 3, width: int = 16, output: Path = CURVES
+    steps: int = 5000, every: int = 500, seeds: int = 3, width: int = 16, output: Path = CURVES
 ) -> None:
     """Play each game anew from several seeds, with the FID of the averages as it goes.
 
