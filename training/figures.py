@@ -92,7 +92,8 @@ def losses(told: Sequence[Numbers]) -> Figure:
     figure, axes = grid(len(found), min(len(found), 3) or 1, 2.6)
     for axis, (panel, terms) in zip(axes, found.items(), strict=True):
         for term, points in terms.items():
-            axis.plot(*zip(*points, strict=True), label=term, linewidth=1)
+            marker = "." if len(points) < 50 else None  # or a lone one would not be seen
+            axis.plot(*zip(*points, strict=True), label=term, linewidth=1, marker=marker)
         axis.set_title(panel, fontsize=9)
         axis.set_xlabel("steps", fontsize=8)
         if list(terms) != [""]:
