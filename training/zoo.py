@@ -61,14 +61,14 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("IS", "is", "domain", ".2f"),
     Column("FID", "fid", "domain", ".2f"),
-    Column("KID ×10³", "kid", "domain", ".1f", 1000),
+    Column("KID ×10³", "kid", "domain", "z.1f", 1000),
     Column("precision", "precision", "domain", ".2f"),
     Column("recall", "recall", "domain", ".2f"),
     Column("classes", "classes", "domain", ".2f"),
     Column("nearest", "nearness", None, ".2f"),
     Column("obedience", "obedience", "domain", ".1%"),
     Column("FID, Inception", "fid", "inception", ".1f"),
-    Column("KID ×10³, Inception", "kid", "inception", ".1f", 1000),
+    Column("KID ×10³, Inception", "kid", "inception", "z.1f", 1000),
     Column("seconds for 64", "seconds", None, ".2g"),
 )
 
