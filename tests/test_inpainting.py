@@ -13,7 +13,7 @@ from genmodels.inpainting import METHODS, complete, methods_of, repaint
 from genmodels.inpainting.__main__ import main, mean_fill, nearest_fill
 from genmodels.inpainting.blending import blend, laplacian
 from genmodels.inpainting.masks import HOLES, mixed
-from genmodels.inpainting.repaint import JUMP, RESAMPLE, STEPS, walk
+from genmodels.inpainting.repaint import JUMP, STEPS, walk
 from genmodels.pipelines.descent import descend, search
 from tests.conftest import FASHION
 from tests.test_pipelines import fresh
@@ -194,7 +194,7 @@ def test_jumps_go_back_and_end_without_noise() -> None:
     assert levels.count(STEPS) == 1
     changes = [after - before for before, after in itertools.pairwise(levels)]
     assert set(changes) == {1, -JUMP}
-    assert changes.count(-JUMP) == (RESAMPLE - 1) * (STEPS // JUMP - 1)
+    assert changes.count(-JUMP) == (repaint.RESAMPLE - 1) * (STEPS // JUMP - 1)
 
 
 def test_repaint_is_exact_where_the_model_is(monkeypatch: pytest.MonkeyPatch) -> None:
