@@ -23,7 +23,6 @@ from genmodels.metrics.measuring import Result
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import read_index
 
-from . import figures
 from .cards import card, command, flag, objective_of
 from .config import Config
 from .hub import PAUSES, UNPUSHED, Unpushed, push
@@ -64,6 +63,8 @@ def publish(
             }
             save_file(halves, file, {"format": "pt"})
     sheet.draw().save(draft / "samples.png")
+    from . import figures  # slow to import, and a run is to start soon
+
     told = history(Path(config.output_dir) / CURVES)
     figures.losses(told).savefig(draft / "curves.png")
     text = card(sheet, draft, config, real, progress, measured, accelerator)
