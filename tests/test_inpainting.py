@@ -13,7 +13,7 @@ from genmodels.inpainting import METHODS, complete, methods_of, repaint
 from genmodels.inpainting.__main__ import main, mean_fill, nearest_fill
 from genmodels.inpainting.blending import blend, laplacian
 from genmodels.inpainting.masks import HOLES, mixed
-from genmodels.inpainting.repaint import JUMP, STEPS, walk
+from genmodels.inpainting.repaint import JUMP, RESAMPLE, STEPS, walk
 from genmodels.pipelines.descent import descend, search
 from tests.conftest import FASHION
 from tests.test_pipelines import fresh
@@ -188,18 +188,26 @@ def test_a_descent_ends_when_nothing_gets_better() -> None:
     assert best.abs().max() < 0.3
 
 
+@pytest.fixture
+def all_steps(few_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of RePaint, as it is used."""
+    monkeypatch.setattr(repaint, "STEPS", STEPS)
+    monkeypatch.setattr(repaint, "RESAMPLE", RESAMPLE)
+
+
+@pytest.mark.usefixtures("all_steps")
 def test_jumps_go_back_and_end_without_noise() -> None:
     levels = walk(STEPS)
     assert (levels[0], levels[-1]) == (0, STEPS)
     assert levels.count(STEPS) == 1
     changes = [after - before for before, after in itertools.pairwise(levels)]
     assert set(changes) == {1, -JUMP}
-    assert changes.count(-JUMP) == (repaint.RESAMPLE - 1) * (STEPS // JUMP - 1)
+    assert changes.count(-JUMP) == (RESAMPLE - 1) * (STEPS // JUMP - 1)
 
 
-def test_repaint_is_exact_where_the_model_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("all_steps")
+def test_repaint_is_exact_where_the_model_is() -> None:
     """Of two images that differ in the hole by what is known, the one is drawn that fits."""
-    monkeypatch.setattr(repaint, "STEPS", STEPS)
     left = torch.full((1, 1, 8, 8), -0.5)
     images_ = torch.cat([left, -left])  # dark, or bright
     alphas = torch.cos(torch.linspace(0.01, 1.55, 1000)).square()
