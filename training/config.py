@@ -41,6 +41,7 @@ class DCGAN(Architecture):
 
     latent_dim: int = 128  # of the normal latent
     width: int = 64  # channels of the layer nearest the image
+    blocks: int = 0  # residual blocks behind each change of side; a DCGAN has none
     spectral_norm: bool = False  # of the critic's weights
 
     def networks(
@@ -48,8 +49,8 @@ class DCGAN(Architecture):
     ) -> dict[str, nn.Module]:
         data = (side, channels, num_classes)
         return {
-            "generator": dcgan.Generator(self.latent_dim, self.width, *data),
-            "critic": dcgan.Critic(self.width, *data, self.spectral_norm),
+            "generator": dcgan.Generator(self.latent_dim, self.width, *data, self.blocks),
+            "critic": dcgan.Critic(self.width, *data, self.spectral_norm, self.blocks),
         }
 
 
@@ -78,6 +79,7 @@ class ConvolutionalAutoencoder(Architecture):
 
     latent_dim: int = 32  # of the code
     width: int = 64  # channels of the layer nearest the image
+    blocks: int = 0  # residual blocks behind each change of side
     variational: Fixed[bool] = True  # the encoder gives a distribution of the code
 
     def networks(
@@ -85,7 +87,13 @@ class ConvolutionalAutoencoder(Architecture):
     ) -> dict[str, nn.Module]:
         return {
             "autoencoder": autoencoder.Autoencoder(
-                self.latent_dim, self.width, side, channels, num_classes, self.variational
+                self.latent_dim,
+                self.width,
+                side,
+                channels,
+                num_classes,
+                self.variational,
+                self.blocks,
             )
         }
 
@@ -159,10 +167,13 @@ class ConvolutionalClassifier(Architecture):
         return {"classifier": Classifier(num_classes, self.width, side, channels)}
 
 
+# How a run is measured while it trains, by which its best is found.
+EVALUATION = ("eval_every", "eval_samples", "eval_extractor")
+
 # Fields of a run that do not change its result, and its two parts.
 INDECISIVE = {"objective", "architecture", "output_dir", "report_to", "resume_from_checkpoint"}
 INDECISIVE |= {"logging_steps", "sampling_steps", "checkpointing_steps", "checkpoints_total_limit"}
-INDECISIVE |= {"eval_every", "eval_samples", "eval_extractor", "save_precision"}
+INDECISIVE |= {*EVALUATION, "save_precision"}
 INDECISIVE |= {"push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy"}
 
 # Least value and bound of numbers; any other count is at least 1, and any other number at least 0.
@@ -177,6 +188,7 @@ BOUNDS = {
     "snr_gamma": (1e-12, math.inf),
     "label_dropout": (0, 1),
     "dropout": (0, 1),
+    "blocks": (0, math.inf),
 }
 
 

@@ -29,15 +29,16 @@ class Autoencoder(ModelMixin, ConfigMixin):
         channels: int = 1,
         num_classes: int | None = None,
         variational: bool = True,
+        blocks: int = 0,
     ) -> None:
         super().__init__()
         conditional = num_classes is not None
         self.planes = nn.Embedding(num_classes, side * side) if conditional else None
         self.vectors = nn.Embedding(num_classes, latent_dim) if conditional else None
-        layers, features = downward(channels + conditional, side, width, normalise=True)
+        layers, features = downward(channels + conditional, side, width, True, blocks)
         codes = 2 * latent_dim if variational else latent_dim
         self.encoder = nn.Sequential(*layers, nn.Linear(features, codes))
-        self.decoder = upward(latent_dim * (1 + conditional), width, side, channels)
+        self.decoder = upward(latent_dim * (1 + conditional), width, side, channels, blocks=blocks)
 
     def encode(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """(B, C, S, S) -> the code or its mean (B, Z), and its log variance (B, Z) or None."""

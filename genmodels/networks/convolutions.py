@@ -3,6 +3,9 @@
 B batch, C channels, S side, Z latent, W width, K classes.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -50,9 +53,28 @@ class Layers(nn.Sequential):
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
         for layer in self:
-            conditional = isinstance(layer, ConditionalBatchNorm2d)
-            inputs = layer(inputs, labels) if conditional else layer(inputs)
+            told = isinstance(layer, ConditionalBatchNorm2d | Residual)
+            inputs = layer(inputs, labels) if told else layer(inputs)
         return inputs
+
+
+class Residual(nn.Module):
+    """(B, W, S, S) -> the same shape: two 3x3 convolutions, each activated before, and a bypass.
+
+    Identity Mappings in Deep Residual Networks (He et al., 2016), figure 4e
+    https://arxiv.org/abs/1603.05027
+    """
+
+    def __init__(
+        self, width: int, norm: Callable[[int], nn.Module], activation: Callable[[], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.layers = Layers()
+        for _ in range(2):
+            self.layers.extend([norm(width), activation(), nn.Conv2d(width, width, 3, 1, 1)])
+
+    def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+        return inputs + self.layers(inputs, labels)
 
 
 def batch_norm(channels: int, num_classes: int | None) -> nn.Module:
@@ -63,42 +85,57 @@ def batch_norm(channels: int, num_classes: int | None) -> nn.Module:
 
 
 def upward(
-    latent_dim: int, width: int, side: int, channels: int, num_classes: int | None = None
+    latent_dim: int,
+    width: int,
+    side: int,
+    channels: int,
+    num_classes: int | None = None,
+    blocks: int = 0,
 ) -> Layers:
     """Latents (B, Z) -> (B, C, S, S) in (-1, 1), by transposed convolutions and batch norm.
 
-    The layer nearest the image has W channels, and each coarser one twice as many.
+    The layer nearest the image has W channels, and each coarser one twice as many; each is followed
+    by so many residual blocks.
     """
     base, doublings = pyramid(side)
     wide = width * 2 ** (doublings - 1)
+    norm = partial(batch_norm, num_classes=num_classes)
+
+    def finish(wide: int) -> list[nn.Module]:
+        return [*(Residual(wide, norm, nn.ReLU) for _ in range(blocks)), norm(wide), nn.ReLU()]
+
     layers: list[nn.Module] = [
         nn.Linear(latent_dim, wide * base * base, bias=False),
         nn.Unflatten(1, (wide, base, base)),
-        batch_norm(wide, num_classes),
-        nn.ReLU(),
+        *finish(wide),
     ]
     for _ in range(doublings - 1):
-        layers += [
-            nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False),
-            batch_norm(wide // 2, num_classes),
-            nn.ReLU(),
-        ]
+        layers += [nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False), *finish(wide // 2)]
         wide //= 2
     return Layers(*layers, nn.ConvTranspose2d(wide, channels, 4, 2, 1), nn.Tanh())
 
 
-def downward(channels: int, side: int, width: int, normalise: bool) -> tuple[nn.Sequential, int]:
+def downward(
+    channels: int, side: int, width: int, normalise: bool, blocks: int = 0
+) -> tuple[nn.Sequential, int]:
     """Layers (B, C, S, S) -> (B, D) of strided convolutions, and D; batch normalised or not.
 
     The mirror of `upward`: the layer nearest the image has W channels.
     """
     base, halvings = pyramid(side)
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+    norm = nn.BatchNorm2d if normalise else nn.Identity
+    activation = partial(nn.LeakyReLU, 0.2)
+
+    def residuals(width: int) -> list[nn.Module]:
+        return [Residual(width, norm, activation) for _ in range(blocks)]
+
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), *residuals(width), activation()]
     for _ in range(halvings - 1):
         layers += [
             nn.Conv2d(width, width * 2, 4, 2, 1, bias=not normalise),
-            nn.BatchNorm2d(width * 2) if normalise else nn.Identity(),
-            nn.LeakyReLU(0.2),
+            *residuals(width * 2),
+            norm(width * 2),
+            activation(),
         ]
         width *= 2
     return nn.Sequential(*layers, nn.Flatten()), width * base * base

@@ -22,9 +22,10 @@ class Generator(ModelMixin, ConfigMixin):
         side: int = 28,
         channels: int = 1,
         num_classes: int | None = None,
+        blocks: int = 0,
     ) -> None:
         super().__init__()
-        self.layers = upward(latent_dim, width, side, channels, num_classes)
+        self.layers = upward(latent_dim, width, side, channels, num_classes, blocks)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.layers(latents, labels)
@@ -45,9 +46,10 @@ class Critic(ModelMixin, ConfigMixin):
         channels: int = 1,
         num_classes: int | None = None,
         spectral_norm: bool = False,
+        blocks: int = 0,
     ) -> None:
         super().__init__()
-        self.layers, features = downward(channels, side, width, normalise=False)
+        self.layers, features = downward(channels, side, width, normalise=False, blocks=blocks)
         self.head = Projection(features, num_classes)
         if spectral_norm:
             normalise_spectrally(self)
