@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
+from genmodels.networks import dcgan
 from training.batches import Batch
 from training.objectives import OBJECTIVES, Objective
 from training.objectives.adversarial import squared_slopes
@@ -131,16 +132,25 @@ def test_the_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> None:
     assert torch.allclose(gradient(terms["penalty"], critic), gradient_of_norm, atol=1e-4)
 
 
-def test_slopes_are_computed_without_autocast() -> None:
-    layer = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))
-    samples = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-
-    def critic(samples: Tensor, labels: None) -> Tensor:
-        return layer(samples)
-
-    with torch.autocast("cpu", torch.bfloat16):
-        slopes = squared_slopes(critic, samples, None)
-    assert torch.equal(slopes, layer[0].weight.square().sum().expand(3))
+@pytest.mark.parametrize(("kind", "error"), [(torch.bfloat16, 0.01), (torch.float16, 0)])
+def test_a_penalty_under_autocast_is_nearly_that_of_float32(
+    kind: torch.dtype, error: float
+) -> None:
+    """In bfloat16 to a hundredth, and in float16, which would lose slopes, not at all otherwise."""
+    torch.manual_seed(0)
+    critic, samples = dcgan.Critic(8, blocks=1), torch.rand(64, 1, 28, 28) * 2 - 1
+    found = []
+    for autocast in (False, True):
+        with torch.autocast("cpu", kind, enabled=autocast):
+            slopes = squared_slopes(critic, samples, None)
+        penalty = (slopes.add(1e-12).sqrt() - 1).square().mean()
+        weights = torch.autograd.grad(penalty, critic.parameters(), allow_unused=True)
+        gradient = torch.cat([weight.flatten() for weight in weights if weight is not None])
+        found.append((slopes, gradient))
+    (slopes, gradient), (rounded, similar) = found
+    assert rounded.dtype == torch.float32
+    assert torch.allclose(rounded, slopes, rtol=5 * error, atol=0)
+    assert (similar - gradient).norm() <= 2 * error * gradient.norm()
 
 
 def test_clipping_holds_the_weights_of_the_critic_alone() -> None:
