@@ -13,7 +13,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from genmodels.data import Images
 from genmodels.metrics.measuring import Result
 
-from .config import Config
+from .config import EVALUATION, Config
 from .objectives import OBJECTIVES
 from .presets import PRESETS
 from .sheets import Sheet
@@ -41,7 +41,7 @@ CARD = """\
 |---|---|
 | command | `{command}` |
 | data | {source}: {count:,} images of {side}x{side} pixels, {colour} |
-| steps | {steps:,} of {batch} images a turn, seed {seed} |
+| steps | {steps} of {batch} images a turn, seed {seed} |
 | time | {minutes:.0f} minutes on {hardware} |
 | objective | `{objective}` |
 | architecture | `{architecture}` |
@@ -71,6 +71,7 @@ def card(
     parts = getattr(sheet.published, "components", {"": sheet.published}).values()
     networks = [part for part in parts if isinstance(part, torch.nn.Module)]
     count = sum(weight.numel() for network in networks for weight in network.parameters())
+    last = config.max_train_steps
     metadata = ModelCardData(
         license="mit" if on_hub else None,
         library_name="genmodels",
@@ -99,7 +100,7 @@ def card(
         count=len(real.pixels),
         side=real.side,
         colour="grey" if real.channels == 1 else "RGB",
-        steps=progress.step,
+        steps=f"{progress.step:,}" + (f" (of {last:,})" if progress.step < last else ""),
         measured=section(results),
         batch=config.train_batch_size
         * config.gradient_accumulation_steps
@@ -182,12 +183,16 @@ def objective_of(config: Config) -> str:
 def command(config: Config) -> str:
     """The shortest command that trains this config: the nearest preset and what differs from it."""
     kind = (type(config.objective), type(config.architecture))
+    fields = config.decisive()
+    if config.eval_every is not None:  # by which the best was found
+        fields |= {field: getattr(config, field) for field in EVALUATION}
     differing = {}
     for name, preset in PRESETS.items():
         if (type(preset.objective), type(preset.architecture)) == kind:
-            theirs = preset.decisive()
-            fields = config.decisive().items()
-            differing[name] = {field: value for field, value in fields if value != theirs[field]}
+            theirs = {field: getattr(preset, field) for field in EVALUATION} | preset.decisive()
+            differing[name] = {
+                field: value for field, value in fields.items() if value != theirs[field]
+            }
     name = min(differing, key=lambda name: len(differing[name]))
     flags = [word for field, value in differing[name].items() for word in flag(field, value)]
     return shlex.join(["accelerate", "launch", "-m", "training", name, *flags])
