@@ -294,7 +294,7 @@ def test_a_pipeline_is_published_whole_or_not_at_all(
 
 
 def test_the_card_tells_the_command(small: Small) -> None:
-    config = small("wgan-gp-fashion", seed=5, mixed_precision=None)
+    config = small("wgan-gp-fashion", seed=5, mixed_precision="bf16")
     train(config)
     card = (Path(config.output_dir) / "README.md").read_text()
     assert (
