@@ -99,10 +99,11 @@ PRESETS: dict[str, Config] = {
     "diffusion-fashion": Config(
         objective=OBJECTIVES["diffusion"](snr_gamma=5.0),
         architecture=UNet(width=32, layers_per_block=1),
-        max_train_steps=5000,
+        max_train_steps=30_000,
         learning_rate=1e-3,
         lr_scheduler="cosine",
         lr_warmup_steps=200,
+        halflife=1000.0,
         mixed_precision="bf16",
         channels_last=False,
         output_dir="runs/diffusion-fashion",
@@ -204,7 +205,7 @@ CONDITIONAL = {
     "vae-fashion": 5000,
     "sngan-fashion": 20_000,
     "r3gan-fashion": 12_000,
-    "diffusion-fashion": 5000,
+    "diffusion-fashion": 16_000,
 }
 PRESETS |= {
     f"{name}-conditional": replace(
