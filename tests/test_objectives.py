@@ -13,7 +13,7 @@ from genmodels.networks import dcgan
 from training.batches import Batch
 from training.objectives import OBJECTIVES, Objective
 from training.objectives.adversarial import squared_slopes
-from training.objectives.autoencoding import kl_to_standard_normal
+from training.objectives.autoencoding import LIKELIHOODS, kl_to_standard_normal
 from training.presets import PRESETS
 
 COUNT, LATENT = 5, 3
@@ -227,6 +227,21 @@ def test_autoencoding_terms_and_gradients_are_the_paper_s() -> None:
     ]:
         assert ours.item() == pytest.approx(theirs.item(), rel=1e-9)
         assert torch.allclose(gradient(ours, network), gradient(theirs, network), rtol=1e-7)
+
+
+def test_the_bernoulli_reconstruction_is_a_cross_entropy() -> None:
+    """And its gradient leads to the sample, be that black, white or grey."""
+    samples = torch.tensor([[-1.0, 1.0, 0.0, -0.9]], dtype=torch.float64)
+    guess = torch.tensor([[-0.5, 0.5, 0.8, -1.0]], dtype=torch.float64, requires_grad=True)
+    (loss,) = LIKELIHOODS["bernoulli"](guess, samples)
+    told = ((guess + 1) / 2).clamp(1 / 510, 1 - 1 / 510)
+    expected = nn.functional.binary_cross_entropy(told, (samples + 1) / 2, reduction="sum")
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    (slope,) = torch.autograd.grad(loss, guess)
+    assert (slope[0].sign() == torch.tensor([1, -1, 1, 0])).all()  # the last is black already
+    assert LIKELIHOODS["bernoulli"](samples, samples) < loss
+    objective = OBJECTIVES["vae"](likelihood="bernoulli")
+    assert torch.equal(objective.losses(guess, samples), loss[None])
 
 
 def test_kl_is_that_of_torch() -> None:

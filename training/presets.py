@@ -18,16 +18,22 @@ PRESETS: dict[str, Config] = {
         objective=OBJECTIVES["ae"](),
         architecture=ConvolutionalAutoencoder(variational=False),
         train_batch_size=128,
-        max_train_steps=12_000,
+        max_train_steps=20_000,
         learning_rate=1e-3,
+        lr_scheduler="cosine",
+        mixed_precision="bf16",
+        halflife=1000.0,
         output_dir="runs/ae-fashion",
     ),
     "vae-fashion": Config(
-        objective=OBJECTIVES["vae"](),
+        objective=OBJECTIVES["vae"](likelihood="bernoulli"),
         architecture=ConvolutionalAutoencoder(),
         train_batch_size=128,
-        max_train_steps=12_000,
+        max_train_steps=40_000,
         learning_rate=1e-3,
+        lr_scheduler="cosine",
+        mixed_precision="bf16",
+        halflife=1000.0,
         output_dir="runs/vae-fashion",
     ),
     "gan-saturating-fashion": Config(
@@ -202,7 +208,7 @@ PRESETS: dict[str, Config] = {
 
 # The same of a class that is asked for, and in how many steps.
 CONDITIONAL = {
-    "vae-fashion": 5000,
+    "vae-fashion": 20_000,
     "sngan-fashion": 20_000,
     "r3gan-fashion": 12_000,
     "diffusion-fashion": 16_000,
