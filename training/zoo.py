@@ -11,14 +11,14 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import torch
 import tyro
 from accelerate import Accelerator
-from huggingface_hub import EvalResult, ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from genmodels import data, errors, images
 from genmodels.metrics import Eyes
@@ -41,6 +41,9 @@ METRICS = {
     "domain": ["is", "fid", "kid", "precision", "recall", "classes"],
     "inception": ["fid", "kid", "precision", "recall"],
 }
+COUNT = 10_000  # samples of a number in the table
+DOMAIN, INCEPTION = ({"extractor": extractor, "count": COUNT} for extractor in METRICS)
+MANY = INCEPTION | {"count": 50_000}  # of the best one, as papers have it
 QUERIES = 200  # samples of which the nearest training image is looked for
 TIMED = 64  # samples
 ROUNDS = 5
@@ -53,22 +56,23 @@ class Column(NamedTuple):
 
     head: str
     metric: str
-    extractor: str | None
+    settings: dict[str, object] | None  # of the measurement
     form: str
     factor: float = 1.0
 
 
 COLUMNS = (
-    Column("IS", "is", "domain", ".2f"),
-    Column("FID", "fid", "domain", ".2f"),
-    Column("KID ×10³", "kid", "domain", "z.1f", 1000),
-    Column("precision", "precision", "domain", ".2f"),
-    Column("recall", "recall", "domain", ".2f"),
-    Column("classes", "classes", "domain", ".2f"),
+    Column("IS", "is", DOMAIN, ".2f"),
+    Column("FID", "fid", DOMAIN, ".2f"),
+    Column("KID ×10³", "kid", DOMAIN, "z.1f", 1000),
+    Column("precision", "precision", DOMAIN, ".2f"),
+    Column("recall", "recall", DOMAIN, ".2f"),
+    Column("classes", "classes", DOMAIN, ".2f"),
     Column("nearest", "nearness", None, ".2f"),
-    Column("obedience", "obedience", "domain", ".1%"),
-    Column("FID, Inception", "fid", "inception", ".1f"),
-    Column("KID ×10³, Inception", "kid", "inception", "z.1f", 1000),
+    Column("obedience", "obedience", DOMAIN, ".1%"),
+    Column("FID, Inception", "fid", INCEPTION, ".1f"),
+    Column("of 50,000", "fid", MANY, ".1f"),
+    Column("KID ×10³, Inception", "kid", INCEPTION, "z.1f", 1000),
     Column("seconds for 64", "seconds", None, ".2g"),
 )
 
@@ -87,7 +91,7 @@ def models() -> list[Path]:
 def measure(
     folders: Folders = (),
     extractor: str = "domain",
-    count: int = 10_000,
+    count: int = COUNT,
     reference_count: int | None = None,
     again: bool = False,
 ) -> None:
@@ -106,7 +110,7 @@ def measure(
     if reference_count is not None:
         settings["reference_count"] = reference_count
     for folder in folders or (ZOO, *models()):
-        if not again and any(it.metric_args == settings for it in results(folder)):
+        if not again and numbers(card_of(folder).data, settings):
             continue
         names, source, split = METRICS[extractor], str(folder), None
         if folder.samefile(ZOO):  # the row of real images, of which there is no model
@@ -164,7 +168,7 @@ def clock(folders: Folders = ()) -> None:
         folders: of models; none: all in checkpoints/
     """
     for folder in folders or models():
-        results(folder)  # or there is nothing to enter it into
+        card_of(folder)  # or there is nothing to enter it into
         pipeline, seconds = load(folder), []
         for seed in range(ROUNDS + 1):
             start = time.perf_counter()
@@ -176,73 +180,69 @@ def clock(folders: Folders = ()) -> None:
         print(folder.name, result.numbers, flush=True)
 
 
-def results(folder: Path) -> Sequence[EvalResult]:
-    """The numbers in a folder's card. Raises ValueError where there is no card."""
+def card_of(folder: Path) -> ModelCard:
+    """Raises ValueError where a folder has none."""
     try:
-        return ModelCard.load(folder / "README.md").data.eval_results or []
+        return ModelCard.load(folder / "README.md")
     except ValueError as error:
         raise ValueError(f"expected a model with a card, but there is none in {folder}") from error
 
 
-def numbers(folder: Path, extractor: str | None) -> dict[str, float]:
-    """Those by one extractor, the latest of each metric."""
-    return {
-        it.metric_type: it.metric_value
-        for it in results(folder)
-        if (it.metric_args or {}).get("extractor") == extractor
-    }
+def numbers(card: ModelCardData, settings: Mapping[str, object] | None) -> dict[str, float]:
+    """Those that were measured so."""
+    found = card.eval_results or []
+    return {it.metric_type: it.metric_value for it in found if it.metric_args == settings}
 
 
 def rows() -> Iterator[list[str]]:
     """The table: its head, real images, and a row for each model; of the columns those with any."""
-    cards = {folder: ModelCard.load(folder / "README.md").data for folder in (ZOO, *models())}
-    known = {(folder, it): numbers(folder, it) for folder in cards for it in (*METRICS, None)}
-    columns = [
-        column
-        for column in COLUMNS
-        if any(column.metric in known[folder, column.extractor] for folder in cards)
+    cards = {folder: card_of(folder).data for folder in (ZOO, *models())}
+    known = {
+        folder: [numbers(card, column.settings).get(column.metric) for column in COLUMNS]
+        for folder, card in cards.items()
+    }
+    shown = [
+        place
+        for place in range(len(COLUMNS))
+        if any(values[place] is not None for values in known.values())
     ]
-    yield ["", "parameters", "training", *(column.head for column in columns)]
-    yield ["---", *["---:"] * (2 + len(columns))]
+    yield ["", "parameters", "training", *(COLUMNS[place].head for place in shown)]
+    yield ["---", *["---:"] * (2 + len(shown))]
     for folder, card in cards.items():
         cells = ["real images of split `test`", "", ""]
         if folder != ZOO:
             facts = card.genmodels
             minutes = f"{facts['seconds'] / 60:.0f} min, {facts['hardware']}"
             cells = [f"[{folder.name}]({folder.name})", f"{facts['parameters']:,}", minutes]
-        for column in columns:
-            value = known[folder, column.extractor].get(column.metric)
+        for place in shown:
+            column, value = COLUMNS[place], known[folder][place]
             cells.append("" if value is None else format(value * column.factor, column.form))
         yield cells
 
 
 def protocols() -> Iterator[str]:
     """What the numbers of the table are of."""
-    told = []
-    for folder in (ZOO, *models()):
-        told += [it.metric_args for it in results(folder) if it.metric_args]
-    for settings in {str(it): it for it in told}.values():
-        few = settings.get("reference_count")
-        real = "all" if few is None else f"{few:,}"
-        yield (
-            f"By `{settings['extractor']}`: {settings['count']:,} samples beside {real} training "
-            "images."
-        )
+    cards = [card_of(folder).data for folder in (ZOO, *models())]
+    for settings in (DOMAIN, INCEPTION, MANY):
+        if any(numbers(card, settings) for card in cards):
+            kind, count = settings["extractor"], settings["count"]
+            yield f"By `{kind}`: {count:,} samples beside all training images."
 
 
 def table() -> None:
     """Put all cards' numbers into README.md and checkpoints/README.md, and draw the figures."""
     lines = "\n".join([*(f"| {' | '.join(cells)} |" for cells in rows()), "", *protocols()])
     file = ZOO / "README.md"
-    card = ModelCard.load(file)
+    card = card_of(ZOO)
     card.text = fill(card.text, lines)
     card.save(file)
     readme = ROOT / "README.md"
     readme.write_text(fill(readme.read_text(), re.sub(r"(?<=\]\()", "checkpoints/", lines)))
 
     names = {"real images": ZOO} | {folder.name: folder for folder in models()}
-    told = {name: numbers(folder, "domain") for name, folder in names.items()}
-    seconds = {name: numbers(folder, None).get("seconds") for name, folder in names.items()}
+    cards = {name: card_of(folder).data for name, folder in names.items()}
+    told = {name: numbers(card, DOMAIN) for name, card in cards.items()}
+    seconds = {name: numbers(card, None).get("seconds") for name, card in cards.items()}
     speeds = {name: TIMED / value for name, value in seconds.items() if value is not None}
     figures.triangles(told, speeds).savefig(ZOO / "triangles.png")
     classes = data.load(REFERENCE).classes
