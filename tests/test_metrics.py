@@ -33,6 +33,7 @@ from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import resize
 from tests.conftest import FASHION, ROOT
 from tests.test_training import finish, launch
+from training.preparation import computes_bf16
 
 WEIGHTS = os.environ.get("GENMODELS_WEIGHTS")
 REFERENCE = ROOT.parent / "shared/reference"
@@ -250,6 +251,17 @@ def test_weights_without_a_head_have_no_inception_score() -> None:
     features = inception()(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.arange(2))
     with pytest.raises(ValueError, match="these weights have no head"):
         InceptionScore().update(features)
+
+
+@weights
+@pytest.mark.skipif(not computes_bf16(), reason="this processor has no bfloat16")
+def test_inception_in_bfloat16_sees_nearly_the_same() -> None:
+    shown = load_file(REFERENCE / "images.safetensors")["samples"][:4], torch.arange(4)
+    exact, rounded = Eyes("inception").features(*shown), Eyes("inception-bf16").features(*shown)
+    assert rounded.values.dtype == torch.float32
+    error = (rounded.values - exact.values).norm() / exact.values.norm()
+    assert 0 < error < 0.05
+    assert Eyes("inception-bf16").features.protocol.endswith(", bfloat16")
 
 
 def test_weights_that_are_missing_or_broken_are_named(
@@ -499,7 +511,10 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
     ("arguments", "sentence"),
     [
         (["--metrics", "fid,fib"], "memorisation, reconstruction, path_length, but got 'fib'"),
-        (["--extractor", "vgg"], "inception, domain or the folder of a classifier, but got 'vgg'"),
+        (
+            ["--extractor", "vgg"],
+            "inception, inception-bf16, domain or the folder of a classifier, but got 'vgg'",
+        ),
         (["--extractor", "tests"], "expected a classifier in tests, but there is none"),
         (["--samples_split", "no"], "could not read"),
         (["--held_out", "no", "--metrics", "reconstruction"], "could not read"),

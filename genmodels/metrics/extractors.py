@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
@@ -177,12 +177,17 @@ def fill(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Module:
     return network
 
 
-def inception() -> Extractor:
-    """The FID Inception: 2048 features, and the predictions of 1008 classes."""
+def inception(bf16: bool = False) -> Extractor:
+    """The FID Inception: 2048 features, and the predictions of 1008 classes.
+
+    bf16: half the time where bfloat16 is computed fast; FIDs of 20 to 130 moved by 0.2 at the most
+    """
     name = "inception-2015-12-05"
     state = weights(name, f"*{name}*.safetensors", {INCEPTION: ""})
-    network = fill(Inception(head="fc.weight" in state), state, name)
+    network = fill(Inception("fc.weight" in state, bf16), state, name)
     protocol = f"{name}, bilinear to {SIDE} as in TensorFlow 1, uint8"
+    if bf16:
+        protocol += ", bfloat16"
     return Extractor(network, 3, protocol, network, at_once=10)
 
 
@@ -243,6 +248,7 @@ def plain() -> Perception:
 # What looks at samples: for their features, and for how far apart they look.
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], Perception]]] = {
     "inception": (inception, alex),
+    "inception-bf16": (partial(inception, bf16=True), alex),
     "domain": (domain, domain_perception),
 }
 

@@ -21,10 +21,13 @@ class Inception(nn.Module):
     """uint8 images (B, 3, S, S) of any side -> features (B, 2048), and logits (B, 1008).
 
     Without a head, as where weights have none, there are features alone.
+
+    bf16: convolve in bfloat16, at twice the speed where the processor or the GPU has it
     """
 
-    def __init__(self, head: bool = True) -> None:
+    def __init__(self, head: bool = True, bf16: bool = False) -> None:
         super().__init__()
+        self.bf16 = bf16
         self.Conv2d_1a_3x3 = Convolution(3, 32, 3, stride=2)
         self.Conv2d_2a_3x3 = Convolution(32, 32, 3)
         self.Conv2d_2b_3x3 = Convolution(32, 64, 3, padding=1)
@@ -45,15 +48,20 @@ class Inception(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         hidden = (resize(pixels.float()) - 128) / 128
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16):
+            features = self.convolve(hidden).float().mean((2, 3))
+        # Without its bias, as the Inception Score is computed in practice.
+        return features, None if self.fc is None else features @ self.fc.weight.T
+
+    def convolve(self, hidden: Tensor) -> Tensor:
+        """(B, 3, 299, 299) about [-1, 1] -> (B, 2048, 8, 8)."""
         hidden = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(hidden)))
         hidden = self.Conv2d_3b_1x1(F.max_pool2d(hidden, 3, 2))
         hidden = F.max_pool2d(self.Conv2d_4a_3x3(hidden), 3, 2)
         for name, block in self.named_children():
             if name.startswith("Mixed"):
                 hidden = block(hidden)
-        features = hidden.mean((2, 3))
-        # Without its bias, as the Inception Score is computed in practice.
-        return features, None if self.fc is None else features @ self.fc.weight.T
+        return hidden
 
 
 def resize(images: Tensor) -> Tensor:
