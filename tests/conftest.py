@@ -51,7 +51,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def shrink(name: str, **fields: object) -> Config:
     """A preset as a run of seconds, and fields that differ."""
     preset = PRESETS[name]
-    sizes = {"latent_dim": 8, "width": 8, "critic_width": 8}
+    sizes = {"latent_dim": 8, "width": 8, "critic_width": 8, "blocks": 0}
     known = {field.name for field in dataclasses.fields(preset.architecture)}
     sizes = {size: value for size, value in sizes.items() if size in known}
     defaults = {
@@ -60,6 +60,7 @@ def shrink(name: str, **fields: object) -> Config:
         "train_batch_size": 8,
         "max_train_steps": 4,
         "logging_steps": 2,
+        "lr_scheduler": "constant",
         "lr_warmup_steps": 0,
         "mixed_precision": "no",
         "save_precision": "fp32",

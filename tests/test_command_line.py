@@ -155,7 +155,10 @@ def test_latest_of_a_run_without_a_checkpoint_begins_it(small: Callable, tmp_pat
         ({"learning_rate": 0.5}, "expected learning_rate 0.5"),
         ({"train_batch_size": 4}, "expected train_batch_size 4"),
         ({"seed": 1}, "expected seed 1"),
-        ({"objective": VariationalAutoencoder(beta=7.0)}, "expected beta 7.0"),
+        (
+            {"objective": VariationalAutoencoder(beta=7.0, likelihood="bernoulli")},
+            "expected beta 7.0",
+        ),
         ({"dataset_name": "tests/data/fashion_mnist", "resolution": 32}, "expected data"),
         ({"resume_from_checkpoint": "checkpoint-2"}, "expected the last checkpoint"),
     ],
