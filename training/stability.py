@@ -13,11 +13,12 @@ GAMES = ("gan-saturating-fashion", "wgan-fashion", "wgan-gp-fashion", "sngan-fas
 
 
 def stability(
-    steps: int = 5000, every: int = 500, seeds: int = 3, width: int = 16, output: Path = CURVES
+    steps: int = 2000, every: int = 250, seeds: int = 3, width: int = 16, output: Path = CURVES
 ) -> None:
     """Play each game anew from several seeds, with the FID of the averages as it goes.
 
-    What has been played already is kept.
+    All with the same small networks, without residual blocks, at a constant learning rate. What
+    has been played already is kept.
 
     Args:
         steps: of the generator
@@ -45,8 +46,10 @@ def play(name: str, steps: int, every: int, width: int, seed: int) -> list[float
         run = Run(
             replace(
                 preset,
-                architecture=replace(preset.architecture, width=width),
+                architecture=replace(preset.architecture, width=width, blocks=0),
                 max_train_steps=steps,
+                lr_scheduler="constant",
+                halflife=100.0,
                 seed=seed,
                 eval_every=every,
                 eval_samples=2000,
