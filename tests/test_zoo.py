@@ -90,7 +90,7 @@ def test_the_table_and_the_figures_are_made_by_one_command(folder: Path) -> None
     one, other = (file.read_text() for file in (folder / "README.md", folder.parent / "README.md"))
     (row,) = (line for line in one.splitlines() if "[vae-fashion]" in line)
     assert all(f"| {number} |" in row for number in ("1.23", "56.8", "51.2"))
-    assert "By `inception`: 50,000 samples beside all training images." in other
+    assert "By `inception-bf16`: 50,000 samples beside all training images." in other
     assert "](vae-fashion) |" in one
     assert "](checkpoints/vae-fashion) |" in other
     for name in ("triangles", "classes"):
@@ -112,7 +112,7 @@ def test_conditional_models_obey_their_labels(model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--extractor", "no"], "expected domain or inception, but got 'no'"),
+        (["--extractor", "no"], "expected domain or inception-bf16, but got 'no'"),
         (["no/such"], "expected a model with a card, but there is none in no/such"),
         (["tests", "--count", "20"], "expected a model with a card, but there is none in tests"),
     ],

@@ -1,6 +1,6 @@
 """The published models under one protocol: their numbers in their cards, and all in one table.
 
-python -m training.zoo measure [FOLDER ...] [--extractor inception] [--count 10000]
+python -m training.zoo measure [FOLDER ...] [--extractor inception-bf16]
 python -m training.zoo nearest [FOLDER ...]
 python -m training.zoo time [FOLDER ...]
 python -m training.zoo stability
@@ -39,7 +39,7 @@ REFERENCE = "zalando-datasets/fashion_mnist"
 TASK = "unconditional-image-generation"
 METRICS = {
     "domain": ["is", "fid", "kid", "precision", "recall", "classes"],
-    "inception": ["fid", "kid", "precision", "recall"],
+    "inception-bf16": ["fid", "kid", "precision", "recall"],
 }
 COUNT = 10_000  # samples of a number in the table
 DOMAIN, INCEPTION = ({"extractor": extractor, "count": COUNT} for extractor in METRICS)
@@ -99,7 +99,7 @@ def measure(
 
     Args:
         folders: of models; none: all in checkpoints/
-        extractor: domain or inception, as that of python -m genmodels.metrics
+        extractor: domain or inception-bf16, as that of python -m genmodels.metrics
         count: samples of each
         reference_count: training images at the most, drawn by chance; None: all
         again: those too that have been measured so
