@@ -105,7 +105,7 @@ def test_conditional_models_obey_their_labels(model: Path) -> None:
     count = 50 if "diffusion" in model.name else 500
     (result,) = measured(Accelerator(), str(model), FASHION, ["obedience"], "domain", count)
     told = zoo.numbers(zoo.card_of(model).data, zoo.DOMAIN)["obedience"]
-    assert told >= 0.85
+    assert told >= 0.87
     assert result.numbers["obedience"] == pytest.approx(told, abs=0.05)
 
 
