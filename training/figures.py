@@ -74,6 +74,8 @@ def curves(told: Mapping) -> Figure:
         axis.set_xlabel("steps of the generator", fontsize=8)
         axis.set_yscale("log")
         plain(axis)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
     axes[0].set_ylabel("FID by domain", fontsize=8)
     return figure
 
@@ -113,5 +115,5 @@ def grid(count: int, columns: int, height: float, **layout: object) -> tuple[Fig
 
 
 def plain(axis: object) -> None:
-    axis.tick_params(labelsize=7)
+    axis.tick_params(which="both", labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)
