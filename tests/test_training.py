@@ -462,7 +462,6 @@ folder, *names = sys.argv[1:]
 for name in names:
     for fields in ({"max_train_steps": 2}, {"resume_from_checkpoint": "latest"}):
         AcceleratorState._reset_state()
-        fields["lr_scheduler"] = "constant"
         try:
             train(shrink(name, output_dir=f"{folder}/{name}", **fields))
         except ValueError as error:

@@ -75,7 +75,7 @@ def test_a_model_is_measured_once_and_its_numbers_stand_in_its_card(
 
 def test_the_tables_are_what_the_cards_say() -> None:
     """No number of them is by hand, nor older than a card."""
-    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in zoo.rows())
+    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in zoo.rows(zoo.known()))
     assert lines in (ROOT / "checkpoints" / "README.md").read_text()
     assert lines.replace("](", "](checkpoints/") in (ROOT / "README.md").read_text()
 

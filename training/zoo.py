@@ -60,6 +60,9 @@ class Column(NamedTuple):
     form: str
     factor: float = 1.0
 
+    def value(self, card: ModelCardData) -> float | None:
+        return numbers(card, self.settings).get(self.metric)
+
 
 COLUMNS = (
     Column("IS", "is", DOMAIN, ".2f"),
@@ -194,44 +197,45 @@ def numbers(card: ModelCardData, settings: Mapping[str, object] | None) -> dict[
     return {it.metric_type: it.metric_value for it in found if it.metric_args == settings}
 
 
-def rows() -> Iterator[list[str]]:
+def known() -> dict[Path, ModelCardData]:
+    """What the cards tell, of real images and of each model."""
+    return {folder: card_of(folder).data for folder in (ZOO, *models())}
+
+
+def rows(cards: Mapping[Path, ModelCardData]) -> Iterator[list[str]]:
     """The table: its head, real images, and a row for each model; of the columns those with any."""
-    cards = {folder: card_of(folder).data for folder in (ZOO, *models())}
-    known = {
-        folder: [numbers(card, column.settings).get(column.metric) for column in COLUMNS]
-        for folder, card in cards.items()
-    }
-    shown = [
-        place
-        for place in range(len(COLUMNS))
-        if any(values[place] is not None for values in known.values())
+    columns = [
+        column
+        for column in COLUMNS
+        if any(column.value(card) is not None for card in cards.values())
     ]
-    yield ["", "parameters", "training", *(COLUMNS[place].head for place in shown)]
-    yield ["---", *["---:"] * (2 + len(shown))]
+    yield ["", "parameters", "training", *(column.head for column in columns)]
+    yield ["---", *["---:"] * (2 + len(columns))]
     for folder, card in cards.items():
         cells = ["real images of split `test`", "", ""]
         if folder != ZOO:
             facts = card.genmodels
             minutes = f"{facts['seconds'] / 60:.0f} min, {facts['hardware']}"
             cells = [f"[{folder.name}]({folder.name})", f"{facts['parameters']:,}", minutes]
-        for place in shown:
-            column, value = COLUMNS[place], known[folder][place]
+        for column in columns:
+            value = column.value(card)
             cells.append("" if value is None else format(value * column.factor, column.form))
         yield cells
 
 
-def protocols() -> Iterator[str]:
+def protocols(cards: Mapping[Path, ModelCardData]) -> Iterator[str]:
     """What the numbers of the table are of."""
-    cards = [card_of(folder).data for folder in (ZOO, *models())]
     for settings in (DOMAIN, INCEPTION, MANY):
-        if any(numbers(card, settings) for card in cards):
+        if any(numbers(card, settings) for card in cards.values()):
             kind, count = settings["extractor"], settings["count"]
             yield f"By `{kind}`: {count:,} samples beside all training images."
 
 
 def table() -> None:
     """Put all cards' numbers into README.md and checkpoints/README.md, and draw the figures."""
-    lines = "\n".join([*(f"| {' | '.join(cells)} |" for cells in rows()), "", *protocols()])
+    cards = known()
+    cells = (f"| {' | '.join(row)} |" for row in rows(cards))
+    lines = "\n".join([*cells, "", *protocols(cards)])
     file = ZOO / "README.md"
     card = card_of(ZOO)
     card.text = fill(card.text, lines)
@@ -239,10 +243,9 @@ def table() -> None:
     readme = ROOT / "README.md"
     readme.write_text(fill(readme.read_text(), re.sub(r"(?<=\]\()", "checkpoints/", lines)))
 
-    names = {"real images": ZOO} | {folder.name: folder for folder in models()}
-    cards = {name: card_of(folder).data for name, folder in names.items()}
-    told = {name: numbers(card, DOMAIN) for name, card in cards.items()}
-    seconds = {name: numbers(card, None).get("seconds") for name, card in cards.items()}
+    named = {"real images" if it == ZOO else it.name: card for it, card in cards.items()}
+    told = {name: numbers(card, DOMAIN) for name, card in named.items()}
+    seconds = {name: numbers(card, None).get("seconds") for name, card in named.items()}
     speeds = {name: TIMED / value for name, value in seconds.items() if value is not None}
     figures.triangles(told, speeds).savefig(ZOO / "triangles.png")
     classes = data.load(REFERENCE).classes
