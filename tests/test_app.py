@@ -263,7 +263,7 @@ def test_diffusion_is_seen_as_it_forms(client: Client) -> None:
 def test_truncation_makes_samples_alike(client: Client) -> None:
     spreads = []
     for bound in (0.2, 4):
-        samples = client.predict("gan-fashion", 16, "1", -1, bound, api_name="/generate")[0]
+        samples = client.predict("wgan-gp-fashion", 16, "1", -1, bound, api_name="/generate")[0]
         spreads.append(np.stack([np.asarray(Image.open(one["image"])) for one in samples]).std(0))
     assert spreads[0].mean() < 0.5 * spreads[1].mean()
 

@@ -43,10 +43,13 @@ PRESETS: dict[str, Config] = {
     ),
     "gan-fashion": Config(
         objective=OBJECTIVES["gan"](),
-        architecture=DCGAN(),
-        max_train_steps=30_000,
+        architecture=DCGAN(blocks=1),
+        max_train_steps=18_000,
+        lr_scheduler="linear",
         adam_beta1=0.5,
         mixed_precision="bf16",
+        halflife=1000.0,
+        save_precision="fp16",
         output_dir="runs/gan-fashion",
     ),
     "wgan-fashion": Config(
