@@ -17,7 +17,7 @@ def stability(
 ) -> None:
     """Play each game anew from several seeds, with the FID of the averages as it goes.
 
-    All with the same small networks, without residual blocks, at a constant learning rate. What
+    All with the same small networks, without residual blocks, at one constant learning rate. What
     has been played already is kept.
 
     Args:
@@ -48,6 +48,7 @@ def play(name: str, steps: int, every: int, width: int, seed: int) -> list[float
                 preset,
                 architecture=replace(preset.architecture, width=width, blocks=0),
                 max_train_steps=steps,
+                learning_rate=2e-4,
                 lr_scheduler="constant",
                 halflife=100.0,
                 seed=seed,
