@@ -95,6 +95,7 @@ def assert_equal_weights(one: Path, other: Path) -> None:
 def test_two_processes_measure_what_one_does(tmp_path: Path, eyes: str) -> None:
     measures = ["--eval_every", "2", "--eval_samples", "230", "--eval_extractor", eyes]
     fields = ["--dataset_name", FASHION, "--max_train_steps", "2", "--report_to", "none"]
+    fields += ["--mixed_precision", "bf16"]  # for which the processor is looked at first
     found = []
     for processes in (1, 2):
         # Without a step that moves anything, since the processes of a run share its batches out.

@@ -6,7 +6,7 @@ import shutil
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
-from accelerate.utils import GradientAccumulationPlugin
+from accelerate.utils import GradientAccumulationPlugin, parse_flag_from_env
 
 from genmodels import data
 from genmodels.data import Images
@@ -27,8 +27,10 @@ def start(config: Config) -> Accelerator:
     """
     tracker = None if config.report_to == "none" else config.report_to
     precision = config.mixed_precision
-    if precision == "bf16" and PartialState().device.type == "cpu" and not computes_bf16():
-        if PartialState().is_main_process:
+    # The first state decides for good, so it must know of what Accelerator would tell it.
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    if precision == "bf16" and state.device.type == "cpu" and not computes_bf16():
+        if state.is_main_process:
             warn("this processor has no bfloat16, so the training is in float32")
         precision = "no"
     try:
