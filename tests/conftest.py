@@ -1,9 +1,11 @@
 """What the tests share: a cut of Fashion-MNIST, and small runs on it."""
 
 import dataclasses
+import io
 import os
 import shutil
 import tempfile
+import time
 
 # Before any import of ours: nothing here may wait for the Hub, or write where the user's runs are.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -17,7 +19,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from gradio_client import Client
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.serving import ROOT, serve_app
@@ -106,3 +109,16 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def client(url: str) -> Client:
     return Client(url, verbose=False)
+
+
+def picture_of(page: Page, source: str) -> Image.Image:
+    """What a page shows from an address; asked again where gradio was writing it anew meanwhile."""
+    for patience in (0.1, 1, None):
+        try:
+            picture = Image.open(io.BytesIO(page.request.get(source).body()))
+            picture.load()
+            return picture
+        except (Error, OSError):
+            if patience is None:
+                raise
+            time.sleep(patience)

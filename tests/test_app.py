@@ -23,7 +23,7 @@ from genmodels import ui
 from genmodels.ui import overview
 from genmodels.ui.generate import FIRST
 from genmodels.ui.models import Models
-from tests.conftest import ROOT
+from tests.conftest import ROOT, picture_of
 
 SHOTS = ROOT / "runs" / "screenshots"  # of each tab at both widths, to be looked at
 
@@ -36,8 +36,7 @@ def pictures(page: Page) -> list[np.ndarray]:
     sources = page.locator(".samples .grid-container img").evaluate_all(
         "images => images.map(image => image.src)"
     )
-    bodies = [page.request.get(source).body() for source in sources]
-    return [np.asarray(Image.open(io.BytesIO(body))) for body in bodies]
+    return [np.asarray(picture_of(page, source)) for source in sources]
 
 
 def shown(page: Page, count: int) -> list[np.ndarray]:
@@ -230,8 +229,7 @@ def test_one_clicks_a_sample_and_finds_it_in_another_tab(page: Page) -> None:
     page.locator(".samples .grid-container button").nth(1).click()
     kept = page.locator(".kept .grid-container img")
     expect(kept).to_have_count(1)
-    body = page.request.get(kept.get_attribute("src")).body()
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(body))), images[1])
+    assert np.array_equal(np.asarray(picture_of(page, kept.get_attribute("src"))), images[1])
     page.get_by_role("button", name="Complete the last one").click()
     expect(page.get_by_role("tab", name="Inpaint")).to_have_attribute("aria-selected", "true")
 

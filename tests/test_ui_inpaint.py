@@ -1,7 +1,6 @@
 """The tab of inpainting: in a browser, through the API, and its parts."""
 
 import contextlib
-import io
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from genmodels.ui import inpaint
 from genmodels.ui.inpaint import COUNT, HOLES, KINDS, StoppedError, at_work, known_of, offered
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import SIDE, examples, read, sample
-from tests.conftest import ROOT
+from tests.conftest import ROOT, picture_of
 from tests.test_pipelines import fresh
 
 FAST = ["inpaint-fashion: one pass", "vae-fashion: pseudo-Gibbs"]
@@ -28,8 +27,7 @@ def rows(page: Page) -> list[list[np.ndarray]]:
     found = []
     for row in page.locator(".completions").all():
         sources = row.locator(".grid-container img").evaluate_all("all => all.map(one => one.src)")
-        bodies = [page.request.get(source).body() for source in sources]
-        found.append([np.asarray(Image.open(io.BytesIO(body))) for body in bodies])
+        found.append([np.asarray(picture_of(page, source)) for source in sources])
     return found
 
 

@@ -1,6 +1,5 @@
 """The tab of interpolation: in a browser, through the API, and its parts."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from genmodels.ui import interpolate, latents, plane
 from genmodels.ui.interpolate import FRAMES, STRIP
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import examples
-from tests.conftest import ROOT
+from tests.conftest import ROOT, picture_of
 from tests.test_pipelines import fresh
 
 MODELS = Models([ROOT / "checkpoints"])
@@ -26,7 +25,7 @@ MODELS = Models([ROOT / "checkpoints"])
 
 def pixels(page: Page, where: str) -> np.ndarray:
     source = page.locator(where).first.get_attribute("src")
-    return np.asarray(Image.open(io.BytesIO(page.request.get(source).body())))
+    return np.asarray(picture_of(page, source))
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_a_visitor_walks_from_one_sample_to_another_and_takes_the_film(
     expect(tab.locator(frame).first).not_to_have_attribute("src", source)
     last = pixels(tab, frame)
     strip = tab.locator(".strip .grid-container img").last.get_attribute("src")
-    assert np.array_equal(last, np.asarray(Image.open(io.BytesIO(tab.request.get(strip).body()))))
+    assert np.array_equal(last, np.asarray(picture_of(tab, strip)))
     assert np.abs(last.astype(int) - first).mean() > 10
     with tab.expect_download() as download:
         tab.get_by_text("GIF", exact=True).click()

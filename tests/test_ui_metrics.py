@@ -1,6 +1,5 @@
 """The tab of metrics: samples measured live, training runs, and what a model remembers."""
 
-import io
 import json
 import re
 import time
@@ -23,7 +22,7 @@ from genmodels.pipelines import load
 from genmodels.ui import measurement, memorisation, runs
 from genmodels.ui.models import Models
 from genmodels.ui.reference import References
-from tests.conftest import FASHION, ROOT
+from tests.conftest import FASHION, ROOT, picture_of
 
 CHECKPOINTS = ROOT / "checkpoints"
 PROJECT = "curves-of-a-test"
@@ -78,8 +77,8 @@ def test_a_run_grows_on_the_page_while_it_is_written(page: Page) -> None:
     expect(tab.get_by_text("step 3").first).to_be_visible()
     log("growing", range(4, 8))
     expect(tab.get_by_text("step 7").first).to_be_visible()
-    body = page.request.get(image.get_attribute("src")).body()
-    assert np.asarray(Image.open(io.BytesIO(body)).convert("L")).max() == 140
+    picture = picture_of(page, image.get_attribute("src"))
+    assert np.asarray(picture.convert("L")).max() == 140
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     tab.get_by_role("tab", name="Samples, live").click()
