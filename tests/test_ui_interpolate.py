@@ -92,12 +92,21 @@ def test_a_stop_is_heard(tab: Page) -> None:
     expect(tab.get_by_text("Stopped.")).to_be_visible()  # nothing came after
 
 
-def test_samples_that_were_kept_are_taken_to_both_tabs(browser: Browser, url: str) -> None:
+# Of a conditional model two of a class that is not the first.
+@pytest.mark.parametrize(
+    ("address", "places"), [("", (1, 4)), ("/?model=sngan-fashion-conditional", (8, 18))]
+)
+def test_samples_that_were_kept_are_taken_to_both_tabs(
+    address: str, places: tuple[int, int], browser: Browser, url: str
+) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(url)
+    page.goto(url + address)
     samples = page.locator(".samples .grid-container button")
-    shown = [pixels(page, f".samples .grid-container img >> nth={n}") for n in (1, 4)]
-    for place in (1, 4):
+    if address:
+        expect(page.get_by_label("Class").locator("visible=true")).to_be_visible()
+        page.wait_for_timeout(2000)  # until the link's samples have come
+    shown = [pixels(page, f".samples .grid-container img >> nth={n}") for n in places]
+    for place in places:
         samples.nth(place).click()
         page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
         page.wait_for_timeout(500)

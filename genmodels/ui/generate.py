@@ -261,7 +261,10 @@ def tab(shared: Shared) -> None:
 
     def adapt(model: str) -> list[dict]:
         try:
-            return [gr.update(visible=seen) for seen in settings_of(models.get(model))]
+            classes, *rest = settings_of(models.get(model))
+            # A class that is not seen must not be asked for.
+            told = gr.update(visible=True) if classes else gr.update(visible=False, value=-1)
+            return [told, *(gr.update(visible=seen) for seen in rest)]
         except ValueError:  # it is said when it is asked for
             return [gr.skip()] * 3
 

@@ -279,7 +279,7 @@ def tab(shared: Shared) -> None:
                 label=say("class"),
                 info=say("inpaint_label_info"),
                 precision=0,
-                visible=False,
+                visible=conditional(models, first),
             )
             seed = gr.Textbox("0", label=say("seed"), max_lines=1)
             seamless = gr.Checkbox(label=say("inpaint_seamless"))

@@ -19,7 +19,7 @@ from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 
 from .asking import answering, as_seed, careful, choice, number, whole
-from .latents import decoded, drawn, encoded, label_of, seeds_of, vectors
+from .latents import decoded, drawn, encoded, has_classes, label_of, seeds_of, vectors
 from .models import Models
 from .pictures import WANTED, examples, gallery, large, read
 from .plane import build_map
@@ -206,7 +206,7 @@ def tab(shared: Shared) -> None:
             allow_custom_value=True,
             scale=3,
         )
-        label = gr.Number(0, label=say("class"), precision=0, visible=False)
+        label = gr.Number(0, label=say("class"), precision=0, visible=has_classes(models, first))
     shared.link(model=model)
     model.change(
         answering(lambda name: gr.Number(visible=models.get(name).num_classes is not None)),
@@ -314,12 +314,18 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
             yield [*[gr.skip()] * 2, note, *[gr.skip()] * 4]
             keys = encoded(pipeline, given, told)
         else:
-            latents = [sample.latent for sample in kept if sample.model == model][-2:]
-            if len(latents) < 2:
+            both = [sample for sample in kept if sample.model == model][-2:]
+            if len(both) < 2:
                 raise ValueError(
                     f"expected two kept samples of {model}: click them in the tab Generate"
                 )
-            keys = torch.stack(latents)
+            told, other_label = (sample.label for sample in both)
+            if told != other_label:
+                raise ValueError(
+                    "expected two kept samples of one class, between which the path stays, but got "
+                    f"{told} and {other_label}"
+                )
+            keys = torch.stack([sample.latent for sample in both])
         for shown in walk(model, pipeline, keys, way, count, told):
             yield [*shown, 0]
 
@@ -356,9 +362,11 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
         api_description="The frame at a place from 0 to 1 of the path walked last.",
     )
     shared.kept.change(
-        lambda kept: [kept[-1].model, "kept"] if pair(kept) else [gr.skip()] * 2,
+        lambda kept: (
+            [kept[-1].model, "kept", kept[-1].label or 0] if pair(kept) else [gr.skip()] * 3
+        ),
         shared.kept,
-        [model, ends],
+        [model, ends, label],
         show_progress="hidden",
         api_visibility="private",
     )

@@ -10,6 +10,7 @@ from genmodels.interpolation import frames
 from genmodels.pipelines import LatentPipeline
 
 from .asking import SEEDS, whole
+from .models import Models
 from .pictures import sample
 
 BATCH = 8  # pictures that are decoded between two looks at whether to stop
@@ -29,6 +30,14 @@ def label_of(pipeline: LatentPipeline, label: object) -> int | None:
     if pipeline.num_classes is None:
         return None
     return whole(label, 0, pipeline.num_classes - 1, "as the class")
+
+
+def has_classes(models: Models, name: object) -> bool:
+    """Whether a model is conditional. What is wrong with one is said when it is asked for."""
+    try:
+        return models.get(name).num_classes is not None
+    except ValueError:
+        return False
 
 
 def drawn(pipeline: LatentPipeline, seeds: list[int]) -> Tensor:
