@@ -234,6 +234,30 @@ def test_one_clicks_a_sample_and_finds_it_in_another_tab(page: Page) -> None:
     expect(page.get_by_role("tab", name="Inpaint")).to_have_attribute("aria-selected", "true")
 
 
+def test_a_class_is_asked_for_only_where_it_is_seen(page: Page, url: str) -> None:
+    page.goto(f"{url}/?model=sngan-fashion-conditional")
+    classes = page.get_by_label("Class").locator("visible=true")
+    classes.fill("3")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    page.get_by_role("combobox", name="Model").first.click()
+    page.get_by_role("option", name="vae-fashion", exact=True).first.click()
+    expect(classes).to_have_count(0)
+    before = page.locator(".samples img").first.get_attribute("src")
+    page.get_by_role("button", name="New seed").click()
+    expect(page.locator(".samples img").first).not_to_have_attribute("src", before)
+
+
+def test_models_of_one_name_are_all_offered(tmp_path: Path) -> None:
+    for place in ("runs/vae-fashion", "runs/vae-fashion/best", "old/runs/vae-fashion"):
+        shutil.copytree(ROOT / "checkpoints" / "vae-fashion", tmp_path / place)
+    best = tmp_path / "runs" / "vae-fashion" / "best"
+    sources = [ROOT / "checkpoints" / "vae-fashion", tmp_path / "runs", best, tmp_path / "runs"]
+    models = Models([*sources, tmp_path / "old" / "runs"])
+    names = ["vae-fashion", "runs/vae-fashion", "vae-fashion/best", "old/runs/vae-fashion"]
+    assert sorted(models.names) == sorted(names)
+    assert models.get("vae-fashion/best").sample_shape == (1, 28, 28)
+
+
 def test_all_models_stand_side_by_side(page: Page, client: Client) -> None:
     grids = page.locator(".compared .grid-container img")
     expect(grids).to_have_count(len(NAMES))
@@ -286,7 +310,7 @@ def test_a_setting_that_a_model_has_not_is_said(
 
 def test_the_card_of_a_model_is_read(page: Page, client: Client, url: str) -> None:
     page.goto(f"{url}/?tab=models")
-    expect(page.get_by_text("867,716")).to_be_visible()  # parameters of the VAE
+    expect(page.get_by_text("867,073")).to_be_visible()  # parameters of the VAE
     page.get_by_role("button", name="Load and read its card").click()
     expect(page.get_by_text(f"accelerate launch -m training {NAMES[0]}")).to_be_visible()
     assert "3.5 MB" in client.predict("vae-fashion", api_name="/describe")

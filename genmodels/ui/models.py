@@ -3,11 +3,12 @@
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from huggingface_hub import HfApi
 
+from genmodels.errors import named
 from genmodels.hub import why
 from genmodels.pipelines import (
     PIPELINES,
@@ -37,7 +38,7 @@ class Models:
                 continue
             within = sorted(path.parent for path in folder.glob("*/model_index.json"))
             for found in [folder] if (folder / "model_index.json").exists() else within:
-                folders[found.resolve().name] = found
+                folders[free_name(found, folders)] = found
         kinds: dict[str, type[LatentPipeline]] = {}
         for name, folder in folders.items():
             try:
@@ -88,6 +89,15 @@ class Models:
         if math.prod(pipeline.sample_shape) > PIXELS:
             raise ValueError(f"expected samples of at most {PIXELS:,} numbers from {name!r}")
         return pipeline
+
+
+def free_name(folder: Path, taken: Mapping[str, Path]) -> str:
+    """As `errors.named`, or with as much of the path before it as tells it from others."""
+    parts, shortest = folder.resolve().parts, named(folder).count("/") + 1
+    tails = ("/".join(parts[-length:]) for length in range(shortest, len(parts) + 1))
+    return next(
+        name for name in tails if name not in taken or taken[name].resolve() == folder.resolve()
+    )
 
 
 def expect_public(name: str) -> None:
