@@ -95,31 +95,38 @@ def row(name: str, folder: Path) -> list[str]:
     """A folder's row, for which no weight is read. One that is broken says so."""
     weights = list(folder.glob("*/*.safetensors"))
     try:
-        count = sum(map(parameters, weights))
+        numbers = sum(map(parameters, weights))
     except (OSError, SafetensorError):
         return [name, "broken", *[""] * (len(HEADERS) - 2)]
-    family, data, fid, protocol = told(folder / "README.md")
+    family, data, fid, protocol, count = told(folder / "README.md")
     megabytes = sum(file.stat().st_size for file in weights) / 1e6
-    return [name, family, f"{count:,}", f"{megabytes:.1f}", data, fid, protocol]
+    return [name, family, f"{count or numbers:,}", f"{megabytes:.1f}", data, fid, protocol]
 
 
 def parameters(file: Path) -> int:
-    """Numbers in a file of weights, by its header."""
+    """Numbers in a file of weights, by its header, BatchNorm's statistics among them."""
     with safe_open(file, "pt") as weights:
         shapes = [weights.get_slice(key).get_shape() for key in weights.keys()]  # noqa: SIM118
     return sum(math.prod(shape) for shape in shapes)
 
 
-def told(card: Path) -> tuple[str, str, str, str]:
-    """What a card's metadata say: family, data, and the FID of most samples with its protocol, each
-    perhaps nothing."""
+def told(card: Path) -> tuple[str, str, str, str, int]:
+    """What a card's metadata say: family, data, the FID with its protocol, and how many parameters.
+    Each may be nothing."""
     try:
         data = ModelCard.load(card).data
         results = [it for it in data.eval_results or [] if it.metric_type == "fid"]
-        results.sort(key=lambda it: (it.metric_args or {}).get("count", 0))
+        results.sort(key=lambda it: usual(it.metric_args or {}))
         fid, protocol = "", ""
         if results:
             fid, protocol = f"{results[-1].metric_value:.1f}", results[-1].metric_name
-        return (data.tags or [""])[0], ", ".join(data.datasets or []), fid, protocol or ""
+        count = (data.get("genmodels") or {}).get("parameters") or 0
+        return (data.tags or [""])[0], ", ".join(data.datasets or []), fid, protocol or "", count
     except Exception:  # there may be none, or one that cannot be read
-        return "", "", "", ""
+        return "", "", "", "", 0
+
+
+def usual(protocol: dict) -> tuple[bool, bool]:
+    """How near a protocol is to that by which most are compared, so that one column holds it."""
+    inception = str(protocol.get("extractor")).startswith("inception")
+    return protocol.get("count") == 10_000, inception
