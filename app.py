@@ -9,12 +9,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import httpx
 import tyro
+from huggingface_hub import RepoCard
 
 from genmodels import ui
 from genmodels.ui.models import Models
 from training import laboratory
 
-CHECKPOINTS = (str(Path(__file__).parent / "checkpoints"),)
+ROOT = Path(__file__).parent
+# What lies beside the app, and on the Hub what a Space's front matter names.
+FRONT_MATTER = RepoCard.load(ROOT / "README.md", repo_type="space").data
+MODELS = (str(ROOT / "checkpoints"), *(FRONT_MATTER.get("models") or ()))
 
 # A Space says in these where it expects the app.
 HOST = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
@@ -22,7 +26,7 @@ PORT = int(os.environ.get("GRADIO_SERVER_PORT", 7860))
 
 
 def main(
-    models: tuple[str, ...] = CHECKPOINTS, host: str = HOST, port: int = PORT, share: bool = False
+    models: tuple[str, ...] = MODELS, host: str = HOST, port: int = PORT, share: bool = False
 ) -> None:
     """Serve the app.
 

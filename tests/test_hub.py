@@ -577,11 +577,14 @@ def test_the_dry_run_lists_the_files_and_asks_nobody(
     assert hub.repositories == {}
 
 
-def test_the_space_imports_nothing_that_it_lacks(hub: Hub, tmp_path: Path) -> None:
-    for path, file in working_tree().items():
+def test_the_space_imports_nothing_that_it_lacks_and_offers_its_models(
+    hub: Hub, tmp_path: Path
+) -> None:
+    for path, file in working_tree(["me/vae"]).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(file.read_bytes())
-    code = "import app, genmodels; genmodels.load('checkpoints/vae-fashion')"
+        (tmp_path / path).write_bytes(file if isinstance(file, bytes) else file.read_bytes())
+    code = "import app, genmodels; genmodels.load('checkpoints/vae-fashion'); "
+    code += "assert app.MODELS[1:] == ('me/vae',)"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
