@@ -107,7 +107,7 @@ def load_folder(folder: str, resolution: int | None = None) -> Images:
     """
     if not os.path.isdir(folder):
         raise ValueError(f"expected a folder of images, but there is no folder {folder!r}")
-    paths = sorted(path for path in Path(folder).rglob("[!.]*") if path.suffix.lower() in SUFFIXES)
+    paths = [path for path in visible(Path(folder)) if path.suffix.lower() in SUFFIXES]
     pixels = decode([{"bytes": None, "path": str(path)} for path in paths], folder, resolution)
     tops = [path.relative_to(folder).parts[0] for path in paths]
     if any(top == path.name for top, path in zip(tops, paths, strict=True)):
@@ -115,6 +115,15 @@ def load_folder(folder: str, resolution: int | None = None) -> Images:
     classes = sorted(set(tops))
     labels = torch.tensor([classes.index(top) for top in tops])
     return Images(pixels, labels, classes, folder)
+
+
+def visible(folder: Path) -> list[Path]:
+    """All that lies below a folder, in order, but what is hidden or in something hidden."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def decode(files: Iterable[dict], source: str, resolution: int | None) -> Tensor:

@@ -73,6 +73,15 @@ def test_resolution_makes_images_square_and_of_one_size(tmp_path: Path) -> None:
     assert data.load_folder(str(tmp_path), resolution=28).pixels.shape == (2, 1, 28, 28)
 
 
+def test_what_is_hidden_is_no_data(tmp_path: Path) -> None:
+    for name in ("a", "b", ".thumbnails", "a/.cache"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (32, 32)).save(tmp_path / name / "0.png")
+    Image.new("L", (32, 32)).save(tmp_path / "a" / ".hidden.png")
+    found = data.load_folder(str(tmp_path))
+    assert (len(found.pixels), found.classes) == (2, ["a", "b"])
+
+
 def test_missing_data_is_named_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no folder 'no/such', and the Hub could not be reached"):
         data.load("no/such")
