@@ -85,7 +85,7 @@ def test_known_pixels_come_back_bit_for_bit_and_unknown_ones_are_never_read(
     assert not torch.equal(other, found)  # one of many completions
 
 
-@pytest.mark.parametrize(("method", "model"), MODELS.items())
+@pytest.mark.parametrize(("method", "model"), [*MODELS.items(), ("latent search", "vae-fashion")])
 def test_without_a_hole_nothing_is_done_and_without_a_known_pixel_all(
     method: str, model: str, real: Tensor
 ) -> None:

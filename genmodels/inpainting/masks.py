@@ -62,6 +62,6 @@ def mixed(count: int, side: int, rng: torch.Generator) -> Tensor:
 
 
 def mean_fill(images: Tensor, known: Tensor) -> Tensor:
-    """Images (B, C, S, S) whose holes are of one colour, the mean of the known pixels."""
-    mean = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
+    """Images (B, C, S, S) whose holes are of one colour, the mean of the known pixels, or grey."""
+    mean = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
     return torch.where(known > 0, images, mean)
