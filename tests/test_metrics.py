@@ -502,6 +502,10 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
     fields = ["--samples_split", "test", "--reference_count", "300"]
     few = run_command(tmp_path, "--samples", FASHION, *fields, *arguments)
     assert "200 images of fashion_mnist, split test against 300 images" in few["protocol"][0]
+    Image.new("L", (60, 40)).save(samples / "other.png")
+    scaled = run_command(tmp_path, "--samples", str(samples), "--resolution", "28", *arguments)
+    assert scaled["protocol"][0].endswith("; images scaled to 28 pixels")
+    assert 0 < scaled["fid"] < 1
     other = run_command(tmp_path, "--samples", FASHION, *fields[:2], *arguments)
     assert 0 < other["fid"] < few["fid"]
     assert "200 images of fashion_mnist, split test against 1,000 images" in other["protocol"][0]

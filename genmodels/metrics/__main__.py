@@ -44,6 +44,7 @@ def run(
     split: str = "train",
     samples_split: str | None = None,
     held_out: str = "test",
+    resolution: int | None = None,
     seed: int = 0,
     json: str | None = None,
     pairs: str | None = None,
@@ -64,6 +65,8 @@ def run(
         split: of the reference
         samples_split: samples are a dataset too, and this is the split of it
         held_out: split of the reference that no training saw, for memorisation and reconstruction
+        resolution: side in pixels, to which images that are no model's are scaled and cropped, as
+            the training does it; None: as they are
         seed: of the samples that a model draws
         json: file for the numbers and their protocol
         pairs: file for a PNG of the samples nearest to a training image: beside each the one that
@@ -87,6 +90,7 @@ def run(
         split,
         samples_split,
         held_out,
+        resolution,
         seed,
         pairs,
     )
@@ -113,6 +117,7 @@ def measured(
     split: str = "train",
     samples_split: str | None = None,
     held_out: str = "test",
+    resolution: int | None = None,
     seed: int = 0,
     pairs: str | None = None,
 ) -> list[Result]:
@@ -124,20 +129,22 @@ def measured(
     for name in names:
         if name not in (*OF_SAMPLES, *MORE):
             raise ValueError(f"expected {', '.join([*OF_SAMPLES, *MORE])}, but got {name!r}")
-    for flag, least in (("count", count), ("reference_count", reference_count)):
+    flags = {"count": count, "reference_count": reference_count, "resolution": resolution}
+    for flag, least in flags.items():
         if least is not None and least < 1:
             raise ValueError(f"expected a {flag} of at least 1, but got {least}")
     share = Share(accelerator.process_index, accelerator.num_processes, gather_object)
     eyes = Eyes(extractor, accelerator.device)
-    real = shown(read(reference, split), split, reference_count)
+    real = shown(read(reference, split, resolution), split, reference_count)
     held = None
     if not {"memorisation", "reconstruction"}.isdisjoint(names):
-        held = unseen(reference, split, held_out)
+        held = unseen(reference, split, held_out, resolution)
     pipeline = None
     if samples_split is not None:
-        fake = shown(data.load(samples, split=samples_split), samples_split, count)
+        own = data.load(samples, split=samples_split, resolution=resolution)
+        fake = shown(own, samples_split, count)
     elif is_folder_of_images(samples):
-        fake = shown(data.load_folder(samples), None, count)
+        fake = shown(data.load_folder(samples, resolution), None, count)
     else:
         pipeline = load(samples).to(accelerator.device)
         name = f"{count:,} samples of {named(samples)}, seed {seed}"
@@ -164,13 +171,15 @@ def measured(
         results.append(reconstruct(pipeline, held, held_out, eyes, share))
     if "path_length" in names:
         results.append(smoothness(pipeline, min(count, PATHS), seed, eyes, share))
+    scaled = "" if resolution is None else f"; images scaled to {resolution} pixels"
     return [
         result._replace(
+            protocol=result.protocol + scaled,
             numbers={
                 key: value
                 for key, value in result.numbers.items()
                 if any(key == name or key.startswith(f"{name}_") for name in names)
-            }
+            },
         )
         for result in results
     ]
@@ -186,19 +195,19 @@ def is_folder_of_images(source: str) -> bool:
     """Images alone: no dataset in Hub layout, whose files or folders say so."""
     if not os.path.isdir(source):
         return False
-    suffixes = {path.suffix.lower() for path in Path(source).rglob("[!.]*")}
+    suffixes = {path.suffix.lower() for path in data.visible(Path(source))}
     splits = any((Path(source) / split).is_dir() for split in ("train", "test", "data"))
     return bool(suffixes & data.SUFFIXES) and not suffixes & TABLES and not splits
 
 
-def read(source: str, split: str) -> Images:
+def read(source: str, split: str, resolution: int | None = None) -> Images:
     """A folder of images, or the split of a dataset."""
     if is_folder_of_images(source):
-        return data.load_folder(source)
-    return data.load(source, split=split)
+        return data.load_folder(source, resolution)
+    return data.load(source, split=split, resolution=resolution)
 
 
-def unseen(reference: str, split: str, held_out: str) -> Images:
+def unseen(reference: str, split: str, held_out: str, resolution: int | None) -> Images:
     """Real images that no training saw."""
     if is_folder_of_images(reference):
         raise ValueError(
@@ -207,7 +216,7 @@ def unseen(reference: str, split: str, held_out: str) -> Images:
         )
     if held_out == split:
         raise ValueError(f"expected another split than {split!r} for --held_out")
-    return data.load(reference, split=held_out)
+    return data.load(reference, split=held_out, resolution=resolution)
 
 
 def shown(real: Images, split: str | None, count: int | None = None) -> Pictures:
