@@ -43,15 +43,14 @@ def spline(keys: Tensor, times: Tensor) -> Tensor:
     where, part = places(keys, times)
     # Beyond its ends a path goes on as it came; a closed one goes round.
     closed = torch.equal(keys[0], keys[-1])
-    one, minus = torch.ones(1).to(keys.device), -torch.ones(1).to(keys.device)
-    first = keys[-2:-1] if closed else arc(keys[:1], keys[1:2], minus)
-    last = keys[1:2] if closed else arc(keys[-2:-1], keys[-1:], one + one)
+    first = keys[-2:-1] if closed else arc(keys[:1], keys[1:2], torch.tensor([-1.0]))
+    last = keys[1:2] if closed else arc(keys[-2:-1], keys[-1:], torch.tensor([2.0]))
     around = torch.cat([first, keys, last])
     p, q, r, s = (around[where + shift] for shift in range(4))
     left, middle, right = arc(p, q, part + 1), arc(q, r, part), arc(r, s, part - 1)
     curve = arc(arc(left, middle, (part + 1) / 2), arc(middle, right, part / 2), part)
     # At a key, where rounding might miss it.
-    at = part.view(-1, *[1] * (keys.dim() - 1))
+    at = part.to(keys).view(-1, *[1] * (keys.dim() - 1))
     return torch.where(at == 0, q, torch.where(at == 1, r, curve))
 
 
@@ -70,7 +69,7 @@ def places(keys: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError("expected latents that are finite numbers of floating point")
     if not ((times >= 0) & (times <= 1)).all():
         raise ValueError("expected times from 0 to 1")
-    along = times.to(keys.device, torch.float64) * (len(keys) - 1)
+    along = times.cpu().double() * (len(keys) - 1)  # which not every device has
     # A time that is a key's but for rounding is the key's.
     at = along.round()
     along = torch.where((along - at).abs() < 1e-6, at, along)
@@ -86,10 +85,10 @@ def blend(one: Tensor, other: Tensor, weight: Tensor, weight2: Tensor) -> Tensor
 
 def arc(one: Tensor, other: Tensor, part: Tensor) -> Tensor:
     """Part (T,) of the way from (T, *Z) to (T, *Z), beyond 1 and before 0 as well."""
-    flat, flat2 = one.flatten(1).double(), other.flatten(1).double()
+    flat, flat2 = one.flatten(1).cpu().double(), other.flatten(1).cpu().double()
     cosine = (flat * flat2).sum(1) / (flat.norm(dim=1) * flat2.norm(dim=1)).clamp(min=1e-30)
     angle = cosine.clamp(-1, 1).acos()
-    part = part.double()
+    part = part.cpu().double()
     # In line, forwards or backwards, there is no one great circle.
     bent = angle.sin() > 1e-6
     sine = torch.where(bent, angle.sin(), 1)

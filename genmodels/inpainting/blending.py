@@ -12,6 +12,8 @@ def blend(samples: Tensor, images: Tensor, known: Tensor) -> Tensor:
     Samples that are pasted already, so that they are `images` at known pixels, stay as they are.
     By conjugate gradients. samples, images (B, C, S, S); known (B, 1, S, S) -> (B, C, S, S)
     """
+    device, dtype = samples.device, samples.dtype
+    samples, images, known = samples.cpu(), images.cpu(), known.cpu()  # not all have float64
     hole = (1 - known).double()
     pasted = torch.where(known > 0, images, samples).double()
     # What is to be added in the hole: harmonic, and at the border what lies between the two.
@@ -27,7 +29,7 @@ def blend(samples: Tensor, images: Tensor, known: Tensor) -> Tensor:
         added, residual = added + step * direction, residual - step * moved
         new = residual.square().sum((2, 3), keepdim=True)
         direction, size = residual + new / size.clamp(min=1e-30) * direction, new
-    return (pasted + added).to(samples.dtype).clamp(-1, 1)
+    return (pasted + added).to(device, dtype).clamp(-1, 1)
 
 
 def laplacian(values: Tensor) -> Tensor:

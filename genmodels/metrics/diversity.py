@@ -10,7 +10,7 @@ class Spread(Sums):
     names = ("total", "squares")
 
     def update(self, features: Features) -> None:
-        values = features.values.double().cpu()
+        values = features.values.cpu().double()
         self.count += len(values)
         self.add(total=values.sum(0), squares=values.square().sum())
 

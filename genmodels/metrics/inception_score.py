@@ -21,7 +21,7 @@ class Predictions(Sums):
                 "expected a network with classes for the Inception Score, but these weights have "
                 "no head that gives any"
             )
-        predictions = features.logits.double().cpu().softmax(1)
+        predictions = features.logits.cpu().double().softmax(1)
         # Not the number itself modulo 10: conditional samples are of one class after another, and
         # a split would have one class alone.
         drawn = scatter(features.numbers.cpu().numpy()) % np.uint64(SPLITS)

@@ -15,9 +15,9 @@ class Reconstruction:
 
     def update(self, samples: Tensor, again: Tensor, distances: Tensor) -> None:
         """Samples (B, C, S, S), their reconstructions, and the LPIPS of each pair (B,)."""
-        squares = (again.double() - samples.double()).square().flatten(1).mean(1)
+        squares = (again.cpu().double() - samples.cpu().double()).square().flatten(1).mean(1)
         self.count += len(samples)
-        self.sums += torch.stack([distances.double().sum(), squares.sum()]).cpu()
+        self.sums += torch.stack([distances.cpu().double().sum(), squares.sum()])
 
     def merge(self, other: Self) -> None:
         self.count += other.count

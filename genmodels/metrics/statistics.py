@@ -59,7 +59,7 @@ class Moments(Sums):
     names = ("total", "products")
 
     def update(self, features: Features) -> None:
-        values = features.values.double().cpu()
+        values = features.values.cpu().double()
         self.count += len(values)
         self.add(total=values.sum(0), products=values.T @ values)
 

@@ -81,7 +81,7 @@ class GaussianPrior(ModelMixin, ConfigMixin):
 
     def fit(self, codes: Tensor) -> None:
         """Take the mean and covariance of codes (N, Z)."""
-        codes = codes.double()
+        codes = codes.cpu().double()  # which not every device has
         covariance = torch.atleast_2d(codes.T.cov(correction=0))
         # A direction in which the codes do not vary is left a little room, or there is no factor.
         floor = 1e-6 * covariance.diagonal().mean().clamp(min=1e-12)

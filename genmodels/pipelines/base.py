@@ -27,8 +27,8 @@ def truncated(latents: Tensor, bound: float) -> Tensor:
     if bound >= NORMAL:
         return latents
     tail = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64))
-    inner = tail + (1 - 2 * tail) * torch.special.ndtr(latents.double())
-    return torch.special.ndtri(inner).to(latents.dtype)
+    inner = tail + (1 - 2 * tail) * torch.special.ndtr(latents.cpu().double())
+    return torch.special.ndtri(inner).to(latents)
 
 
 Labels = int | Sequence[int] | Tensor | None
