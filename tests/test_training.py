@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -316,6 +317,17 @@ def test_the_card_tells_the_command(small: Small) -> None:
     assert cards.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
 
 
+def test_a_folder_that_looks_like_an_id_is_no_dataset_of_the_hub(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(FASHION, tmp_path / "data" / "mine")
+    monkeypatch.chdir(tmp_path)
+    train(small("vae-fashion", dataset_name="data/mine"))
+    card = ModelCard.load(tmp_path / "vae-fashion" / "README.md")
+    assert card.data.datasets is card.data.license is None
+    assert "| data | the folder mine, split `train`: 1,000" in card.text
+
+
 def test_a_folder_of_images_is_no_dataset_of_the_hub(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -518,8 +530,15 @@ def test_without_bfloat16_a_run_is_in_float32(
     small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     """Which imitated would be a hundred times slower."""
-    config = small("vae-fashion", mixed_precision="bf16")
-    for has, precision in ((True, "bf16"), (False, "no")):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as accelerate launch says it
+    for has, told, precision in (
+        (True, "bf16", "bf16"),
+        (False, "bf16", "no"),
+        (False, None, "no"),
+        (True, None, "bf16"),
+        (True, "no", "no"),
+    ):
+        config = small("vae-fashion", mixed_precision=told)
         AcceleratorState._reset_state(reset_partial_state=True)
         monkeypatch.setattr(preparation, "computes_bf16", lambda has=has: has)
         assert preparation.start(config).mixed_precision == precision

@@ -19,6 +19,9 @@ from .presets import PRESETS
 from .sheets import Sheet
 from .state import Progress
 
+# Of data on the Hub. By which a model of any other may go, its publisher has to know.
+LICENSES = {"zalando-datasets/fashion_mnist": "mit"}
+
 CARD = """\
 ---
 {metadata}
@@ -64,7 +67,8 @@ def card(
     accelerator: Accelerator,
 ) -> str:
     """What the model is, how it was made and what it is not for, in the Hub's format."""
-    on_hub = config.train_data_dir is None and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", real.source)
+    on_hub = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", real.source)
+    on_hub = on_hub and config.train_data_dir is None and not Path(real.source).exists()
     source = real.source if on_hub else f"the folder {Path(real.source).resolve().name}"
     title = Path(config.output_dir).resolve().name
     results = entries(measured, sheet.pipeline_tag, source) if measured else []
@@ -73,7 +77,7 @@ def card(
     count = sum(weight.numel() for network in networks for weight in network.parameters())
     last = config.max_train_steps
     metadata = ModelCardData(
-        license="mit" if on_hub else None,
+        license=LICENSES.get(real.source) if on_hub else None,
         library_name="genmodels",
         pipeline_tag=sheet.pipeline_tag,
         tags=[objective_of(config), "genmodels"],
