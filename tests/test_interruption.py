@@ -206,6 +206,29 @@ def test_a_disk_that_is_full_for_a_while_costs_a_checkpoint_and_no_more(
     assert not list(folder.glob(".[!.]*"))
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
+    small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Or a loss of power might leave the name, and nothing in it."""
+    done: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def fsync(handle: int) -> None:
+        done.append(os.readlink(f"/proc/self/fd/{handle}"))
+        sync(handle)
+
+    def renamed(path: Path, whole: Path) -> Path:
+        left = {str(file) for file in [path, *path.rglob("*")]} - set(done)
+        assert not left
+        done.append("renamed")
+        return rename(path, whole)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "rename", renamed)
+    train(small("vae-fashion", checkpointing_steps=100))
+    assert str(tmp_path / "vae-fashion") in done[done.index("renamed") :]
+
+
 def test_the_last_checkpoint_is_waited_for(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -6,8 +6,10 @@ Data order and randomness are functions of the step (see batches), so they are n
 import hashlib
 import json
 import math
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -187,7 +189,9 @@ class Checkpoints:
         try:
             accelerator.load_state(str(path))
         except Exception as error:  # anything may be wrong with damaged files
-            raise ValueError(f"the checkpoint {path} is broken: {reason(error)}") from error
+            kept = [other for other in self.all() if other != path]
+            way = f"; {kept[-1].name} is latest without it" if kept else ""
+            raise ValueError(f"the checkpoint {path} is broken: {reason(error)}{way}") from error
 
     def save(self, accelerator: Accelerator, step: int) -> None:
         """Write a checkpoint and delete the oldest. To be called on every process.
@@ -214,6 +218,7 @@ class Checkpoints:
         try:
             accelerator.save_state(str(partial))
             shutil.copy(self.folder / RUN, partial)
+            flush([*partial.rglob("*"), partial])
         except (*WRITE_ERRORS, RuntimeError) as error:
             # torch's writer gives a RuntimeError, as much else does.
             if isinstance(error, RuntimeError) and "write" not in str(error).lower():
@@ -226,6 +231,7 @@ class Checkpoints:
             else:
                 shutil.rmtree(whole, ignore_errors=True)
                 partial.rename(whole)
+                flush([self.folder])
         return failed
 
     def keep(self, count: int, accelerator: Accelerator) -> None:
@@ -233,6 +239,18 @@ class Checkpoints:
         if accelerator.is_main_process:
             for old in self.all()[:-count]:
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def flush(places: Iterable[Path]) -> None:
+    """Put files and folders on the disk, where a loss of power leaves them."""
+    for place in places:
+        # Not every system has that for folders.
+        with suppress(OSError) if place.is_dir() else nullcontext():
+            handle = os.open(place, os.O_RDONLY if place.is_dir() else os.O_RDWR)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 def step_of(path: Path) -> int | None:
