@@ -1,11 +1,14 @@
 """What is measured of a run while it trains."""
 
+import errno
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from PIL import Image
 
 import genmodels
@@ -16,6 +19,7 @@ from genmodels.metrics.measuring import Share, drawn, measure, ready
 from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION
 from tests.test_training import finish, launch, losses_of
+from training import loop
 from training.config import Config
 from training.loop import train
 
@@ -63,6 +67,30 @@ def test_the_best_is_kept_as_well_as_the_last(
     step = 3 * (1 + found.index(min(found)))
     ran = f"{step} (of 12)" if step < 12 else "12"
     assert f"| steps | {ran} of 8 images" in (folder / "best" / "README.md").read_text()
+
+
+def test_what_could_not_be_kept_is_not_the_best(
+    small: Small, eyes: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    fields = {"max_train_steps": 12, "learning_rate": 0.05, "halflife": 1e-6}
+    measures = {"eval_every": 2, "eval_samples": 60, "eval_extractor": eyes}
+    config = small("ae-fashion", **fields, **measures)
+    found = losses_of(config, monkeypatch)["fid"]
+    best = min(found[:-1])
+    write = loop.publish
+
+    def publish(folder: Path, *arguments: object) -> None:
+        if folder.name == "best" and arguments[4].numbers["fid"] == best:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(folder, *arguments)
+
+    monkeypatch.setattr(loop, "publish", publish)
+    shutil.rmtree(config.output_dir)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert losses_of(config, monkeypatch)["fid"] == found
+    assert "the best so far is not kept" in capsys.readouterr().err
+    others = [number for number in found if number != best]
+    assert told(Path(config.output_dir) / "best") == pytest.approx(min(others), rel=1e-3)
 
 
 def test_a_resumed_run_knows_its_best(small: Small, eyes: str, tmp_path: Path) -> None:

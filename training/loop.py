@@ -124,9 +124,13 @@ class Run:
         self.sheet = sheet(
             config.objective,
             config.objective.pipeline(self.game.averages.networks),
-            # The same on every process.
+            # The same on every process; of pixels that lie where those of the training do.
             Batches(
-                real.pixels, config.train_batch_size, config.seed, accelerator.device, labels=labels
+                self.batches.pixels,
+                config.train_batch_size,
+                config.seed,
+                accelerator.device,
+                labels=labels,
             ),
         )
         self.evaluation = None
@@ -168,12 +172,12 @@ class Run:
         if result.protocol != self.progress.protocol:  # no score can be compared with another's
             self.progress.best, self.progress.protocol = math.inf, result.protocol
         if result.numbers[self.evaluation.score] < self.progress.best:
-            self.progress.best = result.numbers[self.evaluation.score]
-            if self.accelerator.is_main_process:
-                try:
+            try:
+                if self.accelerator.is_main_process:
                     self.publish(Path(self.config.output_dir) / "best")
-                except OSError as error:
-                    warn(f"the best so far is not kept: {error}")
+                self.progress.best = result.numbers[self.evaluation.score]
+            except OSError as error:
+                warn(f"the best so far is not kept: {error}")
 
     def publish(self, folder: Path) -> None:
         """Raises OSError where there is no room for it."""
