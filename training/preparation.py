@@ -26,7 +26,7 @@ def start(config: Config) -> Accelerator:
     Raises ValueError where they lack the precision, or the tracker or a compiler is not installed.
     """
     tracker = None if config.report_to == "none" else config.report_to
-    precision = config.mixed_precision
+    precision = config.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")
     # The first state decides for good, so it must know of what Accelerator would tell it.
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     if precision == "bf16" and state.device.type == "cpu" and not computes_bf16():
