@@ -184,8 +184,10 @@ def test_a_broken_checkpoint_leaves_the_others_served(tmp_path: Path) -> None:
     assert ui.build(Models([]))
 
 
-def test_of_several_fids_that_of_most_samples_is_shown(tmp_path: Path) -> None:
-    measured = [(5.0, None), (1.0, 10_000), (9.0, 2500)]  # and of how many samples
+@pytest.mark.parametrize("usual", [True, False])
+def test_of_several_fids_the_one_most_cards_have_is_shown(tmp_path: Path, usual: bool) -> None:
+    measured = [(5.0, None), (1.0, 10_000 if usual else 20_000), (9.0, 2500)]  # of how many samples
+    measured += [(0.9, 50_000)] if usual else []
     data = ModelCardData(
         model_name="model",
         tags=["gan"],
@@ -202,10 +204,12 @@ def test_of_several_fids_that_of_most_samples_is_shown(tmp_path: Path) -> None:
             )
             for value, count in measured
         ],
+        genmodels={"parameters": 7},
     )
     (tmp_path / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n")
-    assert overview.told(tmp_path / "README.md") == ("gan", "some/images", "1.0", "fid, by 10000")
-    assert overview.told(tmp_path) == ("", "", "", "")
+    told = ("gan", "some/images", "1.0", f"fid, by {measured[1][1]}", 7)
+    assert overview.told(tmp_path / "README.md") == told
+    assert overview.told(tmp_path) == ("", "", "", "", 0)
 
 
 @pytest.mark.parametrize("port", ["99999", "in use"])
@@ -317,6 +321,12 @@ def test_the_card_of_a_model_is_read(page: Page, client: Client, url: str) -> No
     for wrong in ("no/such", "../checkpoints", "", None, 7, "/etc"):
         with pytest.raises(AppError, match=r"could not get|expected a model"):
             client.predict(wrong, api_name="/describe")
+
+
+def test_the_models_are_compared_by_one_protocol() -> None:
+    protocols = [row[-1].split(";")[0] for row in overview.rows(MODELS)]
+    assert protocols.count("") == 1  # of the one that only completes
+    assert len(set(protocols)) == 2
 
 
 def test_a_link_restores_a_view(browser: Browser, client: Client, url: str) -> None:

@@ -126,7 +126,8 @@ def told(card: Path) -> tuple[str, str, str, str, int]:
         return "", "", "", "", 0
 
 
-def usual(protocol: dict) -> tuple[bool, bool]:
+def usual(protocol: dict) -> tuple[bool, bool, int]:
     """How near a protocol is to that by which most are compared, so that one column holds it."""
     inception = str(protocol.get("extractor")).startswith("inception")
-    return protocol.get("count") == 10_000, inception
+    count = protocol.get("count") or 0
+    return count == 10_000, inception, count
