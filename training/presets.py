@@ -86,12 +86,16 @@ PRESETS: dict[str, Config] = {
         output_dir="runs/sngan-fashion",
     ),
     "r3gan-fashion": Config(
-        objective=OBJECTIVES["r3gan"](gamma=1.0),
-        architecture=DCGAN(),
-        max_train_steps=15_000,
+        objective=OBJECTIVES["r3gan"](gamma=0.1),
+        architecture=DCGAN(blocks=1),
+        max_train_steps=10_000,
+        learning_rate=4e-4,
+        lr_scheduler="linear",
         adam_beta1=0.0,
         adam_beta2=0.99,
         mixed_precision="bf16",
+        halflife=1000.0,
+        save_precision="fp16",
         output_dir="runs/r3gan-fashion",
     ),
     "diffusion-fashion": Config(
@@ -201,7 +205,7 @@ PRESETS: dict[str, Config] = {
 CONDITIONAL = {
     "vae-fashion": 8000,
     "sngan-fashion": 20_000,
-    "r3gan-fashion": 15_000,
+    "r3gan-fashion": 5500,
     "diffusion-fashion": 5000,
 }
 PRESETS |= {
