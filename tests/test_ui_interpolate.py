@@ -101,15 +101,11 @@ def test_samples_that_were_kept_are_taken_to_both_tabs(
 ) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(url + address)
-    samples = page.locator(".samples .grid-container button")
     if address:
         expect(page.get_by_label("Class").locator("visible=true")).to_be_visible()
         page.wait_for_timeout(2000)  # until the link's samples have come
     shown = [pixels(page, f".samples .grid-container img >> nth={n}") for n in places]
-    for place in places:
-        samples.nth(place).click()
-        page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
-        page.wait_for_timeout(500)
+    keep(page, places)
     page.get_by_role("tab", name="Interpolate").click()
     expect(page.get_by_label("the last two kept")).to_be_checked()
     page.get_by_role("button", name="Walk", exact=True).click()
@@ -123,6 +119,27 @@ def test_samples_that_were_kept_are_taken_to_both_tabs(
     page.close()
     for one, other in zip([*ends, latest], [*shown, shown[1]], strict=True):
         assert np.abs(one.astype(int) - other).mean() < 3
+
+
+def test_there_is_no_path_between_kept_samples_of_two_classes(browser: Browser, url: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{url}/?model=sngan-fashion-conditional")
+    expect(page.get_by_label("Class").locator("visible=true")).to_be_visible()
+    page.wait_for_timeout(2000)  # until the link's samples have come
+    keep(page, (8, 19))
+    page.get_by_role("tab", name="Interpolate").click()
+    expect(page.get_by_label("the last two kept")).to_be_checked()
+    page.get_by_role("button", name="Walk", exact=True).click()
+    expect(page.get_by_text("expected two kept samples of one class")).to_be_visible()
+    page.close()
+
+
+def keep(page: Page, places: tuple[int, int]) -> None:
+    """Click samples, one after another."""
+    for place in places:
+        page.locator(".samples .grid-container button").nth(place).click()
+        page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
+        page.wait_for_timeout(500)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
