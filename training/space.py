@@ -5,6 +5,8 @@ from pathlib import Path
 
 from huggingface_hub import RepoCard
 
+from genmodels.data import visible
+
 ROOT = Path(__file__).parents[1]
 
 # The laboratory of the app trains, so that it needs training/ too.
@@ -18,11 +20,11 @@ def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
     models: ids of models on the Hub, which the front matter names and the Space keeps ready
     """
     places = [ROOT / name for name in PLACES]
-    for folder in sorted((ROOT / "checkpoints").iterdir()):
-        if sum(file.stat().st_size for file in visible(folder)) <= SMALL:
+    for folder in sorted((ROOT / "checkpoints").glob("[!.]*")):
+        if sum(file.stat().st_size for file in files_of(folder)) <= SMALL:
             places.append(folder)
     files: dict[str, Path | bytes] = {
-        file.relative_to(ROOT).as_posix(): file for place in places for file in visible(place)
+        file.relative_to(ROOT).as_posix(): file for place in places for file in files_of(place)
     }
     if models:
         card = RepoCard.load(ROOT / "README.md", repo_type="space")
@@ -31,14 +33,11 @@ def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
     return files
 
 
-def visible(place: Path) -> list[Path]:
+def files_of(place: Path) -> list[Path]:
     """A file, or all files below a folder but hidden ones and what Python has compiled."""
-    found = [place] if place.is_file() else sorted(place.rglob("*"))
+    found = [place] if place.is_file() else visible(place)
     return [
         path
         for path in found
-        if path.is_file()
-        and not any(
-            part.startswith(".") or part == "__pycache__" for part in path.relative_to(ROOT).parts
-        )
+        if path.is_file() and "__pycache__" not in path.relative_to(ROOT).parts
     ]
