@@ -221,6 +221,7 @@ class Config:
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: as accelerate was told
     channels_last: bool = True  # layout of the networks in memory
     torch_compile: bool = False  # the network whose turn it is
+    cuda_graphs: bool = True  # launch all of a turn at once, where one GPU trains by single passes
     seed: int = 0  # of weights, data order, noise and sample grids
 
     output_dir: str  # of the pipeline, its card, checkpoints and sample grids

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from .batches import Batch
 from .config import Config
+from .graphs import Captured
 from .state import Averages, Progress
 
 
@@ -54,6 +56,17 @@ class Game:
             {name: player.network for name, player in self.players.items()}
         )
         self.learning_rate = schedule(config)
+        # Several processes share gradients, float16 looks for infinite ones, and several passes are
+        # of a batch each: none of these can be launched ahead.
+        self.captures = (
+            config.cuda_graphs
+            and accelerator.device.type == "cuda"
+            and accelerator.num_processes == config.gradient_accumulation_steps == 1
+            and accelerator.mixed_precision != "fp16"
+            and not config.torch_compile
+        )
+        self.captured = {name: Captured(partial(self.play, name)) for name in networks}
+        self.rate = torch.zeros((), device=accelerator.device)  # where a captured turn reads it
         accelerator.register_for_checkpointing(self.averages, self.progress)
 
     def step(self, batches: Numbered) -> list[tuple[str, dict[str, Tensor]]]:
@@ -66,29 +79,46 @@ class Game:
 
     def take_turn(self, name: str, batches: Numbered) -> dict[str, Tensor]:
         """One optimizer step of one player -> the terms of its loss, as means over its passes."""
-        self.networks.requires_grad_(False)
-        self.networks[name].requires_grad_(True)
-        player, config, progress = self.players[name], self.config, self.progress
-        for group in player.optimizer.param_groups:
-            group["lr"] = self.learning_rate(progress.step)
-        player.optimizer.zero_grad()
+        config, progress = self.config, self.progress
+        rate: float | Tensor = self.learning_rate(progress.step)
+        if self.captures:
+            rate = self.rate.fill_(rate)
+        for group in self.players[name].optimizer.param_groups:
+            group |= {"lr": rate, "capturable": self.captures}
+        at_once = self.captures and config.objective.steady(progress.step)
         means: dict[str, Tensor] = {}
         passes = config.gradient_accumulation_steps
-        for last in (place == passes - 1 for place in range(passes)):
+        for place in range(passes):
             batch = batches[progress.passes]
             progress.passes += 1
-            # Several processes share their gradients once, in the last pass.
-            with nullcontext() if last else self.accelerator.no_sync(player.moving):
-                with self.accelerator.autocast():
-                    terms = config.objective.terms(
-                        name, player.moving, self.networks, batch, progress.step
-                    )
-                self.accelerator.backward(sum(terms.values()) / passes)
+            if at_once:
+                terms = self.captured[name](batch)
+            else:
+                terms = self.play(name, batch, place == 0, place == passes - 1)
             for term, value in terms.items():
-                means[term] = means.get(term, 0) + value.detach() / passes
-        player.optimizer.step()
-        config.objective.constrain(name, player.network)
+                means[term] = means.get(term, 0) + value / passes
         return means
+
+    def play(
+        self, name: str, batch: Batch, first: bool = True, last: bool = True
+    ) -> dict[str, Tensor]:
+        """A pass of a player's turn, its first and its last or not -> the terms of its loss."""
+        self.networks.requires_grad_(False)
+        self.networks[name].requires_grad_(True)
+        player, config = self.players[name], self.config
+        if first:
+            player.optimizer.zero_grad()
+        # Several processes share their gradients once, in the last pass.
+        with nullcontext() if last else self.accelerator.no_sync(player.moving):
+            with self.accelerator.autocast():
+                terms = config.objective.terms(
+                    name, player.moving, self.networks, batch, self.progress.step
+                )
+            self.accelerator.backward(sum(terms.values()) / config.gradient_accumulation_steps)
+        if last:
+            player.optimizer.step()
+            config.objective.constrain(name, player.network)
+        return {term: value.detach() for term, value in terms.items()}
 
 
 def schedule(config: Config) -> Callable[[int], float]:

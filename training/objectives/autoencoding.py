@@ -87,6 +87,9 @@ class VariationalAutoencoder(Autoencoding):
     def losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
         return LIKELIHOODS[self.likelihood](reconstruction, samples)
 
+    def steady(self, step: int) -> bool:
+        return step >= self.kl_warmup_steps
+
     def code_terms(self, mean: Tensor, log_variance: Tensor, step: int) -> dict[str, Tensor]:
         kl = kl_to_standard_normal(mean, log_variance).mean(0).clamp(min=self.free_bits)
         weight = self.beta * min(1.0, (step + 1) / (self.kl_warmup_steps + 1))

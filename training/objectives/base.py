@@ -42,6 +42,13 @@ class Objective(ABC):
         step: how many were made before
         """
 
+    def steady(self, step: int) -> bool:
+        """Whether turns are the same from this step on, and wait for nothing of the device.
+
+        They are then captured once and launched as a whole, where a GPU can do that.
+        """
+        return True
+
     def constrain(self, player: str, network: nn.Module) -> None:  # noqa: B027
         """Put a player's network back into its permitted set after its step, if it has one."""
 
