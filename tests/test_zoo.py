@@ -156,6 +156,7 @@ def test_a_game_is_that_of_the_preset(
     monkeypatch.setitem(stability.PRESETS, "sngan-fashion", small("sngan-fashion"))
     found = stability.play("sngan-fashion", 4, 2, 8, 0)
     fields = {"seed": 0, "max_train_steps": 4, "eval_every": 2, "eval_samples": 2000}
+    fields["train_batch_size"] = 64
     config = small("sngan-fashion", eval_extractor="domain", **fields)
     train(config)
     numbers = json.loads((Path(config.output_dir) / "metrics.json").read_text())

@@ -16,21 +16,26 @@ from .objectives import OBJECTIVES
 PRESETS: dict[str, Config] = {
     "ae-fashion": Config(
         objective=OBJECTIVES["ae"](),
-        architecture=ConvolutionalAutoencoder(variational=False),
+        architecture=ConvolutionalAutoencoder(blocks=1, variational=False),
         train_batch_size=128,
-        max_train_steps=12_000,
-        learning_rate=1e-3,
-        output_dir="runs/ae-fashion",
-    ),
-    "vae-fashion": Config(
-        objective=OBJECTIVES["vae"](likelihood="bernoulli"),
-        architecture=ConvolutionalAutoencoder(),
-        train_batch_size=128,
-        max_train_steps=8000,
+        max_train_steps=13_000,
         learning_rate=1e-3,
         lr_scheduler="cosine",
         mixed_precision="bf16",
         halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/ae-fashion",
+    ),
+    "vae-fashion": Config(
+        objective=OBJECTIVES["vae"](likelihood="bernoulli"),
+        architecture=ConvolutionalAutoencoder(width=96, blocks=1),
+        train_batch_size=128,
+        max_train_steps=15_000,
+        learning_rate=1e-3,
+        lr_scheduler="cosine",
+        mixed_precision="bf16",
+        halflife=1000.0,
+        save_precision="fp16",
         output_dir="runs/vae-fashion",
     ),
     "gan-saturating-fashion": Config(
@@ -54,11 +59,15 @@ PRESETS: dict[str, Config] = {
     ),
     "wgan-fashion": Config(
         objective=OBJECTIVES["wgan"](critic_turns=3),
-        architecture=DCGAN(),
-        max_train_steps=5000,
+        architecture=DCGAN(blocks=1),
+        train_batch_size=128,
+        max_train_steps=26_000,
         optimizer="rmsprop",
         learning_rate=2e-4,
+        lr_scheduler="linear",
         mixed_precision="bf16",
+        halflife=1000.0,
+        save_precision="fp16",
         output_dir="runs/wgan-fashion",
     ),
     "wgan-gp-fashion": Config(
@@ -88,7 +97,8 @@ PRESETS: dict[str, Config] = {
     "r3gan-fashion": Config(
         objective=OBJECTIVES["r3gan"](gamma=0.1),
         architecture=DCGAN(blocks=1),
-        max_train_steps=10_000,
+        train_batch_size=256,
+        max_train_steps=7000,
         learning_rate=4e-4,
         lr_scheduler="linear",
         adam_beta1=0.0,
@@ -100,13 +110,16 @@ PRESETS: dict[str, Config] = {
     ),
     "diffusion-fashion": Config(
         objective=OBJECTIVES["diffusion"](snr_gamma=5.0),
-        architecture=UNet(width=32, layers_per_block=1),
-        max_train_steps=5000,
+        architecture=UNet(width=48, layers_per_block=1),
+        train_batch_size=128,
+        max_train_steps=3500,
         learning_rate=1e-3,
         lr_scheduler="cosine",
-        lr_warmup_steps=200,
+        lr_warmup_steps=500,
         mixed_precision="bf16",
         channels_last=False,
+        halflife=1000.0,
+        save_precision="fp16",
         output_dir="runs/diffusion-fashion",
     ),
     "wgan-gp-cifar10": Config(
@@ -201,19 +214,19 @@ PRESETS: dict[str, Config] = {
     ),
 }
 
-# The same of a class that is asked for, and in how many steps.
+# The same of a class that is asked for, and in what else they differ.
 CONDITIONAL = {
-    "vae-fashion": 8000,
-    "sngan-fashion": 20_000,
-    "r3gan-fashion": 5500,
-    "diffusion-fashion": 5000,
+    "vae-fashion": {
+        "architecture": ConvolutionalAutoencoder(blocks=1),
+        "max_train_steps": 20_000,
+    },
+    "sngan-fashion": {},
+    "r3gan-fashion": {"train_batch_size": 64, "max_train_steps": 5500},
+    "diffusion-fashion": {},
 }
 PRESETS |= {
     f"{name}-conditional": replace(
-        PRESETS[name],
-        conditional=True,
-        max_train_steps=steps,
-        output_dir=f"runs/{name}-conditional",
+        PRESETS[name], conditional=True, output_dir=f"runs/{name}-conditional", **differing
     )
-    for name, steps in CONDITIONAL.items()
+    for name, differing in CONDITIONAL.items()
 }

@@ -17,8 +17,8 @@ def stability(
 ) -> None:
     """Play each game anew from several seeds, with the FID of the averages as it goes.
 
-    All with the same small networks, without residual blocks, at one constant learning rate. What
-    has been played already is kept.
+    All with the same small networks, without residual blocks, by batches of 64, at one constant
+    learning rate. What has been played already is kept.
 
     Args:
         steps: of the generator
@@ -47,6 +47,7 @@ def play(name: str, steps: int, every: int, width: int, seed: int) -> list[float
             replace(
                 preset,
                 architecture=replace(preset.architecture, width=width, blocks=0),
+                train_batch_size=64,
                 max_train_steps=steps,
                 learning_rate=2e-4,
                 lr_scheduler="constant",
