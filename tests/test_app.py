@@ -314,7 +314,7 @@ def test_a_setting_that_a_model_has_not_is_said(
 
 def test_the_card_of_a_model_is_read(page: Page, client: Client, url: str) -> None:
     page.goto(f"{url}/?tab=models")
-    expect(page.get_by_text("867,073")).to_be_visible()  # parameters of the VAE
+    expect(page.get_by_text("3,159,521")).to_be_visible()  # parameters of the VAE
     page.get_by_role("button", name="Load and read its card").click()
     expect(page.get_by_text(f"accelerate launch -m training {NAMES[0]}")).to_be_visible()
     assert "3.5 MB" in client.predict("vae-fashion", api_name="/describe")

@@ -240,7 +240,8 @@ def test_a_wrong_checkpoint_is_named_and_kept(
     else:
         checkpoint, sentence = tmp_path, "expected a checkpoint, but"
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    fields = tiny(tmp_path / "new", resume_from_checkpoint=checkpoint, max_train_steps=6)
+    run_on = {"resume_from_checkpoint": checkpoint, "max_train_steps": 6, "blocks": 0}
+    fields = tiny(tmp_path / "new", **run_on)
     assert run(monkeypatch, name, *fields) == 2
     shown = capsys.readouterr().err
     assert sentence in shown

@@ -304,12 +304,13 @@ def test_a_pipeline_is_published_whole_or_not_at_all(
 
 
 def test_the_card_tells_the_command(small: Small) -> None:
-    config = small("ae-fashion", seed=5, mixed_precision=None)
+    config = small("gan-saturating-fashion", seed=5, mixed_precision="bf16")
     train(config)
     card = (Path(config.output_dir) / "README.md").read_text()
     assert (
-        "`accelerate launch -m training ae-fashion --dataset_name tests/data/fashion_mnist "
-        "--train_batch_size 8 --max_train_steps 4 --seed 5 --latent_dim 8 --width 8`"
+        "`accelerate launch -m training gan-saturating-fashion --dataset_name "
+        "tests/data/fashion_mnist --train_batch_size 8 --max_train_steps 4 --seed 5 "
+        "--latent_dim 8 --width 8`"
     ) in card
     assert "1,000 images of 28x28 pixels, grey" in card
     assert "| data | the folder fashion_mnist, split `train`: 1,000" in card
