@@ -317,7 +317,7 @@ def test_the_card_of_a_model_is_read(page: Page, client: Client, url: str) -> No
     expect(page.get_by_text("3,159,521")).to_be_visible()  # parameters of the VAE
     page.get_by_role("button", name="Load and read its card").click()
     expect(page.get_by_text(f"accelerate launch -m training {NAMES[0]}")).to_be_visible()
-    assert "3.5 MB" in client.predict("vae-fashion", api_name="/describe")
+    assert "12.6 MB" in client.predict("vae-fashion", api_name="/describe")
     for wrong in ("no/such", "../checkpoints", "", None, 7, "/etc"):
         with pytest.raises(AppError, match=r"could not get|expected a model"):
             client.predict(wrong, api_name="/describe")
