@@ -107,7 +107,8 @@ def test_what_is_wrong_is_said_in_a_sentence(
 ) -> None:
     # Small, in case that it trains after all.
     unet = arguments[:1] == ["diffusion-fashion"]
-    fields = tiny(tmp_path / "run", latent_dim=None if unet else 8) if len(arguments) > 1 else []
+    without = {"latent_dim": None, "blocks": None} if unet else {}
+    fields = tiny(tmp_path / "run", **without) if len(arguments) > 1 else []
     assert run(monkeypatch, *arguments[:1], *fields, *arguments[1:]) == 2
     shown = capsys.readouterr()
     assert sentence in " ".join((shown.out + shown.err).replace("│", " ").split())
@@ -240,8 +241,7 @@ def test_a_wrong_checkpoint_is_named_and_kept(
     else:
         checkpoint, sentence = tmp_path, "expected a checkpoint, but"
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    run_on = {"resume_from_checkpoint": checkpoint, "max_train_steps": 6, "blocks": 0}
-    fields = tiny(tmp_path / "new", **run_on)
+    fields = tiny(tmp_path / "new", resume_from_checkpoint=checkpoint, max_train_steps=6)
     assert run(monkeypatch, name, *fields) == 2
     shown = capsys.readouterr().err
     assert sentence in shown

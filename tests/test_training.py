@@ -208,6 +208,7 @@ def tiny(folder: Path, **fields: object) -> list[str]:
         "dataset_name": FASHION,
         "latent_dim": 8,
         "width": 8,
+        "blocks": 0,
         "train_batch_size": 8,
         "max_train_steps": 4,
         "lr_scheduler": "constant",
