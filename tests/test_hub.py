@@ -486,7 +486,7 @@ def test_unconditional_pipelines_of_diffusers_load(
         ours = pipeline.scheduler
         assert torch.equal(ours.alphas_cumprod, scheduler.alphas_cumprod)
         assert ours.config.prediction_type == scheduler.config.prediction_type
-        assert ours.config.timestep_spacing == "trailing"
+        assert (ours.config.solver_order, ours.config.timestep_spacing) == (3, "trailing")
         assert ours.config.thresholding == scheduler.config.get("clip_sample", False)
         pipeline.sampler, pipeline.steps = "DDIM", 10
         latents = pipeline.draw(2, torch.Generator().manual_seed(0))

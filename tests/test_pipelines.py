@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler
 from safetensors.torch import load_file, save_file
 
 import genmodels
@@ -12,6 +13,7 @@ from genmodels import data
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import PIPELINES
 from genmodels.pipelines.base import LatentPipeline
+from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.conftest import FASHION, ROOT
 from training.batches import Batch
 from training.presets import PRESETS
@@ -193,13 +195,41 @@ def test_steps_below_one_are_refused(steps: object) -> None:
 
 
 @pytest.mark.parametrize("steps", [*range(1, 130), 999, 1000, 5000])
-def test_a_denoiser_is_called_from_pure_noise_down_in_even_steps(steps: int) -> None:
+def test_a_denoiser_is_called_at_pure_noise_and_less_and_less_of_it(steps: int) -> None:
     times = fresh("diffusion-fashion").times(steps)
     assert len(times) == min(steps, 1000)
     assert times[0] == 999
-    assert times[-1] >= 0
-    gaps = {before - after for before, after in itertools.pairwise(times)}
-    assert not gaps or max(gaps) - min(gaps) <= 1
+    assert all(time < before for before, time in itertools.pairwise(times))
+    assert 0 <= times[-1] <= 1000 // min(steps, 1000) - 1
+
+
+@pytest.mark.parametrize("steps", [2, 3, 6, 12, 20, 30])
+@pytest.mark.parametrize(("end", "second"), [(0.02, 888), (0.01, 998)])
+def test_a_denoiser_is_called_in_even_steps_of_the_log_snr(
+    end: float, second: int, steps: int
+) -> None:
+    """The first ends in noise; the second leaves a picture to be guessed, from the first step."""
+    pipeline = fresh("diffusion-fashion")
+    pipeline.scheduler = DPMSolverMultistepScheduler(beta_end=end)
+    times = pipeline.times(steps)
+    signals = pipeline.scheduler.alphas_cumprod.double()[times]
+    assert times[-1] == 1000 // steps - 1
+    if steps > 2:
+        assert times[1] == second
+        gaps = (signals / (1 - signals)).log().diff()[1:] / 2
+        assert gaps.max() - gaps.min() <= 0.03  # as near as whole times allow
+
+
+def denoise(pipeline: DenoisingPipeline, find_clean: Callable) -> None:
+    """Replace the network by the velocity that follows from the mean of what a sample came from."""
+
+    def find_velocity(noisy: torch.Tensor, time: torch.Tensor, *_: object, **__: object) -> tuple:
+        alpha = pipeline.scheduler.alphas_cumprod[time]
+        clean = find_clean(noisy, alpha)
+        noise = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+        return (alpha.sqrt() * noise - (1 - alpha).sqrt() * clean,)
+
+    pipeline.unet.forward = find_velocity
 
 
 @pytest.mark.parametrize("steps", [1, 7, 50])
@@ -207,16 +237,37 @@ def test_a_perfect_denoiser_is_sampled_to_the_data_in_any_number_of_steps(steps:
     """Of data that are one picture, the velocity at a noisy sample is known."""
     pipeline = fresh("diffusion-fashion")
     picture = data.load(FASHION).pixels[:1] / 127.5 - 1
-
-    def find_velocity(noisy: torch.Tensor, time: torch.Tensor, *_: object, **__: object) -> tuple:
-        alpha = pipeline.scheduler.alphas_cumprod[time]
-        noise = (noisy - alpha.sqrt() * picture) / (1 - alpha).sqrt()
-        return (alpha.sqrt() * noise - (1 - alpha).sqrt() * picture,)
-
-    pipeline.unet.forward = find_velocity
+    denoise(pipeline, lambda *_: picture)
     pipeline.steps = steps
     samples = pipeline.decode(pipeline.draw(3, seeded()))
     assert torch.allclose(samples, picture.expand(3, 1, 28, 28), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "most"),
+    [
+        ("DPM-Solver++", 12, 0.1),
+        ("DPM-Solver++", 20, 0.04),
+        ("DPM-Solver++", 50, 0.01),
+        ("DDIM", 20, 0.12),
+        ("DDIM", 50, 0.05),
+    ],
+)
+def test_a_normal_distribution_is_sampled_as_its_equation_says(
+    sampler: str, steps: int, most: float
+) -> None:
+    """Of data from N(0, s^2) the exact solution is s times the noise."""
+    pipeline, scale = fresh("diffusion-fashion"), 0.3
+    denoise(
+        pipeline,
+        lambda noisy, alpha: noisy * alpha.sqrt() / (alpha + (1 - alpha) / scale**2),
+    )
+    pipeline.sampler, pipeline.steps = sampler, steps
+    latents = pipeline.draw(3, seeded())
+    errors = pipeline.decode(latents) - (scale * latents).clamp(-1, 1)
+    assert errors.square().mean().sqrt() <= most * scale
+    found = pipeline.encode((scale * latents).clamp(-1, 1))
+    assert (found - latents).square().mean().sqrt() <= 0.1
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5, "3"])

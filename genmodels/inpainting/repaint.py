@@ -26,7 +26,9 @@ def complete(
     """RePaint: Inpainting using Denoising Diffusion Probabilistic Models (Lugmayr et al., 2022),
     algorithm 1, with the jumps of its appendix B. https://arxiv.org/abs/2201.09865
     """
-    times = pipeline.times(STEPS)
+    most = pipeline.scheduler.config.num_train_timesteps
+    steps = min(STEPS, most)
+    times = [most * (steps - step) // steps - 1 for step in range(steps)]
     signal = [*map(pipeline.signal, times), 1.0]  # at each level, from the noisiest one
 
     def noise() -> Tensor:

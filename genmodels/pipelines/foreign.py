@@ -15,7 +15,7 @@ def denoising(
     unet: UNet2DModel,
     scheduler: DDPMScheduler | DDIMScheduler | PNDMScheduler | DPMSolverMultistepScheduler,
 ) -> DenoisingPipeline:
-    """Their network under the same noise, sampled as we do: from pure noise down, in even steps.
+    """Their network under the same noise, sampled as we do.
 
     Raises ValueError for a network with classes, or one that predicts more or other than we read.
     """
@@ -34,7 +34,7 @@ def denoising(
         raise ValueError(
             f"expected the prediction type epsilon or v_prediction, but got {predicted}"
         )
-    ours = {"timestep_spacing": "trailing"}
+    ours = {"solver_order": 3, "timestep_spacing": "trailing"}
     if scheduler.config.get("clip_sample"):
         # What they clip to [-1, 1], our solver calls thresholding.
         ours |= {"thresholding": True, "sample_max_value": 1.0}

@@ -195,7 +195,9 @@ def tab(shared: Shared) -> None:
                 sampler = gr.Radio(
                     list(SAMPLERS), value="DPM-Solver++", label=say("generate_sampler")
                 )
-                steps = gr.Slider(1, STEPS, 20, step=1, label=say("generate_steps"))
+                steps = gr.Slider(
+                    1, STEPS, DenoisingPipeline.steps, step=1, label=say("generate_steps")
+                )
             note = gr.Markdown(note, elem_classes="note")
             with gr.Row():
                 png = gr.DownloadButton(say("generate_png"), sheet, size="sm", min_width=80)

@@ -96,6 +96,7 @@ class Diffusion(Objective):
             num_train_timesteps=self.ddpm_num_steps,
             beta_schedule=self.ddpm_beta_schedule,
             prediction_type=self.prediction_type,
+            solver_order=3,
             timestep_spacing="trailing",
             thresholding=True,
             sample_max_value=1.0,
