@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -215,11 +216,7 @@ def test_repaint_is_exact_where_the_model_is() -> None:
     class Exact:
         """The mean of the two images given a noisy one."""
 
-        steps, device, dtype = 20, torch.device("cpu"), torch.float32
-
-        def times(self, steps: int) -> list[int]:
-            return [1000 * (steps - step) // steps - 1 for step in range(steps)]
-
+        scheduler = SimpleNamespace(config=SimpleNamespace(num_train_timesteps=1000))
         def signal(self, time: int) -> float:
             return alphas[time].item()
 
