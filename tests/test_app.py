@@ -10,6 +10,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -21,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from genmodels import ui
 from genmodels.ui import overview
-from genmodels.ui.generate import FIRST
+from genmodels.ui.generate import FIRST, compare
 from genmodels.ui.models import Models
 from tests.conftest import ROOT, picture_of
 
@@ -271,6 +272,16 @@ def test_all_models_stand_side_by_side(page: Page, client: Client) -> None:
     expect(grids.first).not_to_have_attribute("src", before)
     told = client.predict(4, "5", api_name="/compare")
     assert [one["caption"].split(",")[0] for one in told] == NAMES
+
+
+def test_a_grid_is_written_once_though_it_is_shown_beside_each_that_follows() -> None:
+    """Else a browser finds a file of another length than it was told, and shows a broken image."""
+    times = []
+    for grids in compare(MODELS, 1, 0):
+        gr.Gallery(format="png").postprocess(grids)
+        times.append(os.stat(grids[0][0]).st_mtime_ns)
+    assert len(times) == len(NAMES)
+    assert len(set(times)) == 1
 
 
 def test_diffusion_is_seen_as_it_forms(client: Client) -> None:

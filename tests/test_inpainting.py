@@ -217,6 +217,7 @@ def test_repaint_is_exact_where_the_model_is() -> None:
         """The mean of the two images given a noisy one."""
 
         scheduler = SimpleNamespace(config=SimpleNamespace(num_train_timesteps=1000))
+
         def signal(self, time: int) -> float:
             return alphas[time].item()
 

@@ -78,7 +78,7 @@ class Asked(NamedTuple):
 
 def ask(
     model: object, count: object, seed: object, label: object = -1, bound: object = NORMAL,
-    sampler: object = "DPM-Solver++", steps: object = 20,
+    sampler: object = "DPM-Solver++", steps: object = DenoisingPipeline.steps,
 ) -> Asked:  # fmt: skip
     """Raises ValueError for a number out of its range, a sampler that is none, or no model."""
     if not isinstance(model, str) or not model:
@@ -134,16 +134,19 @@ def draw(models: Models, asked: Asked) -> Iterator[tuple[list[Image.Image], str,
 
 
 @torch.no_grad()
-def compare(models: Models, count: int, seed: int) -> Iterator[list[tuple[Image.Image, str]]]:
-    """A grid of each model from one seed, and beneath it its name; one after another."""
-    grids: list[tuple[Image.Image, str]] = []
+def compare(models: Models, count: int, seed: int) -> Iterator[list[tuple[str, str]]]:
+    """A file of a grid of each model from one seed, and beneath it its name; one after another."""
+    grids: list[tuple[str, str]] = []
     for name in models.generators:
         try:
             start = time.perf_counter()
             pipeline, latents, labels = prepare(models, ask(name, count, seed))
             samples = pipeline.decode(latents, labels)
             seconds = time.perf_counter() - start
-            grids.append((images.grid(samples, columns=4), f"{name}, {seconds:.2f} s"))
+            grid = images.grid(samples, columns=4)
+            # A picture would be written anew with each that follows, while browsers read it.
+            file = save_pil_to_cache(grid, get_upload_folder(), Path(name).name, "png")
+            grids.append((file, f"{name}, {seconds:.2f} s"))
         except ValueError:  # what is wrong with it the tab of the models says
             continue
         yield grids[:]
