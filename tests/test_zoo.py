@@ -108,7 +108,7 @@ def test_conditional_models_obey_their_labels(model: Path, monkeypatch: pytest.M
     count = 500
     if pipeline_of(model) is DenoisingPipeline:
         assert told >= 0.86
-        monkeypatch.setattr(DenoisingPipeline, "steps", 20)
+        monkeypatch.setattr(DenoisingPipeline, "steps", 12)
         monkeypatch.setattr(DenoisingPipeline, "guidance", 1.5)
         count, told = 20, 0.95
     assert told >= 0.9

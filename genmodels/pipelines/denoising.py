@@ -13,6 +13,10 @@ from .base import Labels, LatentPipeline
 # Diffusion Implicit Models (Song et al., 2021), equation 12, https://arxiv.org/abs/2010.02502
 SAMPLERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler}
 
+# Of the scheduler that is saved with a pipeline: how it solves, and what holds its samples in range
+SOLVER = {"solver_order": 3, "timestep_spacing": "trailing"}
+BOUNDED = {"thresholding": True, "sample_max_value": 1.0}
+
 # Half the logarithm of the ratio of signal to noise, below which there is nothing to be seen
 NOISE = -4.0
 

@@ -8,7 +8,7 @@ from diffusers import (
     UNet2DModel,
 )
 
-from .denoising import DenoisingPipeline
+from .denoising import BOUNDED, SOLVER, DenoisingPipeline
 
 
 def denoising(
@@ -34,10 +34,10 @@ def denoising(
         raise ValueError(
             f"expected the prediction type epsilon or v_prediction, but got {predicted}"
         )
-    ours = {"solver_order": 3, "timestep_spacing": "trailing"}
+    ours = SOLVER
     if scheduler.config.get("clip_sample"):
         # What they clip to [-1, 1], our solver calls thresholding.
-        ours |= {"thresholding": True, "sample_max_value": 1.0}
+        ours = SOLVER | BOUNDED
     return DenoisingPipeline(
         unet, DPMSolverMultistepScheduler.from_config(scheduler.config, **ours)
     )

@@ -9,7 +9,7 @@ import torch
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor, nn
 
-from genmodels.pipelines.denoising import DenoisingPipeline
+from genmodels.pipelines.denoising import BOUNDED, SOLVER, DenoisingPipeline
 from training.batches import Batch
 
 from .base import Objective
@@ -96,9 +96,7 @@ class Diffusion(Objective):
             num_train_timesteps=self.ddpm_num_steps,
             beta_schedule=self.ddpm_beta_schedule,
             prediction_type=self.prediction_type,
-            solver_order=3,
-            timestep_spacing="trailing",
-            thresholding=True,
-            sample_max_value=1.0,
+            **SOLVER,
+            **BOUNDED,
         )
         return DenoisingPipeline(networks["unet"], sampler)
