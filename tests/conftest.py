@@ -122,3 +122,15 @@ def picture_of(page: Page, source: str) -> Image.Image:
             if patience is None:
                 raise
             time.sleep(patience)
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for what no locator tells.
+
+    Raises TimeoutError.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not so in {seconds} s")
+        time.sleep(0.1)

@@ -252,6 +252,20 @@ def test_a_class_is_asked_for_only_where_it_is_seen(page: Page, url: str) -> Non
     expect(page.locator(".samples img").first).not_to_have_attribute("src", before)
 
 
+def test_a_stop_comes_before_its_words() -> None:
+    """Which what is stopped would write over: a page runs the events of a click in turn."""
+    of_targets: dict[tuple, list[dict]] = {}
+    for event in ui.build(Models([ROOT / "checkpoints"])).config["dependencies"]:
+        for target in event["targets"]:
+            of_targets.setdefault(tuple(target), []).append(event)
+    stops = [events for events in of_targets.values() if any(one["cancels"] for one in events)]
+    assert len(stops) > 5
+    for events in stops:
+        first = next(one for one in events if one["cancels"] or one["backend_fn"])
+        assert first["cancels"]
+        assert not first["backend_fn"]
+
+
 def test_models_of_one_name_are_all_offered(tmp_path: Path) -> None:
     for place in ("runs/vae-fashion", "runs/vae-fashion/best", "old/runs/vae-fashion"):
         shutil.copytree(ROOT / "checkpoints" / "vae-fashion", tmp_path / place)

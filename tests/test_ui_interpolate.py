@@ -14,18 +14,24 @@ from playwright.sync_api import Browser, Page, expect
 from genmodels import maps
 from genmodels.interpolation import slerp
 from genmodels.ui import interpolate, latents, plane
+from genmodels.ui.generate import FIRST, ask, draw
 from genmodels.ui.interpolate import FRAMES, STRIP
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import examples
-from tests.conftest import ROOT, picture_of
+from tests.conftest import ROOT, picture_of, until
 from tests.test_pipelines import fresh
 
 MODELS = Models([ROOT / "checkpoints"])
+CONDITIONAL = "sngan-fashion-conditional"
 
 
 def pixels(page: Page, where: str) -> np.ndarray:
     source = page.locator(where).first.get_attribute("src")
     return np.asarray(picture_of(page, source))
+
+
+def alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and np.abs(one.astype(int) - other).mean() < 3
 
 
 @pytest.fixture
@@ -94,39 +100,32 @@ def test_a_stop_is_heard(tab: Page) -> None:
 
 # Of a conditional model two of a class that is not the first.
 @pytest.mark.parametrize(
-    ("address", "places"), [("", (1, 4)), ("/?model=sngan-fashion-conditional", (8, 18))]
+    ("address", "model", "places"),
+    [("", "gan-fashion", (1, 4)), (f"/?model={CONDITIONAL}", CONDITIONAL, (8, 18))],
 )
 def test_samples_that_were_kept_are_taken_to_both_tabs(
-    address: str, places: tuple[int, int], browser: Browser, url: str
+    address: str, model: str, places: tuple[int, int], browser: Browser, url: str
 ) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(url + address)
-    if address:
-        expect(page.get_by_label("Class").locator("visible=true")).to_be_visible()
-        page.wait_for_timeout(2000)  # until the link's samples have come
-    shown = [pixels(page, f".samples .grid-container img >> nth={n}") for n in places]
-    keep(page, places)
+    shown = keep(page, model, places)
     page.get_by_role("tab", name="Interpolate").click()
     expect(page.get_by_label("the last two kept")).to_be_checked()
     page.get_by_role("button", name="Walk", exact=True).click()
     expect(page.get_by_text("frames by slerp")).to_be_hidden()
     expect(page.get_by_text("frames by slerp")).to_be_visible(timeout=60_000)
-    ends = [pixels(page, f".strip .grid-container img >> nth={n}") for n in (0, STRIP - 1)]
+    for place, image in zip((0, STRIP - 1), shown, strict=True):
+        assert alike(pixels(page, f".strip .grid-container img >> nth={place}"), image)
     page.get_by_role("tab", name="Inpaint").click()
     page.get_by_role("button", name="Take the sample kept last").click()
-    page.wait_for_timeout(2000)
-    latest = pixels(page, ".completions img")
+    until(lambda: alike(pixels(page, ".completions img"), shown[1]))
     page.close()
-    for one, other in zip([*ends, latest], [*shown, shown[1]], strict=True):
-        assert np.abs(one.astype(int) - other).mean() < 3
 
 
 def test_there_is_no_path_between_kept_samples_of_two_classes(browser: Browser, url: str) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(f"{url}/?model=sngan-fashion-conditional")
-    expect(page.get_by_label("Class").locator("visible=true")).to_be_visible()
-    page.wait_for_timeout(2000)  # until the link's samples have come
-    keep(page, (8, 19))
+    page.goto(f"{url}/?model={CONDITIONAL}")
+    keep(page, CONDITIONAL, (8, 19))
     page.get_by_role("tab", name="Interpolate").click()
     expect(page.get_by_label("the last two kept")).to_be_checked()
     page.get_by_role("button", name="Walk", exact=True).click()
@@ -134,12 +133,17 @@ def test_there_is_no_path_between_kept_samples_of_two_classes(browser: Browser, 
     page.close()
 
 
-def keep(page: Page, places: tuple[int, int]) -> None:
-    """Click samples, one after another."""
-    for place in places:
+def keep(page: Page, model: str, places: tuple[int, int]) -> list[np.ndarray]:
+    """Click samples of a model, one after another, once they are there -> their pictures."""
+    *_, (images, *_) = draw(MODELS, ask(model, FIRST, 0))
+    shown = [np.asarray(images[place]) for place in places]
+    for kept, (place, image) in enumerate(zip(places, shown, strict=True), 1):
+        seen = f".samples .grid-container img >> nth={place}"
+        until(lambda seen=seen, image=image: alike(pixels(page, seen), image))
         page.locator(".samples .grid-container button").nth(place).click()
         page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
-        page.wait_for_timeout(500)
+        expect(page.locator(".kept .grid-container img")).to_have_count(kept)
+    return shown
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import gradio as gr
 
+from .words import say
+
 
 def answering(function: Callable) -> Callable:
     """The same, of which a ValueError is shown to the visitor as the sentence that it is."""
@@ -54,6 +56,14 @@ def careful(component: gr.components.Component, wanted: str) -> None:
             raise gr.Error(f"expected {wanted}", print_exception=False) from error
 
     component.preprocess = preprocess
+
+
+def cancel(stop: gr.Button, events: list[gr.events.Dependency], note: gr.Markdown) -> None:
+    """Let a button stop events and say so in their note."""
+    # One after the other: of one click that does both the page hears the words first, and what the
+    # event gave meanwhile is written over them.
+    stop.click(None, cancels=events, api_visibility="private")
+    stop.click(lambda: say("stopped"), None, note, api_visibility="private")
 
 
 SEEDS = 2**32  # a seed is below it

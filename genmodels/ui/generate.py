@@ -225,7 +225,7 @@ def tab(shared: Shared) -> None:
         label: int = -1,
         bound: float = NORMAL,
         sampler: str = "DPM-Solver++",
-        steps: int = 20,
+        steps: int = DenoisingPipeline.steps,
     ) -> Iterator[tuple[list[Image.Image], str, str, str, tuple]]:
         asked = ask(model, count, seed, label, bound, sampler, steps)
         for shown in draw(models, asked):
@@ -312,6 +312,7 @@ def tab(shared: Shared) -> None:
         [last, shared.kept],
         [shared.kept, kept, ways],
         concurrency_id="device",
+        trigger_mode="multiple",  # or a click while the one before is at work would be lost
         api_visibility="private",
         show_progress="hidden",
     )

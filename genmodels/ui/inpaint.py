@@ -17,7 +17,7 @@ from genmodels.inpainting import METHODS, Completion, complete, methods_of
 from genmodels.inpainting.masks import HOLES
 from genmodels.pipelines import LatentPipeline
 
-from .asking import SEEDS, answering, as_seed, careful, choice, whole
+from .asking import SEEDS, answering, as_seed, cancel, careful, choice, whole
 from .latents import label_of
 from .models import Models
 from .pictures import WANTED, examples, gallery, read, sample
@@ -61,7 +61,6 @@ WORDS: Words = {
     "inpaint_label_info": ("For models that are told one", "Для моделей, которым он нужен"),
     "inpaint_seamless": ("Hide the border (Poisson)", "Скрыть границу (Пуассон)"),
     "inpaint_button": ("Complete", "Дорисовать"),
-    "inpaint_stopped": ("Stopped.", "Остановлено."),
 }
 
 MOST_WAYS = 4
@@ -366,7 +365,7 @@ def tab(shared: Shared) -> None:
     for choosing in chosen:
         after = choosing.success(answering(follow), **settings, api_visibility="private")
         events.append(after)
-    stop.click(lambda: say("inpaint_stopped"), None, note, cancels=events, api_visibility="private")
+    cancel(stop, events, note)
     gr.on(
         [picture.change, hole.input],
         answering(lay),

@@ -18,7 +18,7 @@ from genmodels.pipelines import LatentPipeline
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 
-from .asking import answering, as_seed, careful, choice, number, whole
+from .asking import answering, as_seed, cancel, careful, choice, number, whole
 from .latents import decoded, drawn, encoded, has_classes, label_of, seeds_of, vectors
 from .models import Models
 from .pictures import WANTED, examples, gallery, large, read
@@ -52,7 +52,6 @@ WORDS: Words = {
     ),
     "interpolate_count": ("Frames", "Кадров"),
     "interpolate_button": ("Walk", "Пройти"),
-    "interpolate_stopped": ("Stopped.", "Остановлено."),
     "interpolate_frame": ("The place on the path", "Место на пути"),
     "interpolate_position": ("From start to end", "От начала до конца"),
     "interpolate_strip": ("Frames of the path", "Кадры пути"),
@@ -349,9 +348,7 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
         seeds.submit(answering(interpolate), **settings, api_visibility="private"),
         way.input(answering(interpolate), **settings, api_visibility="private"),
     ]
-    stop.click(
-        lambda: say("interpolate_stopped"), None, note, cancels=events, api_visibility="private"
-    )
+    cancel(stop, events, note)
     position.input(
         answering(at),
         [walked, position],
@@ -416,9 +413,7 @@ def build_grid(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
         api_description=f"A grid of 2 to {MOST_SIDE} pictures to a side between the samples of "
         "four seeds (with commas between them) in its corners.",
     )
-    stop.click(
-        lambda: say("interpolate_stopped"), None, note, cancels=event, api_visibility="private"
-    )
+    cancel(stop, [event], note)
 
 
 def build_traversals(models: Models, model: gr.Dropdown, label: gr.Number) -> None:

@@ -16,6 +16,7 @@ COMMON: Words = {
     "seed": ("Seed", "Зерно"),
     "seed_info": ("A whole number below 4294967296", "Целое число меньше 4294967296"),
     "stop": ("Stop", "Стоп"),
+    "stopped": ("Stopped.", "Остановлено."),
 }
 
 say = I18nData  # a key, which the page replaces by its words
