@@ -16,7 +16,7 @@ from genmodels.ui import inpaint
 from genmodels.ui.inpaint import COUNT, HOLES, KINDS, StoppedError, at_work, known_of, offered
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import SIDE, examples, read, sample
-from tests.conftest import ROOT, picture_of
+from tests.conftest import ROOT, picture_of, until
 from tests.test_pipelines import fresh
 
 FAST = ["inpaint-fashion: one pass", "vae-fashion: pseudo-Gibbs"]
@@ -94,6 +94,14 @@ def test_a_visitor_completes_another_example_in_a_hole_drawn_by_hand(tab: Page) 
     assert 10 < ys.mean() < 20
     for completed in completions:
         assert np.array_equal(completed[~hole], original[~hole])
+
+
+def test_of_examples_picked_fast_the_last_one_is_completed(tab: Page) -> None:
+    tab.locator(".examples .grid-container button").nth(3).click()
+    tab.locator(".examples .thumbnails button").nth(5).click()
+    # Its original, in each row.
+    until(lambda: all(np.array_equal(row[0], np.asarray(examples()[5])) for row in rows(tab)))
+    expect(tab.get_by_text("pseudo-Gibbs in")).to_be_visible()
 
 
 def test_a_stop_is_heard(tab: Page, client: Client, picture: str) -> None:

@@ -58,6 +58,12 @@ def careful(component: gr.components.Component, wanted: str) -> None:
     component.preprocess = preprocess
 
 
+# Of an event that comes while the one before it is at work, which gradio would drop: the page would
+# show something else than what was asked for last.
+LATEST = {"trigger_mode": "always_last"}  # the last one follows, by what its inputs are then
+EACH = {"trigger_mode": "multiple"}  # all follow, each by its own gr.SelectData
+
+
 def cancel(stop: gr.Button, events: list[gr.events.Dependency], note: gr.Markdown) -> None:
     """Let a button stop events and say so in their note."""
     # One after the other: of one click that does both the page hears the words first, and what the

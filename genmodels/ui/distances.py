@@ -14,7 +14,7 @@ from torch import Tensor
 from genmodels.divergences import DIVERGENCES, earth_moving, potential, wasserstein
 from genmodels.experiments import Fit, bump, fitting, heaps, normal, parting, smoothing
 
-from .asking import answering, choice, number, whole
+from .asking import LATEST, answering, choice, number, whole
 from .plots import FORMULAS, ORANGE, SLATE, TEAL, VIOLET, floats, panes
 from .sharing import Shared
 from .words import Words, say
@@ -311,7 +311,7 @@ def follow(slider: gr.Slider, figure: Callable[[object], go.Figure], name: str, 
         answering(figure),
         slider,
         plot,
-        trigger_mode="always_last",
+        **LATEST,
         show_progress="hidden",
         api_name=name,
         api_description=f"{what} {slider.minimum:g} to {slider.maximum:g}. Gives a plot.",
@@ -352,7 +352,7 @@ def build_fitting(shared: Shared) -> None:
         answering(fitting_figure),
         inputs,
         plot,
-        trigger_mode="always_last",
+        **LATEST,
         show_progress="hidden",
         api_name="fitting",
         api_description=f"A normal distribution fitted to two bumps by a divergence "
@@ -395,7 +395,7 @@ def build_moving(shared: Shared) -> None:
         answering(move),
         slider,
         [plan, best, table],
-        trigger_mode="always_last",
+        **LATEST,
         show_progress="hidden",
         api_name="moving",
         api_description="Earth moved from two heaps to one at a place from -2 to 2. Gives plots of "

@@ -19,7 +19,7 @@ from genmodels.pipelines import LatentPipeline
 from genmodels.pipelines.base import NORMAL, truncated
 from genmodels.pipelines.denoising import SAMPLERS, DenoisingPipeline
 
-from .asking import SEEDS, answering, as_seed, choice, number, whole
+from .asking import EACH, LATEST, SEEDS, answering, as_seed, choice, number, whole
 from .models import Models
 from .pictures import gallery
 from .plots import FORMULAS
@@ -262,7 +262,7 @@ def tab(shared: Shared) -> None:
         lambda: str(random.randrange(SEEDS)), None, seed, api_visibility="private"
     )
     for event in (seed.submit, fresh.then):
-        event(**settings, api_visibility="private")
+        event(**settings, **LATEST, api_visibility="private")
 
     def adapt(model: str) -> list[dict]:
         try:
@@ -312,7 +312,7 @@ def tab(shared: Shared) -> None:
         [last, shared.kept],
         [shared.kept, kept, ways],
         concurrency_id="device",
-        trigger_mode="multiple",  # or a click while the one before is at work would be lost
+        **EACH,
         api_visibility="private",
         show_progress="hidden",
     )

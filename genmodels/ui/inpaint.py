@@ -17,7 +17,7 @@ from genmodels.inpainting import METHODS, Completion, complete, methods_of
 from genmodels.inpainting.masks import HOLES
 from genmodels.pipelines import LatentPipeline
 
-from .asking import SEEDS, answering, as_seed, cancel, careful, choice, whole
+from .asking import EACH, LATEST, SEEDS, answering, as_seed, cancel, careful, choice, whole
 from .latents import label_of
 from .models import Models
 from .pictures import WANTED, examples, gallery, read, sample
@@ -349,9 +349,9 @@ def tab(shared: Shared) -> None:
         f"{SEEDS - 1}; seamless shifts colours so that no border is seen. Gives a row of pictures "
         "for each way (the original, the hole, completions), and the times.",
     )
-    events = [event, seed.submit(answering(run), **settings, api_visibility="private")]
+    events = [event, seed.submit(answering(run), **settings, **LATEST, api_visibility="private")]
     chosen = [
-        held_out.select(pick, None, picture, api_visibility="private"),
+        held_out.select(pick, None, picture, **EACH, api_visibility="private"),
         take.click(answering(latest), shared.kept, picture, api_visibility="private"),
         picture.upload(lambda: None, api_visibility="private"),
         hole.input(
@@ -363,7 +363,7 @@ def tab(shared: Shared) -> None:
         ),
     ]
     for choosing in chosen:
-        after = choosing.success(answering(follow), **settings, api_visibility="private")
+        after = choosing.success(answering(follow), **settings, **LATEST, api_visibility="private")
         events.append(after)
     cancel(stop, events, note)
     gr.on(
@@ -371,6 +371,7 @@ def tab(shared: Shared) -> None:
         answering(lay),
         picture,
         editor,
+        **LATEST,
         show_progress="hidden",
         api_visibility="private",
     )

@@ -18,7 +18,7 @@ from genmodels.pipelines import LatentPipeline
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 
-from .asking import answering, as_seed, cancel, careful, choice, number, whole
+from .asking import LATEST, answering, as_seed, cancel, careful, choice, number, whole
 from .latents import decoded, drawn, encoded, has_classes, label_of, seeds_of, vectors
 from .models import Models
 from .pictures import WANTED, examples, gallery, large, read
@@ -345,15 +345,15 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
             f"Generate. By lerp, slerp or spline, of 2 to {MOST_FRAMES} frames. Gives the first "
             "frame, some of the frames, words, a GIF and an MP4.",
         ),
-        seeds.submit(answering(interpolate), **settings, api_visibility="private"),
-        way.input(answering(interpolate), **settings, api_visibility="private"),
+        seeds.submit(answering(interpolate), **settings, **LATEST, api_visibility="private"),
+        way.input(answering(interpolate), **settings, **LATEST, api_visibility="private"),
     ]
     cancel(stop, events, note)
     position.input(
         answering(at),
         [walked, position],
         frame,
-        trigger_mode="always_last",
+        **LATEST,
         show_progress="hidden",
         api_name="frame",
         api_description="The frame at a place from 0 to 1 of the path walked last.",

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .asking import SEEDS, answering, as_seed, choice, whole
+from .asking import LATEST, SEEDS, answering, as_seed, choice, whole
 from .plots import FORMULAS, ORANGE, SLATE, TEAL, floats, panes
 from .sharing import Laboratory, Shared
 from .words import Words, say
@@ -304,6 +304,7 @@ def tab(shared: Shared) -> None:
         answering(look),
         [data, seed],
         [drawing, plane],
+        **LATEST,
         show_progress="hidden",
         api_visibility="private",
     )

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from genmodels.hub import fetch
 
-from .asking import answering
+from .asking import EACH, answering
 from .models import Models, size
 from .plots import FORMULAS
 from .sharing import Shared
@@ -70,7 +70,12 @@ def tab(shared: Shared) -> None:
         api_description="Load a model, by its name or Hub id: its size, and its card in Markdown.",
     )
     table.select(
-        answering(chosen), None, [name, card], concurrency_id="device", api_visibility="private"
+        answering(chosen),
+        None,
+        [name, card],
+        concurrency_id="device",
+        **EACH,
+        api_visibility="private",
     )
 
 

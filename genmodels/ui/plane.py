@@ -17,7 +17,7 @@ from genmodels import images, maps
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import LatentPipeline, component
 
-from .asking import answering, number
+from .asking import EACH, LATEST, answering, number
 from .latents import decoded, label_of, vectors
 from .models import Models
 from .pictures import large
@@ -173,7 +173,7 @@ def build_map(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
         "fn": answering(decode_point),
         "inputs": [model, label, across, down],
         "outputs": point,
-        "trigger_mode": "always_last",
+        **LATEST,
         "show_progress": "hidden",
     }
     across.input(
@@ -183,6 +183,7 @@ def build_map(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
         "and down.",
     )
     down.input(**decode, api_visibility="private")
-    whole_map.select(answering(clicked), model, [across, down], api_visibility="private").success(
-        **decode, api_visibility="private"
+    clicking = whole_map.select(
+        answering(clicked), model, [across, down], **EACH, api_visibility="private"
     )
+    clicking.success(**decode, api_visibility="private")

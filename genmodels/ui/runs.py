@@ -10,7 +10,7 @@ from PIL import Image
 from trackio.sqlite_storage import SQLiteStorage  # trackio.Api lists no projects and reads no logs
 from trackio.utils import MEDIA_DIR
 
-from .asking import answering, choice, several, whole
+from .asking import EACH, LATEST, answering, choice, several, whole
 from .plots import COLOURS, DASHES, panels
 from .sharing import Shared
 from .words import Words, say
@@ -225,9 +225,12 @@ class Board:
             enter,
             [self.project, self.follow],
             [self.inside, self.timer, self.project, self.none],
+            **EACH,
             api_visibility="private",
         )
-        shared.tabs.select(leave, [self.inside, self.follow], self.timer, api_visibility="private")
+        shared.tabs.select(
+            leave, [self.inside, self.follow], self.timer, **EACH, api_visibility="private"
+        )
         self.follow.change(
             lambda follow: gr.Timer(active=follow),
             self.follow,
@@ -245,7 +248,7 @@ class Board:
             api_name="list_runs",
             api_description="Names of a trackio project's runs, such as genmodels, by their ids.",
         )
-        quiet = {"show_progress": "hidden", "trigger_mode": "always_last"}
+        quiet = {"show_progress": "hidden", **LATEST}
         self.terms.input(
             answering(show),
             chosen,
