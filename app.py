@@ -1,6 +1,7 @@
 """One screen that shows everything: python app.py [--models DIR_OR_REPO ...] [--share]"""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -39,9 +40,11 @@ def main(
     tools = ui.Laboratory(
         laboratory.run, laboratory.critics, list(laboratory.GAMES), list(laboratory.DATA)
     )
-    app = ui.build(Models(models), tools)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        app.launch(
+        # A port that cannot be had is said before the models are loaded.
+        socket.create_server((host, port), family=family).close()
+        ui.build(Models(models), tools).launch(
             server_name=host,
             server_port=port,
             share=share,
