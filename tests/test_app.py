@@ -49,6 +49,14 @@ def shown(page: Page, count: int) -> list[np.ndarray]:
     return images
 
 
+def expect_pictures(page: Page, client: Client, *asked: object) -> list[np.ndarray]:
+    """Wait until the gallery shows what the API gives, to the very pixels -> the pictures."""
+    samples, *_ = client.predict(*asked, api_name="/generate")
+    images = [np.asarray(Image.open(sample["image"])) for sample in samples]
+    until(lambda: np.array_equal(pictures(page), images))
+    return images
+
+
 def test_first_sight_shows_pictures(page: Page) -> None:
     shown(page, FIRST)
     expect(page.get_by_text(f"{FIRST} images in")).to_be_visible()
@@ -72,9 +80,7 @@ def test_a_visitor_picks_a_model_and_generates(opened: Page, client: Client, nam
     page.get_by_role("spinbutton", name="Images").fill("5")
     page.get_by_role("textbox", name="Seed").fill("7")
     page.get_by_role("button", name="Generate", exact=True).click()
-    samples, *_ = client.predict(name, 5, "7", api_name="/generate")
-    expected = [np.asarray(Image.open(sample["image"])) for sample in samples]
-    until(lambda: np.array_equal(pictures(page), expected))  # PNG: the very pixels
+    expect_pictures(page, client, name, 5, "7")
     expect(page.get_by_text("5 images in")).to_be_visible()
     shown(page, 5)
 
@@ -83,7 +89,7 @@ def test_a_visitor_picks_a_model_and_generates(opened: Page, client: Client, nam
 def test_new_seed_draws_the_pictures_of_that_seed(
     name: str, clicks: int, page: Page, client: Client
 ) -> None:
-    before = shown(page, FIRST)[:5]
+    before = shown(page, FIRST)
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=name, exact=True).click()
     page.get_by_role("spinbutton", name="Images").fill("5")
@@ -92,10 +98,8 @@ def test_new_seed_draws_the_pictures_of_that_seed(
         seed = field.input_value()
         page.get_by_role("button", name="New seed").click()
         expect(field).not_to_have_value(seed)
-    samples, *_ = client.predict(name, 5, field.input_value(), api_name="/generate")
-    expected = [np.asarray(Image.open(sample["image"])) for sample in samples]
-    until(lambda: np.array_equal(pictures(page), expected))
-    assert not np.array_equal(before, expected)
+    images = expect_pictures(page, client, name, 5, field.input_value())
+    assert not np.array_equal(before[0], images[0])
 
 
 def test_download_holds_the_pictures(page: Page, tmp_path: Path) -> None:
