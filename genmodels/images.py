@@ -112,12 +112,17 @@ def write(
     return count
 
 
+def to_png(image: Image.Image) -> bytes:
+    """An image -> a lossless PNG file at its own size."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
 def to_zip(images: list[Image.Image]) -> bytes:
     """Images -> a ZIP archive of lossless PNG files 00.png, 01.png, ... at their own size."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
         for place, image in enumerate(images):
-            file = io.BytesIO()
-            image.save(file, "PNG")
-            files.writestr(f"{place:02d}.png", file.getvalue())
+            files.writestr(f"{place:02d}.png", to_png(image))
     return archive.getvalue()

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import gradio as gr
 import torch
-from gradio.processing_utils import save_bytes_to_cache, save_pil_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 from torch import Tensor
 
@@ -21,7 +19,7 @@ from genmodels.pipelines.denoising import SAMPLERS, DenoisingPipeline
 
 from .asking import EACH, LATEST, SEEDS, answering, as_seed, choice, number, whole
 from .models import Models
-from .pictures import gallery
+from .pictures import filed, gallery
 from .plots import FORMULAS
 from .sharing import Kept, Shared
 from .words import Words, say
@@ -125,10 +123,10 @@ def draw(models: Models, asked: Asked) -> Iterator[tuple[list[Image.Image], str,
     else:
         samples = pipeline.decode(latents, labels)
     seconds = time.perf_counter() - start
-    drawn, cache = images.to_pil(samples), get_upload_folder()
+    drawn = images.to_pil(samples)
     name = f"{Path(asked.model).name}-seed-{asked.seed}"
-    archive = save_bytes_to_cache(images.to_zip(drawn), f"{name}.zip", cache)
-    sheet = save_pil_to_cache(images.grid(samples), cache, name, "png")
+    archive = filed(images.to_zip(drawn), f"{name}.zip")
+    sheet = filed(images.to_png(images.grid(samples)), f"{name}.png")
     note = f"{asked.count} image{'s' if asked.count > 1 else ''} in {seconds:.2f} s"
     yield drawn, note, sheet, archive
 
@@ -144,8 +142,7 @@ def compare(models: Models, count: int, seed: int) -> Iterator[list[tuple[str, s
             samples = pipeline.decode(latents, labels)
             seconds = time.perf_counter() - start
             grid = images.grid(samples, columns=4)
-            # A picture would be written anew with each that follows, while browsers read it.
-            file = save_pil_to_cache(grid, get_upload_folder(), Path(name).name, "png")
+            file = filed(images.to_png(grid), f"{Path(name).name}.png")
             grids.append((file, f"{name}, {seconds:.2f} s"))
         except ValueError:  # what is wrong with it the tab of the models says
             continue

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import gradio as gr
 import torch
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 from torch import Tensor
 
@@ -21,7 +19,7 @@ from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from .asking import LATEST, answering, as_seed, cancel, careful, choice, number, whole
 from .latents import decoded, drawn, encoded, has_classes, label_of, seeds_of, vectors
 from .models import Models
-from .pictures import WANTED, examples, gallery, large, read
+from .pictures import WANTED, examples, filed, gallery, large, read
 from .plane import build_map
 from .plots import FORMULAS
 from .sharing import Kept, Shared
@@ -104,7 +102,7 @@ def film(samples: list[Tensor], name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / name
         images.to_video(samples, file, RATE, SCALE)
-        return save_bytes_to_cache(file.read_bytes(), name, get_upload_folder())
+        return filed(file.read_bytes(), name)
 
 
 def strip(samples: list[Tensor]) -> list[Image.Image]:

@@ -1,11 +1,15 @@
-"""Pictures that a visitor gives: held-out examples, or files of anybody's, read with care."""
+"""Pictures that a visitor gives, read with care, and those that are shown."""
 
+import hashlib
+import secrets
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import torch
+from gradio import processing_utils
 from gradio.i18n import I18nData
+from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -60,6 +64,30 @@ def sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     )
     pixels = torch.from_numpy(np.array(small).reshape(side, side, channels))
     return images.from_pixels(pixels.permute(2, 0, 1))
+
+
+def filed(content: bytes, name: str) -> str:
+    """A file of that content, for a visitor to be shown or to download.
+
+    It is there whole or not at all, though the same is shown to another one.
+    """
+    folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / secrets.token_hex()
+    part.write_bytes(content)
+    return str(part.replace(folder / name))
+
+
+def save_pil_to_cache(
+    picture: Image.Image, cache_dir: str, name: str = "image", format: str = "png"
+) -> str:
+    """What components do of gradio's with a picture that they show."""
+    return filed(processing_utils.encode_pil_to_bytes(picture, format), f"{name}.{format}")
+
+
+# gradio's own writes into the file of the same picture, which browsers may be reading: they find
+# another length than they were told, and show a broken image.
+processing_utils.save_pil_to_cache = save_pil_to_cache
 
 
 def gallery(
