@@ -20,7 +20,7 @@ import torch
 from accelerate.state import AcceleratorState
 from gradio_client import Client
 from PIL import Image
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.serving import ROOT, serve_app
@@ -112,16 +112,10 @@ def client(url: str) -> Client:
 
 
 def picture_of(page: Page, source: str) -> Image.Image:
-    """What a page shows from an address; asked again where gradio was writing it anew meanwhile."""
-    for patience in (0.1, 1, None):
-        try:
-            picture = Image.open(io.BytesIO(page.request.get(source).body()))
-            picture.load()
-            return picture
-        except (Error, OSError):
-            if patience is None:
-                raise
-            time.sleep(patience)
+    """What a page shows from an address."""
+    picture = Image.open(io.BytesIO(page.request.get(source).body()))
+    picture.load()
+    return picture
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:
