@@ -31,9 +31,9 @@ from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.metrics.statistics import Moments, Samples
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import resize
+from genmodels.precision import computes_bf16
 from tests.conftest import FASHION, ROOT
 from tests.test_training import finish, launch
-from training.preparation import computes_bf16
 
 WEIGHTS = os.environ.get("GENMODELS_WEIGHTS")
 REFERENCE = ROOT.parent / "shared/reference"

@@ -10,14 +10,11 @@ from accelerate.utils import GradientAccumulationPlugin, parse_flag_from_env
 
 from genmodels import data
 from genmodels.data import Images
+from genmodels.precision import computes_bf16
 
 from .config import Config
 from .interruption import launched
 from .tracking import warn
-
-# By any of these a processor computes in bfloat16 by itself. Without, torch is right but a hundred
-# times slower than in float32.
-BF16 = ("avx512_bf16", "amx_bf16", "avx_ne_convert")
 
 
 def start(config: Config) -> Accelerator:
@@ -63,12 +60,6 @@ def start(config: Config) -> Accelerator:
         cores = len(os.sched_getaffinity(0)) if allowed else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores // processes))
     return accelerator
-
-
-def computes_bf16() -> bool:
-    """Whether the processor does, without torch imitating it."""
-    has = torch.cpu.get_capabilities()
-    return has["architecture"] != "x86_64" or any(has.get(name) for name in BF16)
 
 
 def load(config: Config) -> Images:

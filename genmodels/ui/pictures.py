@@ -85,8 +85,8 @@ def save_pil_to_cache(
     return filed(processing_utils.encode_pil_to_bytes(picture, format), f"{name}.{format}")
 
 
-# gradio's own writes into the file of the same picture, which browsers may be reading: they find
-# another length than they were told, and show a broken image.
+# gradio's own writes into the file of the same picture again. Who reads it meanwhile, a browser or
+# another event, finds a broken one, or none.
 processing_utils.save_pil_to_cache = save_pil_to_cache
 
 
