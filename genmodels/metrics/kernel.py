@@ -30,7 +30,7 @@ class KernelDistance(Metric):
             for members in (in_fake, in_real):
                 members[subset, rng.choice(members.shape[1], size, replace=False)] = 1
         within = sum(
-            pairs(side, members, side, members) - members @ kernel_with_itself(side)
+            pairs(side, members, side, members) - members @ with_itself(side)
             for side, members in ((fake, in_fake), (real, in_real))
         )
         between = pairs(fake, in_fake, real, in_real)
@@ -57,11 +57,12 @@ def pairs(one: Tensor, in_one: Tensor, other: Tensor, in_other: Tensor) -> Tenso
     return sum((members @ kernel(part, other) * in_other).sum(1) for part, members in parts)
 
 
+def with_itself(one: Tensor) -> Tensor:
+    """Features (N, D) -> the kernel of each with itself, (N,)."""
+    each = one[:, None]
+    return kernel(each, each).flatten()
+
+
 def kernel(one: Tensor, other: Tensor) -> Tensor:
-    """(N, D) and (M, D) -> (N, M): (x·y / D + 1)³."""
-    return (one @ other.T).div_(one.shape[1]).add_(1).pow_(3)
-
-
-def kernel_with_itself(one: Tensor) -> Tensor:
-    """(N, D) -> (N,): (x·x / D + 1)³."""
-    return (one.square().mean(1) + 1) ** 3
+    """(..., N, D) and (..., M, D) -> (..., N, M): (x·y / D + 1)³."""
+    return (one @ other.mT).div_(one.shape[-1]).add_(1).pow_(3)
