@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from genmodels import ui
 from genmodels.ui import overview
 from genmodels.ui.generate import FIRST
 from genmodels.ui.models import Models
+from genmodels.ui.pictures import filed
 from tests.conftest import ROOT, picture_of, until
 
 SHOTS = ROOT / "runs" / "screenshots"  # of each tab at both widths, to be looked at
@@ -320,6 +322,21 @@ def test_no_browser_finds_a_picture_half_written() -> None:
             component.postprocess(value)
             assert not os.path.samestat(os.fstat(reading.fileno()), os.stat(once[0]))
             assert Image.open(io.BytesIO(reading.read())).size == picture.size
+
+
+def test_a_full_disk_keeps_no_part_of_a_picture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            filed(bytes(200), "sheet.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [it for it in tmp_path.rglob("*") if it.is_file()]
+    assert Path(filed(bytes(200), "sheet.png")).read_bytes() == bytes(200)
 
 
 def test_diffusion_is_seen_as_it_forms(client: Client) -> None:

@@ -1,7 +1,7 @@
 """Pictures that a visitor gives, read with care, and those that are shown."""
 
 import hashlib
-import secrets
+import tempfile
 from pathlib import Path
 
 import gradio as gr
@@ -69,13 +69,15 @@ def sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
 def filed(content: bytes, name: str) -> str:
     """A file of that content, for a visitor to be shown or to download.
 
-    It is there whole or not at all, though the same is shown to another one.
+    It is there whole or not at all, though the same is shown to another one. Raises OSError where
+    there is no room.
     """
     folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / secrets.token_hex()
-    part.write_bytes(content)
-    return str(part.replace(folder / name))
+    with tempfile.TemporaryDirectory(dir=folder) as drafts:
+        draft = Path(drafts, name)
+        draft.write_bytes(content)
+        return str(draft.replace(folder / name))
 
 
 def save_pil_to_cache(
