@@ -1,5 +1,6 @@
 """The app as its visitors use it: in a browser, and through its API."""
 
+import copy
 import io
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -352,6 +354,31 @@ def test_diffusion_is_seen_as_it_forms(client: Client) -> None:
     assert not np.array_equal(np.asarray(Image.open(plain[0]["image"])), states[-1][0])
 
 
+def test_guidance_pushes_samples_towards_their_class(client: Client) -> None:
+    settings = ("diffusion-fashion-conditional", 2, "1", 8, 4, "DPM-Solver++", 3)
+    pipeline = copy.copy(MODELS.get(settings[0]))
+    pipeline.steps = settings[-1]
+    for guidance in (1, 3):
+        pipeline.guidance = guidance
+        known = pipeline(2, torch.Generator().manual_seed(1), labels=8).images
+        drawn = client.predict(*settings, guidance, api_name="/generate")[0]
+        for image, one in zip(known, drawn, strict=True):
+            assert np.array_equal(np.asarray(image), np.asarray(Image.open(one["image"])))
+
+
+def test_guidance_is_seen_where_it_is_of_use(page: Page, url: str) -> None:
+    slider = page.get_by_label("number input for Guidance")
+    for model, classes, guided in (
+        ("diffusion-fashion-conditional", True, True),
+        ("diffusion-fashion", False, False),
+        ("sngan-fashion-conditional", True, False),
+    ):
+        page.goto(f"{url}/?tab=generate&model={model}&seed=1")
+        labels = page.get_by_label("Class").locator("visible=true")
+        expect(labels).to_have_count(int(classes))
+        expect(slider).to_be_visible(visible=guided)
+
+
 def test_truncation_makes_samples_alike(client: Client) -> None:
     spreads = []
     for bound in (0.2, 4):
@@ -368,6 +395,9 @@ def test_truncation_makes_samples_alike(client: Client) -> None:
         ((-1, None, "DDIM", 5), "expected a value that a slider takes"),
         ((-1, 4, "Euler", 5), "Euler"),
         ((-1, 4, "DDIM", 10**6), "greater than maximum value"),
+        ((-1, 4, "DDIM", 5, 99), "greater than maximum value 5"),
+        ((-1, 4, "DDIM", 5, -1), "less than minimum value 0"),
+        ((-1, 4, "DDIM", 5, "strong"), "expected a value that a slider takes"),
         (("<b>", 4, "DDIM", 5), "expected a value that a number takes"),
     ],
 )

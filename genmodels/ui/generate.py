@@ -44,6 +44,11 @@ WORDS: Words = {
     ),
     "generate_sampler": ("Sampler", "Метод"),
     "generate_steps": ("Steps", "Шагов"),
+    "generate_guidance": ("Guidance", "Сила класса"),
+    "generate_guidance_info": (
+        "How far samples are pushed towards their class; 1: not at all",
+        "Насколько картинки тянет к их классу; 1: нисколько",
+    ),
     "generate_samples": ("Samples", "Картинки"),
     "generate_png": ("PNG", "PNG"),
     "generate_zip": ("ZIP", "ZIP"),
@@ -59,6 +64,7 @@ FIRST = 32  # images at first sight
 BESIDE = 8  # images of each model at first sight, where models stand side by side
 ABREAST = 16  # the same at the most
 STEPS = 100  # calls of a denoiser at the most
+GUIDANCE = 5.0  # at the most
 KEPT = 8  # samples that a visitor can have kept
 
 
@@ -72,11 +78,13 @@ class Asked(NamedTuple):
     bound: float
     sampler: str
     steps: int
+    guidance: float
 
 
 def ask(
     model: object, count: object, seed: object, label: object = -1, bound: object = NORMAL,
     sampler: object = "DPM-Solver++", steps: object = DenoisingPipeline.steps,
+    guidance: object = DenoisingPipeline.guidance,
 ) -> Asked:  # fmt: skip
     """Raises ValueError for a number out of its range, a sampler that is none, or no model."""
     if not isinstance(model, str) or not model:
@@ -90,6 +98,7 @@ def ask(
         number(bound, 0.1, NORMAL, "as the truncation"),
         choice(sampler, list(SAMPLERS), "a sampler"),
         whole(steps, 1, STEPS, "steps"),
+        number(guidance, 0, GUIDANCE, "as the guidance"),
     )
 
 
@@ -100,6 +109,7 @@ def prepare(models: Models, asked: Asked) -> tuple[LatentPipeline, Tensor, Tenso
     if isinstance(pipeline, DenoisingPipeline):
         pipeline = copy.copy(pipeline)  # whose settings are this visitor's alone
         pipeline.sampler, pipeline.steps = asked.sampler, asked.steps
+        pipeline.guidance = asked.guidance
     else:
         latents = truncated(latents, asked.bound)
     if asked.label is None:
@@ -155,10 +165,10 @@ def tab(shared: Shared) -> None:
     first = next(iter(models.generators), None)
     try:
         *_, (samples, note, sheet, archive) = draw(models, ask(first, FIRST, 0))
-        classes, truncates, samples_in_steps = settings_of(models.get(first))
+        classes, truncates, samples_in_steps, guided = settings_of(models.get(first))
     except ValueError as error:  # the app serves its other models all the same
         samples, note, sheet, archive = None, str(error), None, None
-        classes, truncates, samples_in_steps = False, False, False
+        classes, truncates, samples_in_steps, guided = False, False, False, False
     beside = [grids[-1] for grids in compare(models, BESIDE, 0)]
 
     gr.Markdown(say("generate_what"), latex_delimiters=FORMULAS)
@@ -198,6 +208,15 @@ def tab(shared: Shared) -> None:
                 steps = gr.Slider(
                     1, STEPS, DenoisingPipeline.steps, step=1, label=say("generate_steps")
                 )
+            guidance = gr.Slider(
+                0,
+                GUIDANCE,
+                DenoisingPipeline.guidance,
+                step=0.1,
+                label=say("generate_guidance"),
+                info=say("generate_guidance_info"),
+                visible=guided,
+            )
             note = gr.Markdown(note, elem_classes="note")
             with gr.Row():
                 png = gr.DownloadButton(say("generate_png"), sheet, size="sm", min_width=80)
@@ -212,7 +231,7 @@ def tab(shared: Shared) -> None:
     grids = gallery(beside, say("generate_compared"), "compared", show_label=False)
 
     shared.link(model=model, seed=seed)
-    inputs = [model, count, seed, label, bound, sampler, steps]
+    inputs = [model, count, seed, label, bound, sampler, steps, guidance]
     last = gr.State(tuple(component.value for component in inputs))  # what the gallery shows
 
     def generate(
@@ -223,18 +242,19 @@ def tab(shared: Shared) -> None:
         bound: float = NORMAL,
         sampler: str = "DPM-Solver++",
         steps: int = DenoisingPipeline.steps,
+        guidance: float = DenoisingPipeline.guidance,
     ) -> Iterator[tuple[list[Image.Image], str, str, str, tuple]]:
-        asked = ask(model, count, seed, label, bound, sampler, steps)
-        for shown in draw(models, asked):
-            yield *shown, (model, count, seed, label, bound, sampler, steps)
+        given = (model, count, seed, label, bound, sampler, steps, guidance)
+        for shown in draw(models, ask(*given)):
+            yield *shown, given
 
     def draw_linked(
         model: str, count: int, seed: str, label: int, bound: float, sampler: str, steps: int,
-        request: gr.Request,
+        guidance: float, request: gr.Request,
     ) -> Iterator[tuple]:  # fmt: skip
         """What a link asks for; the pictures of first sight stay where it asks for none."""
         if {"model", "seed"} & set(request.query_params):
-            yield from generate(model, count, seed, label, bound, sampler, steps)
+            yield from generate(model, count, seed, label, bound, sampler, steps, guidance)
         else:
             yield (gr.skip(),) * 5
 
@@ -251,8 +271,9 @@ def tab(shared: Shared) -> None:
         api_name="generate",
         api_description=f"Images of a model (a name in checkpoints/ or a Hub id): 1 to {MOST} of "
         f"them, by a seed from 0 to {SEEDS - 1}; of a conditional model of a class (-1: each in "
-        "turn); of diffusion by a sampler in so many steps, and of others with no number of the "
-        "latent beyond the truncation. Gives the images, the time, a PNG and a ZIP archive.",
+        "turn); of diffusion by a sampler in so many steps, with guidance where it is conditional, "
+        "and of others with no number of the latent beyond the truncation. Gives the images, the "
+        "time, a PNG and a ZIP archive.",
     )
     shared.reopen = settings | {"fn": answering(draw_linked)}
     fresh = new_seed.click(
@@ -268,12 +289,12 @@ def tab(shared: Shared) -> None:
             told = gr.update(visible=True) if classes else gr.update(visible=False, value=-1)
             return [told, *(gr.update(visible=seen) for seen in rest)]
         except ValueError:  # it is said when it is asked for
-            return [gr.skip()] * 3
+            return [gr.skip()] * 4
 
     model.change(
         adapt,
         model,
-        [label, bound, in_steps],
+        [label, bound, in_steps, guidance],
         concurrency_id="device",
         api_visibility="private",
         show_progress="hidden",
@@ -319,7 +340,7 @@ def tab(shared: Shared) -> None:
         )
 
 
-def settings_of(pipeline: LatentPipeline) -> tuple[bool, bool, bool]:
-    """Whether a model has classes, latents to truncate, and a sampler with steps."""
-    diffusion = isinstance(pipeline, DenoisingPipeline)
-    return pipeline.num_classes is not None, not diffusion, diffusion
+def settings_of(pipeline: LatentPipeline) -> tuple[bool, bool, bool, bool]:
+    """Whether a model has classes, latents to truncate, a sampler with steps, and guidance."""
+    classes, diffusion = pipeline.num_classes is not None, isinstance(pipeline, DenoisingPipeline)
+    return classes, not diffusion, diffusion, classes and diffusion
