@@ -94,6 +94,7 @@ def test_fields_override_the_preset() -> None:
         (["vae-fashion", "--resolution", "30"], "that halves to 8 or less, but got 30"),
         (["vae-fashion", "--mixed_precision", "fp16"], "expected a GPU for fp16"),
         (["vae-fashion", "--report_to", "wandb"], "expected wandb to be installed"),
+        (["vae-fashion", "--pretrained_model_name_or_path", "/no/such"], "could not get"),
         (["vae-fashion", "--hub_model_id", "me/it"], "expected --push_to_hub with --hub_model_id"),
         (["vae-fashion", "--push_to_hub"], "could not push to 'run': "),
     ],

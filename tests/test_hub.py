@@ -172,6 +172,19 @@ def test_a_run_pushes_at_its_end_with_its_settings(
     assert torch.equal(drawn(genmodels.load("me/run")), drawn(trained))
 
 
+def test_a_run_goes_on_from_a_model_on_the_hub_and_names_it(
+    hub: Hub, small: Small, tmp_path: Path
+) -> None:
+    train(small("vae-fashion", push_to_hub=True, hub_model_id="me/first"))
+    for source, base in (("me/first", "me/first"), (str(tmp_path / "vae-fashion"), None)):
+        config = small("vae-fashion", pretrained_model_name_or_path=source, max_train_steps=1)
+        config = dataclasses.replace(config, output_dir=str(tmp_path / f"from-{base}"))
+        train(config)
+        card = ModelCard.load(Path(config.output_dir) / "README.md")
+        assert card.data.base_model == base
+        assert f"--pretrained_model_name_or_path {source}" in card.text
+
+
 def test_every_save_is_pushed(hub: Hub, small: Small) -> None:
     config = small("vae-fashion", push_to_hub=True, hub_strategy="every_save")
     config = dataclasses.replace(config, checkpointing_steps=1)

@@ -164,6 +164,39 @@ def test_resume_equals_uninterrupted(name: str, small: Small, tmp_path: Path) ->
     assert_equal(Path(whole), Path(broken))
 
 
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name in FIRST.values()])
+def test_a_run_goes_on_from_what_another_published(name: str, small: Small, tmp_path: Path) -> None:
+    first = small(name, learning_rate=1e-2, seed=7)
+    train(first)
+    fields = {"learning_rate": 1e-12, "max_train_steps": 1}
+    anew = train(small(name, output_dir=str(tmp_path / "anew"), **fields))
+    fields |= {"pretrained_model_name_or_path": first.output_dir}
+    further = train(small(name, output_dir=str(tmp_path / "further"), **fields))
+    given, *others = (
+        torch.nn.utils.parameters_to_vector(
+            weight
+            for part, network in pipeline.components.items()
+            if isinstance(network, torch.nn.Module) and part != "prior"  # which is fitted
+            for weight in network.parameters()
+        )
+        for pipeline in (genmodels.load(first.output_dir), further, anew)
+    )
+    distances = [(other.detach() - given.detach()).abs().max() for other in others]
+    assert distances[0] < 1e-5 < 1e-2 < distances[1]
+
+
+def test_what_a_run_cannot_go_on_from_is_said(small: Small, tmp_path: Path) -> None:
+    source = str(ROOT / "checkpoints/vae-fashion")
+    for name, sentence in (
+        ("vae-fashion", "expected the autoencoder in .* with blocks 0, but got 1"),
+        ("gan-fashion", "expected generator in .*, but got autoencoder"),
+        ("classifier-fashion", "expected no --pretrained_model_name_or_path with a classifier"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            train(small(name, pretrained_model_name_or_path=source))
+        assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("name", ["vae-fashion", "r3gan-fashion", "diffusion-fashion"])
 def test_the_seed_decides_the_run(name: str, small: Small, tmp_path: Path) -> None:
     for folder, seed in [("one", 0), ("again", 0), ("other", 1)]:

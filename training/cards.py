@@ -75,13 +75,14 @@ def card(
     parts = getattr(sheet.published, "components", {"": sheet.published}).values()
     networks = [part for part in parts if isinstance(part, torch.nn.Module)]
     count = sum(weight.numel() for network in networks for weight in network.parameters())
-    last = config.max_train_steps
+    last, base = config.max_train_steps, config.pretrained_model_name_or_path
     metadata = ModelCardData(
         license=LICENSES.get(real.source) if on_hub else None,
         library_name="genmodels",
         pipeline_tag=sheet.pipeline_tag,
         tags=[objective_of(config), "genmodels"],
         datasets=[real.source] if on_hub else None,
+        base_model=base if base and not Path(base).is_dir() else None,
         model_name=title if results else None,
         eval_results=results or None,
         genmodels={

@@ -208,6 +208,8 @@ class Config:
     resolution: int | None = None  # side in pixels; None: as the images are
     random_flip: bool = False  # mirror half of the images, by chance
 
+    # A published model to go on from, a folder or an id on the Hub; a game's critic begins anew
+    pretrained_model_name_or_path: str | None = None
     train_batch_size: int = 64  # images of a pass, on each process
     gradient_accumulation_steps: int = 1  # passes of a turn
     max_train_steps: int = 10_000  # steps of the generator, or of the one network

@@ -22,7 +22,7 @@ from .evaluation import evaluation
 from .game import Game
 from .hub import PAUSES, Unpushed, begin, passing
 from .interruption import Interrupted, Interruption, interruptible
-from .preparation import load, start
+from .preparation import go_on_from, load, start
 from .publishing import publish, push_folder
 from .sheets import sheet
 from .state import WRITE_ERRORS, Checkpoints
@@ -105,6 +105,9 @@ class Run:
         labels = real.labels if config.conditional else None
         num_classes = len(real.classes) if config.conditional else None
         networks = config.architecture.networks(real.channels, real.side, num_classes)
+        if config.pretrained_model_name_or_path is not None and not resumed:
+            with accelerator.main_process_first():  # it fetches the weights for the others
+                go_on_from(config.pretrained_model_name_or_path, config, networks)
         self.game = Game(config, networks, accelerator)
         self.progress = self.game.progress
         if resumed:

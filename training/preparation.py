@@ -1,15 +1,19 @@
-"""What a run begins with: its devices and its data."""
+"""What a run begins with: its devices, its data, and perhaps the weights of another."""
 
+import json
 import os
 import shutil
+from collections.abc import Mapping
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
 from accelerate.utils import GradientAccumulationPlugin, parse_flag_from_env
+from torch import nn
 
-from genmodels import data
+from genmodels import data, pipelines
 from genmodels.data import Images
+from genmodels.networks.classifier import Classifier
 from genmodels.precision import computes_bf16
 
 from .config import Config
@@ -80,3 +84,29 @@ def load(config: Config) -> Images:
     if config.conditional and not real.classes:
         raise ValueError(f"expected classes in {real.source!r} for --conditional, but found none")
     return real
+
+
+def go_on_from(source: str, config: Config, networks: Mapping[str, nn.Module]) -> None:
+    """Give the networks that are published the weights of a published model.
+
+    source: a folder or an id on the Hub
+    Raises ValueError where it cannot be had, or differs from what the config makes.
+    """
+    made = config.objective.pipeline(networks)
+    if isinstance(made, Classifier):
+        raise ValueError("expected no --pretrained_model_name_or_path with a classifier")
+    given = pipelines.load(source).components
+    for name, part in made.components.items():
+        if isinstance(part, nn.Module) and part not in networks.values():
+            continue  # what no gradient trains
+        if name not in given:
+            raise ValueError(f"expected {name} in {source}, but got {', '.join(given)}")
+        wanted, got = (json.loads(it.to_json_string()) for it in (part, given[name]))
+        for key, value in wanted.items():
+            if got.get(key) != value and key != "_diffusers_version":
+                raise ValueError(
+                    f"expected the {name} in {source} with {key.lstrip('_')} {value}, "
+                    f"but got {got.get(key)}"
+                )
+        if isinstance(part, nn.Module):
+            part.load_state_dict(given[name].state_dict())
