@@ -66,11 +66,11 @@ def test_cards_tell_what_they_must(file: Path, monkeypatch: pytest.MonkeyPatch) 
     assert card.data.library_name == "genmodels"
     assert card.data.license == "mit"
     assert card.data.datasets == ["zalando-datasets/fashion_mnist"]
-    command, *first = re.findall(r"`accelerate launch -m training (.+?)`", card.text)
-    for it in first:  # of the model that it goes on from
-        parse(shlex.split(it))
+    command, *earlier = re.findall(r"`accelerate launch -m training (.+)`", card.text)
     assert command.split()[0] == file.parent.name
     config = parse(shlex.split(command))
+    base = config.pretrained_model_name_or_path  # which then has a command of its own, and no other
+    assert [parse(shlex.split(it)).output_dir for it in earlier] == ([base] if base else [])
     assert card.data.genmodels["steps"] <= config.max_train_steps
     settings = file.parent / "training.json"
     if settings.exists():  # not of the oldest
