@@ -177,10 +177,10 @@ def test_a_run_goes_on_from_a_model_on_the_hub_and_names_it(
 ) -> None:
     train(small("vae-fashion", push_to_hub=True, hub_model_id="me/first"))
     for source, base in (("me/first", "me/first"), (str(tmp_path / "vae-fashion"), None)):
-        config = small("vae-fashion", pretrained_model_name_or_path=source, max_train_steps=1)
-        config = dataclasses.replace(config, output_dir=str(tmp_path / f"from-{base}"))
-        train(config)
-        card = ModelCard.load(Path(config.output_dir) / "README.md")
+        folder = tmp_path / f"from-{base}"
+        fields = {"max_train_steps": 1, "output_dir": str(folder)}
+        train(small("vae-fashion", pretrained_model_name_or_path=source, **fields))
+        card = ModelCard.load(folder / "README.md")
         assert card.data.base_model == base
         assert f"--pretrained_model_name_or_path {source}" in card.text
 

@@ -107,7 +107,7 @@ class Run:
         networks = config.architecture.networks(real.channels, real.side, num_classes)
         if config.pretrained_model_name_or_path is not None and not resumed:
             with accelerator.main_process_first():  # it fetches the weights for the others
-                go_on_from(config.pretrained_model_name_or_path, config, networks)
+                go_on_from(config, networks)
         self.game = Game(config, networks, accelerator)
         self.progress = self.game.progress
         if resumed:

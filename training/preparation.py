@@ -86,13 +86,12 @@ def load(config: Config) -> Images:
     return real
 
 
-def go_on_from(source: str, config: Config, networks: Mapping[str, nn.Module]) -> None:
-    """Give the networks that are published the weights of a published model.
+def go_on_from(config: Config, networks: Mapping[str, nn.Module]) -> None:
+    """Give the networks that are published the weights of the config's pretrained model.
 
-    source: a folder or an id on the Hub
     Raises ValueError where it cannot be had, or differs from what the config makes.
     """
-    made = config.objective.pipeline(networks)
+    source, made = config.pretrained_model_name_or_path, config.objective.pipeline(networks)
     if isinstance(made, Classifier):
         raise ValueError("expected no --pretrained_model_name_or_path with a classifier")
     given = pipelines.load(source).components
