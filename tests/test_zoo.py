@@ -75,6 +75,16 @@ def test_a_model_is_measured_once_and_its_numbers_stand_in_its_card(
     assert all(kinds.count(kind) == 1 for kind in kinds)
 
 
+def test_of_several_processes_one_enters_what_all_have_measured(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(Accelerator, "is_main_process", False)
+    before = (folder / "vae-fashion" / "README.md").read_text()
+    zoo.measure(count=100)
+    assert (folder / "vae-fashion" / "README.md").read_text() == before
+    assert capsys.readouterr().out == ""
+
+
 def test_the_tables_are_what_the_cards_say() -> None:
     """No number of them is by hand, nor older than a card."""
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in zoo.rows(zoo.known()))

@@ -1,6 +1,6 @@
 """The published models under one protocol: their numbers in their cards, and all in one table.
 
-python -m training.zoo measure [FOLDER ...] [--extractor inception-bf16]
+python -m training.zoo measure [FOLDER ...] [--extractor inception-bf16]  # or accelerate launch -m
 python -m training.zoo nearest [FOLDER ...]
 python -m training.zoo time [FOLDER ...]
 python -m training.zoo stability
@@ -100,6 +100,8 @@ def measure(
 ) -> None:
     """Measure published models, and real images of split test, and enter it into their cards.
 
+    With accelerate launch on several processes, which share the work.
+
     Args:
         folders: of models; none: all in checkpoints/
         extractor: domain or inception-bf16, as that of python -m genmodels.metrics
@@ -112,6 +114,7 @@ def measure(
     settings = {"extractor": extractor, "count": count}
     if reference_count is not None:
         settings["reference_count"] = reference_count
+    accelerator = Accelerator()
     for folder in folders or (ZOO, *models()):
         if not again and numbers(card_of(folder).data, settings):
             continue
@@ -121,7 +124,7 @@ def measure(
         elif extractor == "domain" and load(folder).num_classes is not None:
             names = [*names, "obedience"]
         found = measured(
-            Accelerator(),
+            accelerator,
             source,
             REFERENCE,
             names,
@@ -130,9 +133,10 @@ def measure(
             reference_count,
             samples_split=split,
         )
-        for result in found:
+        for result in found if accelerator.is_main_process else ():
             enter(folder / "README.md", entries(result, TASK, REFERENCE, **settings))
             print(folder.name, result.numbers, flush=True)
+    accelerator.end_training()
 
 
 def nearest(folders: Folders = ()) -> None:
