@@ -133,9 +133,10 @@ def measure(
             reference_count,
             samples_split=split,
         )
-        for result in found if accelerator.is_main_process else ():
-            enter(folder / "README.md", entries(result, TASK, REFERENCE, **settings))
-            print(folder.name, result.numbers, flush=True)
+        if accelerator.is_main_process:
+            for result in found:
+                enter(folder / "README.md", entries(result, TASK, REFERENCE, **settings))
+                print(folder.name, result.numbers, flush=True)
     accelerator.end_training()
 
 
