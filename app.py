@@ -14,7 +14,7 @@ from huggingface_hub import RepoCard
 
 from genmodels import ui
 from genmodels.ui.models import Models
-from training import laboratory
+from training.studies import laboratory
 
 ROOT = Path(__file__).parent
 # What lies beside the app, and on the Hub what a Space's front matter names.

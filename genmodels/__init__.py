@@ -1,5 +1,5 @@
 """Everything needed to use a generative model."""
 
-from .pipelines import load
+from genmodels.pipelines import load
 
 __all__ = ["load"]

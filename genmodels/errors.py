@@ -1,42 +1,46 @@
-"""How things are told in words."""
+"""Errors that the user can fix, and how a command reports them."""
 
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 
-def reason(error: BaseException) -> str:
-    """What went wrong in one line, and never an empty one."""
+class UserError(ValueError):
+    """Something the user can fix: one sentence that says what is wrong, the value, and the remedy.
+
+    Commands print it and exit with code 2; the app shows it as a gr.Error. Every other exception,
+    a ValueError of our own included, is a bug and keeps its traceback.
+    """
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class name if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def named(source: str | Path) -> str:
-    """What a folder or an id is called: the best of a run goes by the run's name too."""
-    *_, above, name = ("", *Path(source).resolve().parts)
-    return f"{above}/{name}" if name == "best" else name
+def display_name(source: str | Path) -> str:
+    """Return the last part of a path or Hub id; a run's folder `best` keeps the run's name."""
+    *_, parent, name = ("", *Path(source).resolve().parts)
+    return f"{parent}/{name}" if name == "best" else name
 
 
-def exit_in_a_sentence(error: ValueError) -> None:
-    """End a command with 2 where the user can mend what it names; any other is a bug and raised."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    if frame.f_globals["__name__"].split(".")[0] not in ("genmodels", "training", "__main__"):
-        raise error
+def exit_with(error: UserError) -> None:
+    """Print a user error and exit with code 2."""
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
 
-def command(does: Callable[..., None] | dict[str, Callable[..., None]], program: str) -> None:
-    """Run a function, or one of several by their names, by its command line.
+def run_command(function: Callable[..., None] | dict[str, Callable[..., None]], prog: str) -> None:
+    """Run a function, or one of several subcommands by name, from the command line.
 
-    What the user can mend is told in a sentence.
+    Exits with 2 after a UserError and with 1 after an OSError, each printed as one sentence.
     """
-    import tyro  # only a command needs it, and the app is to start soon
+    import tyro  # slow to import, and the app must start quickly
 
-    cli = tyro.extras.subcommand_cli_from_dict if isinstance(does, dict) else tyro.cli
+    cli = tyro.extras.subcommand_cli_from_dict if isinstance(function, dict) else tyro.cli
     try:
-        cli(does, prog=program, use_underscores=True)
-    except ValueError as error:
-        exit_in_a_sentence(error)
+        cli(function, prog=prog, use_underscores=True)
+    except UserError as error:
+        exit_with(error)
     except OSError as error:
         sys.exit(f"error: {error}")

@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from .errors import reason
+from genmodels.errors import UserError, first_line
 
 # The first that fits: a gated repository is one that is not found too, and all are answers.
 WORDS = {
@@ -44,7 +44,7 @@ def cause(error: BaseException) -> BaseException:
     return error.__cause__ if hides and error.__cause__ is not None else error
 
 
-def why(error: BaseException) -> str:
+def explain_error(error: BaseException) -> str:
     """Why the Hub gave or took nothing."""
     error = cause(error)
     for kind, words in WORDS.items():
@@ -54,10 +54,10 @@ def why(error: BaseException) -> str:
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         return ANSWERS.get(status, f"the Hub answers with {status}")
-    return reason(error)
+    return first_line(error)
 
 
-def fetch(source: str, wanted: Sequence[str], revision: str | None = None) -> Path:
+def download(source: str, wanted: Sequence[str], revision: str | None = None) -> Path:
     """Files of a repository -> the folder of a commit that holds them, from the cache where it can.
 
     The folder's name is the commit, by which more of the same are fetched.
@@ -65,7 +65,7 @@ def fetch(source: str, wanted: Sequence[str], revision: str | None = None) -> Pa
     source: its id "user/name"
     wanted: a file, or several patterns
     revision: branch, tag or commit
-    Raises ValueError where they cannot be had, or are not what the Hub has announced.
+    Raises UserError where they cannot be had, or are not what the Hub has announced.
     """
     try:
         if len(wanted) == 1:
@@ -74,14 +74,14 @@ def fetch(source: str, wanted: Sequence[str], revision: str | None = None) -> Pa
             folder = Path(snapshot_download(source, revision=revision, allow_patterns=list(wanted)))
     except Exception as error:  # anything may happen on the way
         at = f" at revision {revision!r}" if revision else ""
-        raise ValueError(
+        raise UserError(
             "expected a folder or the id of a model on the Hub, but could not get "
-            f"{source!r}{at}: {why(error)}"
+            f"{source!r}{at}: {explain_error(error)}"
         ) from error
     for file in {path for pattern in wanted for path in folder.glob(pattern)}:
         if not sound(file):
             file.unlink()
-            raise ValueError(
+            raise UserError(
                 f"{file.relative_to(folder)} of {source!r} is not what the Hub has announced: try "
                 "again, and it is fetched anew"
             )

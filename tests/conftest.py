@@ -22,15 +22,13 @@ from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.serving import ROOT, serve_app
-from training.config import Config
+from training.configs.config import Config
+from training.configs.presets import PRESETS
 from training.objectives import OBJECTIVES
-from training.presets import PRESETS
 
 expect.set_options(timeout=30_000)  # a machine may have much else to do
 torch.set_num_threads(1)  # the networks of the tests are too small for more
-DenoisingPipeline.steps = 4  # or every sample grid of a test would take seconds
 
 FASHION = "tests/data/fashion_mnist"  # 1,000 training images and 200 test images, in Hub layout
 

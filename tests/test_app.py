@@ -1,6 +1,5 @@
 """The app as its visitors use it: in a browser, and through its API."""
 
-import copy
 import io
 import os
 import re
@@ -25,10 +24,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from genmodels import ui
-from genmodels.ui import overview
+from genmodels.ui import models_tab
 from genmodels.ui.generate import FIRST
 from genmodels.ui.models import Models
-from genmodels.ui.pictures import filed
+from genmodels.ui.pictures import write_download
 from tests.conftest import ROOT, picture_of, until
 
 SHOTS = ROOT / "runs" / "screenshots"  # of each tab at both widths, to be looked at
@@ -230,8 +229,8 @@ def test_of_several_fids_the_one_most_cards_have_is_shown(tmp_path: Path, usual:
     )
     (tmp_path / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n")
     told = ("gan", "some/images", "1.0", f"fid, by {measured[1][1]}", 7)
-    assert overview.told(tmp_path / "README.md") == told
-    assert overview.told(tmp_path) == ("", "", "", "", 0)
+    assert models_tab.told(tmp_path / "README.md") == told
+    assert models_tab.told(tmp_path) == ("", "", "", "", 0)
 
 
 @pytest.mark.parametrize("port", ["99999", "in use"])
@@ -334,11 +333,11 @@ def test_a_full_disk_keeps_no_part_of_a_picture(
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            filed(bytes(200), "sheet.png")
+            write_download(bytes(200), "sheet.png")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [it for it in tmp_path.rglob("*") if it.is_file()]
-    assert Path(filed(bytes(200), "sheet.png")).read_bytes() == bytes(200)
+    assert Path(write_download(bytes(200), "sheet.png")).read_bytes() == bytes(200)
 
 
 def test_diffusion_is_seen_as_it_forms(client: Client) -> None:
@@ -356,11 +355,11 @@ def test_diffusion_is_seen_as_it_forms(client: Client) -> None:
 
 def test_guidance_pushes_samples_towards_their_class(client: Client) -> None:
     settings = ("diffusion-fashion-conditional", 2, "1", 8, 4, "DPM-Solver++", 3)
-    pipeline = copy.copy(MODELS.get(settings[0]))
-    pipeline.steps = settings[-1]
+    pipeline = MODELS.get(settings[0])
     for guidance in (1, 3):
-        pipeline.guidance = guidance
-        known = pipeline(2, torch.Generator().manual_seed(1), labels=8).images
+        rng = torch.Generator().manual_seed(1)
+        sampling = {"num_inference_steps": settings[-1], "guidance_scale": guidance}
+        known = pipeline(2, rng, labels=8, **sampling).images
         drawn = client.predict(*settings, guidance, api_name="/generate")[0]
         for image, one in zip(known, drawn, strict=True):
             assert np.array_equal(np.asarray(image), np.asarray(Image.open(one["image"])))
@@ -420,7 +419,7 @@ def test_the_card_of_a_model_is_read(page: Page, client: Client, url: str) -> No
 
 
 def test_the_models_are_compared_by_one_protocol() -> None:
-    protocols = [row[-1].split(";")[0] for row in overview.rows(MODELS)]
+    protocols = [row[-1].split(";")[0] for row in models_tab.rows(MODELS)]
     assert protocols.count("") == 1  # of the one that only completes
     assert len(set(protocols)) == 2
 

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from genmodels import images
-from training.batches import Batches
+from genmodels.media.image import to_pixels
+from training.core.batches import Batches
 
 PIXELS = torch.arange(50, dtype=torch.uint8)[:, None, None, None]
 CPU = torch.device("cpu")
 
 
 def values(batches: Batches, number: int) -> list[int]:
-    return images.to_pixels(batches[number].samples).flatten().tolist()
+    return to_pixels(batches[number].samples).flatten().tolist()
 
 
 def test_each_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
@@ -57,7 +57,7 @@ def test_labels_stay_with_their_samples() -> None:
     batches = Batches(PIXELS, size=8, seed=0, device=CPU, labels=labels)
     for number in (0, 5, 30):
         batch = batches[number]
-        shown = images.to_pixels(batch.samples).flatten().long()
+        shown = to_pixels(batch.samples).flatten().long()
         assert torch.equal(batch.labels, shown % 10)
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from tests.conftest import FIRST
 from tests.test_training import launch, tiny
 from training.__main__ import main, parse
-from training.loop import train
+from training.configs.presets import PRESETS
+from training.core.loop import train
 from training.objectives import OBJECTIVES, VariationalAutoencoder
-from training.presets import PRESETS
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -60,7 +60,7 @@ def test_fields_override_the_preset() -> None:
         (["vae-fashion", "--train_batch_size", "0"], "expected --train_batch_size >= 1, but got 0"),
         (["vae-fashion", "--width", "0"], "expected --width >= 1, but got 0"),
         (["vae-fashion", "--beta", "-1"], "expected --beta >= 0, but got -1"),
-        (["wgan-gp-fashion", "--critic_turns", "0"], "expected --critic_turns >= 1, but got 0"),
+        (["wgan-gp-fashion", "--critic_updates", "0"], "expected --critic_updates >= 1, but got 0"),
         (
             ["vae-fashion", "--learning_rate", "nan"],
             "expected --learning_rate >= 1e-12, but got nan",
@@ -69,7 +69,7 @@ def test_fields_override_the_preset() -> None:
             ["vae-fashion", "--adam_beta1", "1.5"],
             "expected --adam_beta1 from 0 to below 1, but got 1.5",
         ),
-        (["vae-fashion", "--halflife", "nan"], "expected --halflife >= 0, but got nan"),
+        (["vae-fashion", "--ema_halflife", "nan"], "expected --ema_halflife >= 0, but got nan"),
         (["vae-fashion", "--seed", "9" * 30], "but got 9999"),
         (["vae-fashion", "--kl_warmup_steps", "-1"], "expected --kl_warmup_steps >= 0, but got -1"),
         (["gan-fashion", "--diffaugment", "colour"], "colour"),
@@ -201,14 +201,14 @@ def test_a_loss_that_is_not_finite_ends_the_run_by_name(
     small: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """In the third turn of the critic of the third step, long before the next report."""
-    objective = OBJECTIVES["wgan-gp"](critic_turns=3)
-    turns, honest = iter(range(1, 100)), type(objective).critic_terms
+    objective = OBJECTIVES["wgan-gp"](critic_updates=3)
+    turns, honest = iter(range(1, 100)), type(objective).critic_losses
 
-    def critic_terms(self: object, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self: object, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         factor = math.inf if next(turns) == 9 else 1.0
         return {term: factor * value for term, value in honest(self, real, fake).items()}
 
-    monkeypatch.setattr(type(objective), "critic_terms", critic_terms)
+    monkeypatch.setattr(type(objective), "critic_losses", critic_losses)
     config = small("wgan-gp-fashion", objective=objective, max_train_steps=9, logging_steps=9)
     kept = tmp_path / "wgan-gp-fashion" / "checkpoint-2"
     message = f"at step 3 the critic's term negative distance is -?inf; its last .* is {kept}"

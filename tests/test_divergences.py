@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from genmodels.divergences import (
+from genmodels.distances.divergences import (
     DIVERGENCES,
     Discrete,
     Normal,
@@ -243,9 +243,9 @@ def test_sliced_distances_are_those_of_shadows() -> None:
     assert sliced(flat, flat + shift, rng, count=2000).item() == pytest.approx(
         6 / math.pi, rel=0.05
     )
-    moving = flat.clone().requires_grad_()
-    sliced(moving, flat + 1, rng).backward()
-    assert (moving.grad.sum(0) < 0).all()
+    model = flat.clone().requires_grad_()
+    sliced(model, flat + 1, rng).backward()
+    assert (model.grad.sum(0) < 0).all()
 
 
 def test_samples_of_two_spaces_have_no_distance() -> None:

@@ -13,34 +13,36 @@ from PIL import Image
 
 import genmodels
 from genmodels import data
-from genmodels.metrics import Eyes
+from genmodels.metrics import FeatureExtractors
+from genmodels.metrics.evaluation import Share, drawn, measure, ready
 from genmodels.metrics.frechet import FrechetDistance
-from genmodels.metrics.measuring import Share, drawn, measure, ready
 from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION
 from tests.test_training import finish, launch, losses_of
-from training import loop
-from training.config import Config
-from training.loop import train
+from training.configs.config import Config
+from training.core import loop
+from training.core.loop import train
 
 Small = Callable[..., Config]
 
 
 @pytest.fixture
-def eyes(tmp_path: Path) -> str:
+def extractors(tmp_path: Path) -> str:
     """A classifier of no training, by which FID is measured."""
     torch.manual_seed(0)
-    Classifier(10, 4, 28, 1).save_pretrained(tmp_path / "eyes")
-    return str(tmp_path / "eyes")
+    Classifier(10, 4, 28, 1).save_pretrained(tmp_path / "extractors")
+    return str(tmp_path / "extractors")
 
 
-def fid(folder: Path, eyes: str) -> float:
+def fid(folder: Path, extractors: str) -> float:
     """As anyone would measure what is published."""
     pipeline = genmodels.load(folder)
     latents = pipeline.draw(60, torch.Generator().manual_seed(0))
-    fake = drawn("samples", latents, pipeline.in_turn(60), pipeline.decode)
+    fake = drawn("samples", latents, pipeline.balanced_labels(60), pipeline.decode)
     real = ready("real", data.load(FASHION).pixels)
-    return measure([FrechetDistance], fake, real, Eyes(eyes), Share()).numbers["fid"]
+    return measure([FrechetDistance], fake, real, FeatureExtractors(extractors), Share()).numbers[
+        "fid"
+    ]
 
 
 def told(folder: Path) -> float:
@@ -51,11 +53,11 @@ def told(folder: Path) -> float:
 
 @pytest.mark.parametrize("name", ["ae-fashion", "sngan-fashion-conditional"])
 def test_the_best_is_kept_as_well_as_the_last(
-    name: str, small: Small, eyes: str, monkeypatch: pytest.MonkeyPatch
+    name: str, small: Small, extractors: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So fast that it gets worse again.
-    fields = {"max_train_steps": 12, "learning_rate": 0.05, "halflife": 1e-6}
-    measures = {"eval_every": 3, "eval_samples": 60, "eval_extractor": eyes}
+    fields = {"max_train_steps": 12, "learning_rate": 0.05, "ema_halflife": 1e-6}
+    measures = {"eval_every": 3, "eval_samples": 60, "eval_extractor": extractors}
     config = small(name, **fields, **measures)
     folder = Path(config.output_dir)
     found = losses_of(config, monkeypatch)["fid"]
@@ -63,17 +65,17 @@ def test_the_best_is_kept_as_well_as_the_last(
     assert told(folder) == pytest.approx(found[-1], rel=1e-3)
     assert told(folder / "best") == pytest.approx(min(found), rel=1e-3)
     for place in (folder, folder / "best"):
-        assert told(place) == pytest.approx(fid(place, eyes), rel=1e-3)
+        assert told(place) == pytest.approx(fid(place, extractors), rel=1e-3)
     step = 3 * (1 + found.index(min(found)))
     ran = f"{step} (of 12)" if step < 12 else "12"
     assert f"| steps | {ran} of 8 images" in (folder / "best" / "README.md").read_text()
 
 
 def test_what_could_not_be_kept_is_not_the_best(
-    small: Small, eyes: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    small: Small, extractors: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    fields = {"max_train_steps": 12, "learning_rate": 0.05, "halflife": 1e-6}
-    measures = {"eval_every": 2, "eval_samples": 60, "eval_extractor": eyes}
+    fields = {"max_train_steps": 12, "learning_rate": 0.05, "ema_halflife": 1e-6}
+    measures = {"eval_every": 2, "eval_samples": 60, "eval_extractor": extractors}
     config = small("ae-fashion", **fields, **measures)
     found = losses_of(config, monkeypatch)["fid"]
     best = min(found[:-1])
@@ -93,9 +95,14 @@ def test_what_could_not_be_kept_is_not_the_best(
     assert told(Path(config.output_dir) / "best") == pytest.approx(min(others), rel=1e-3)
 
 
-def test_a_resumed_run_knows_its_best(small: Small, eyes: str, tmp_path: Path) -> None:
+def test_a_resumed_run_knows_its_best(small: Small, extractors: str, tmp_path: Path) -> None:
     """And so does its last checkpoint, whether it was measured on the way or not."""
-    fields = {"learning_rate": 0.05, "halflife": 1e-6, "eval_samples": 60, "eval_extractor": eyes}
+    fields = {
+        "learning_rate": 0.05,
+        "ema_halflife": 1e-6,
+        "eval_samples": 60,
+        "eval_extractor": extractors,
+    }
     for folder, stops in (("whole", [8]), ("broken", [5, 8])):
         for steps in stops:
             config = small(
@@ -120,8 +127,8 @@ def assert_equal_weights(one: Path, other: Path) -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_two_processes_measure_what_one_does(tmp_path: Path, eyes: str) -> None:
-    measures = ["--eval_every", "2", "--eval_samples", "230", "--eval_extractor", eyes]
+def test_two_processes_measure_what_one_does(tmp_path: Path, extractors: str) -> None:
+    measures = ["--eval_every", "2", "--eval_samples", "230", "--eval_extractor", extractors]
     fields = ["--dataset_name", FASHION, "--max_train_steps", "2", "--report_to", "none"]
     fields += ["--mixed_precision", "bf16"]  # for which the processor is looked at first
     found = []
@@ -135,7 +142,7 @@ def test_two_processes_measure_what_one_does(tmp_path: Path, eyes: str) -> None:
 
 
 def test_what_cannot_be_measured_is_said_before_the_first_step(
-    small: Small, eyes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Small, extractors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GENMODELS_WEIGHTS", str(tmp_path))
     folder = tmp_path / "data"
@@ -145,7 +152,7 @@ def test_what_cannot_be_measured_is_said_before_the_first_step(
     for name, fields, sentence in (
         ("vae-fashion", {}, "could not get the weights of inception"),
         ("vae-fashion", {"eval_extractor": "vgg"}, "domain or the folder of a classifier"),
-        ("vae-fashion", {"eval_extractor": eyes, "resolution": 32}, "side of 28, but got 32"),
+        ("vae-fashion", {"eval_extractor": extractors, "resolution": 32}, "side of 28, but got 32"),
         ("classifier-fashion", {"train_data_dir": str(folder)}, "dataset with a split 'test'"),
     ):
         with pytest.raises(ValueError, match=sentence):
@@ -166,11 +173,13 @@ def test_what_cannot_be_measured_is_said_before_the_first_step(
         small("vae-fashion", eval_every=0)
 
 
-def test_scores_of_two_networks_are_not_compared(small: Small, eyes: str, tmp_path: Path) -> None:
+def test_scores_of_two_networks_are_not_compared(
+    small: Small, extractors: str, tmp_path: Path
+) -> None:
     torch.manual_seed(1)
     Classifier(10, 6, 28, 1).save_pretrained(tmp_path / "others")
     fields = {"eval_every": 2, "eval_samples": 60, "resume_from_checkpoint": "latest"}
-    train(small("vae-fashion", max_train_steps=2, eval_extractor=eyes, **fields))
+    train(small("vae-fashion", max_train_steps=2, eval_extractor=extractors, **fields))
     others = str(tmp_path / "others")
     train(small("vae-fashion", max_train_steps=4, eval_extractor=others, **fields))
     best = tmp_path / "vae-fashion" / "best" / "README.md"

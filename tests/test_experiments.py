@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from genmodels.divergences import DIVERGENCES, Discrete, earth_moving, wasserstein
-from genmodels.experiments import bump, fitting, parting, smoothing
+from genmodels.distances.divergences import DIVERGENCES, Discrete, earth_moving, wasserstein
+from genmodels.distances.experiments import bump, fitting, parting, smoothing
 
 
 def test_of_parted_bumps_only_w1_tells_how_far() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from training.config import Config
-from training.loop import Run
-from training.presets import PRESETS
+from training.configs.config import Config
+from training.configs.presets import PRESETS
+from training.core.loop import Run
 
 STEPS = 8  # of which the first few are played as they are
 
@@ -23,10 +23,10 @@ def test_captured_turns_are_those_that_are_played(name: str, small: Callable[...
         # The learning rate changes at each step, as a captured turn must see.
         config = small(name, cuda_graphs=captures, lr_scheduler="linear", max_train_steps=STEPS)
         run = Run(config)
-        told = [run.game.step(run.batches) for _ in range(STEPS)]
-        weights = torch.cat([it.flatten() for it in run.game.networks.parameters()])
-        terms = torch.stack([it for step in told for _, terms in step for it in terms.values()])
-        ends.append((weights, terms))
+        told = [run.trainer.train_step(run.batches) for _ in range(STEPS)]
+        weights = torch.cat([it.flatten() for it in run.trainer.networks.parameters()])
+        losses = torch.stack([it for step in told for _, losses in step for it in losses.values()])
+        ends.append((weights, losses))
     for captured, played, again in zip(*ends, strict=True):
         apart = (played - again).abs().max().item()
         torch.testing.assert_close(captured, played, rtol=0, atol=10 * apart + 1e-4)

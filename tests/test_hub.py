@@ -22,13 +22,14 @@ from genmodels.pipelines.denoising import DenoisingPipeline
 from genmodels.ui.models import Models
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, Repository
-from training import hub as pushing
 from training.__main__ import main as train_main
-from training.config import Config
-from training.hub import UNPUSHED, Unpushed
-from training.loop import train
-from training.publishing import main, published, push_folder
-from training.space import working_tree
+from training.configs.config import Config
+from training.core.loop import train
+from training.publishing import main
+from training.release import push as pushing
+from training.release.publish import published, push_folder
+from training.release.push import PUSH_FAILED, PushError
+from training.release.space import working_tree
 
 Small = Callable[..., Config]
 
@@ -96,7 +97,7 @@ def test_private_means_private(hub: Hub) -> None:
     push_folder(VAE, "me/hidden", private=True)
     assert hub.repositories["models/me/hidden"].private
     public = hub.repositories["models/me/open"] = Repository()
-    with pytest.raises(Unpushed, match="could not push to 'me/open': it is public, but was to be"):
+    with pytest.raises(PushError, match="could not push to 'me/open': it is public, but was to be"):
         push_folder(VAE, "me/open", private=True)
     assert len(public.commits) == 1
     push_folder(VAE, "me/hidden", private=False)  # and stays it
@@ -133,7 +134,7 @@ def test_a_push_is_one_commit_or_none_whatever_fails(name: str, hub: Hub) -> Non
         caught = None  # what the push said when it failed
         try:
             push_folder(VAE, "me/vae", private=False)
-        except Unpushed as error:
+        except PushError as error:
             caught = str(error)
         if caught is not None:
             assert name not in PASSES, (hub.requests[first], caught)
@@ -236,7 +237,7 @@ def test_a_hub_that_is_down_costs_no_run(
         "vae-fashion", push_to_hub=True, hub_model_id="me/run", hub_strategy="every_save"
     )
     with pytest.raises(
-        Unpushed, match="could not push to 'me/run': the Hub cannot be reached; all"
+        PushError, match="could not push to 'me/run': the Hub cannot be reached; all"
     ):
         train(dataclasses.replace(config, checkpointing_steps=2))
     assert capsys.readouterr().err.count("training goes on") == 2  # before it, and at step 2
@@ -255,10 +256,10 @@ def test_the_commands_end_with_3_where_only_the_push_failed(
     hub.begin(lambda number: "cut" if number > 1 else None)  # after the look at the start
     with pytest.raises(SystemExit) as caught:
         train_main()
-    assert caught.value.code == UNPUSHED == 3
+    assert caught.value.code == PUSH_FAILED == 3
     with pytest.raises(SystemExit) as caught:
         main(VAE, "me/vae")
-    assert caught.value.code == UNPUSHED
+    assert caught.value.code == PUSH_FAILED
     assert capsys.readouterr().err.count("to be pushed by: python -m training.publishing") == 2
 
 
@@ -267,7 +268,7 @@ def test_the_token_is_told_to_nobody(
 ) -> None:
     train(small("vae-fashion", push_to_hub=True, report_to="tensorboard"))
     hub.begin(lambda number: 403)
-    with pytest.raises(Unpushed) as caught:
+    with pytest.raises(PushError) as caught:
         push_folder(VAE, "me/vae", private=False)
     told = "".join(capfd.readouterr()) + str(caught.value)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -501,7 +502,6 @@ def test_unconditional_pipelines_of_diffusers_load(
         assert ours.config.prediction_type == scheduler.config.prediction_type
         assert (ours.config.solver_order, ours.config.timestep_spacing) == (3, "trailing")
         assert ours.config.thresholding == scheduler.config.get("clip_sample", False)
-        pipeline.sampler, pipeline.steps = "DDIM", 10
         latents = pipeline.draw(2, torch.Generator().manual_seed(0))
         told = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
         told.set_timesteps(10)
@@ -509,7 +509,11 @@ def test_unconditional_pipelines_of_diffusers_load(
         with torch.no_grad():
             for time in told.timesteps:
                 samples = told.step(unet(samples, time).sample, time, samples).prev_sample
-            assert torch.allclose(pipeline.decode(latents), samples.clamp(-1, 1), atol=1e-4)
+            assert torch.allclose(
+                pipeline.decode(latents, None, 10, scheduler="DDIM"),
+                samples.clamp(-1, 1),
+                atol=1e-4,
+            )
     offered = Models([tmp_path / "model"])  # by the app, as what it becomes
     assert offered.kinds == {"model": DenoisingPipeline}
     assert type(offered.get("model")) is DenoisingPipeline

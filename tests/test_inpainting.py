@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from genmodels import data, images
+from genmodels import data
 from genmodels.inpainting import METHODS, complete, methods_of, repaint
 from genmodels.inpainting.__main__ import main, mean_fill, nearest_fill
 from genmodels.inpainting.blending import blend, laplacian
 from genmodels.inpainting.masks import HOLES, mixed
 from genmodels.inpainting.repaint import JUMP, RESAMPLE, STEPS, walk
-from genmodels.pipelines.descent import descend, search
+from genmodels.latents.latent_optimization import descend, search
+from genmodels.media.image import from_pixels
 from tests.conftest import FASHION
 from tests.test_pipelines import fresh
 
@@ -43,12 +44,12 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genmodels.inpainting.repaint.RESAMPLE", 2)
     monkeypatch.setattr("genmodels.inpainting.pseudo_gibbs.ROUNDS", 3)
     for name in ("FIRST", "SECOND", "CANDIDATES"):
-        monkeypatch.setattr(f"genmodels.pipelines.descent.{name}", 5)
+        monkeypatch.setattr(f"genmodels.latents.latent_optimization.{name}", 5)
 
 
 @pytest.fixture(scope="module")
 def real() -> Tensor:
-    return images.from_pixels(data.load(FASHION, split="test").pixels[:6])
+    return from_pixels(data.load(FASHION, split="test").pixels[:6])
 
 
 def test_there_is_a_model_for_every_method() -> None:
@@ -62,27 +63,27 @@ def test_there_is_a_model_for_every_method() -> None:
 def test_known_pixels_come_back_bit_for_bit_and_unknown_ones_are_never_read(
     method: str, model: str, seamless: bool, real: Tensor
 ) -> None:
-    pipeline, known = fresh(model), mixed(len(real), 28, seeded(1))
+    pipeline, mask = fresh(model), mixed(len(real), 28, seeded(1))
     given = {"method": method, "seamless": seamless}
     given["labels"] = None if pipeline.num_classes is None else [5, 1, 2, 3, 4, 0]
-    found, notes = complete(pipeline, real, known, seeded(), **given)
+    found, notes = complete(pipeline, real, mask, seeded(), **given)
     assert notes == []
     assert found.shape == real.shape
     assert found.abs().max() <= 1
-    kept = known.bool().expand_as(real)
+    kept = mask.bool().expand_as(real)
     assert torch.equal(found[kept], real[kept])
     holed = torch.where(kept, real, torch.nan)
-    again = complete(pipeline, holed, known, seeded(), **given).samples
+    again = complete(pipeline, holed, mask, seeded(), **given).samples
     assert torch.equal(again, found)
     for kind in (torch.bool, torch.uint8, torch.int64, torch.float64):
-        same = complete(pipeline, real, known.to(kind), seeded(), **given).samples
+        same = complete(pipeline, real, mask.to(kind), seeded(), **given).samples
         assert torch.equal(same, found)
-    double = complete(pipeline, real.double(), known, seeded(), **given).samples
+    double = complete(pipeline, real.double(), mask, seeded(), **given).samples
     assert double.dtype == torch.float64
     assert torch.allclose(double.float(), found, atol=1e-6)
     with torch.inference_mode():
-        assert torch.equal(complete(pipeline, real, known, seeded(), **given).samples, found)
-    other = complete(pipeline, real, known, seeded(2), **given).samples
+        assert torch.equal(complete(pipeline, real, mask, seeded(), **given).samples, found)
+    other = complete(pipeline, real, mask, seeded(2), **given).samples
     assert not torch.equal(other, found)  # one of many completions
 
 
@@ -95,12 +96,12 @@ def test_without_a_hole_nothing_is_done_and_without_a_known_pixel_all(
     assert torch.equal(found, real)
     assert notes == ["there is no hole: the images come back as they are"]
     found, notes = complete(pipeline, real, 0 * ones, seeded(), method)
-    assert notes == ["no pixel is known: this is plain generation"]
+    assert notes == ["no pixel is mask: this is plain generation"]
     with torch.no_grad():
         assert torch.equal(found, pipeline.decode(pipeline.draw(len(real), seeded())))
     # And one of each among others.
-    known = torch.stack([ones[0], 0 * ones[0], mixed(1, 28, seeded())[0]])
-    found, _ = complete(pipeline, real[:3], known, seeded(), method, seamless=True)
+    mask = torch.stack([ones[0], 0 * ones[0], mixed(1, 28, seeded())[0]])
+    found, _ = complete(pipeline, real[:3], mask, seeded(), method, seamless=True)
     assert torch.equal(found[0], real[0])
     assert found.isfinite().all()
 
@@ -108,8 +109,8 @@ def test_without_a_hole_nothing_is_done_and_without_a_known_pixel_all(
 @pytest.mark.parametrize(("method", "model"), MODELS.items())
 def test_progress_is_told_and_may_end_the_work(method: str, model: str, real: Tensor) -> None:
     parts: list[float] = []
-    known, pipeline = mixed(len(real), 28, seeded()), fresh(model)
-    complete(pipeline, real, known, seeded(), method, progress=parts.append)
+    mask, pipeline = mixed(len(real), 28, seeded()), fresh(model)
+    complete(pipeline, real, mask, seeded(), method, progress=parts.append)
     assert parts == sorted(parts)
     assert 0 < parts[0] <= parts[-1] <= 1
 
@@ -120,7 +121,7 @@ def test_progress_is_told_and_may_end_the_work(method: str, model: str, real: Te
         raise CancelledError
 
     with pytest.raises(CancelledError):
-        complete(pipeline, real, known, seeded(), method, progress=cancel)
+        complete(pipeline, real, mask, seeded(), method, progress=cancel)
 
 
 @pytest.mark.parametrize(
@@ -135,12 +136,12 @@ def test_progress_is_told_and_may_end_the_work(method: str, model: str, real: Te
             r"expected images \(B, 1, 28",
         ),
         (
-            lambda given: given.update(known=torch.ones(6, 1, 14, 14)),
+            lambda given: given.update(mask=torch.ones(6, 1, 14, 14)),
             r"expected masks \(B, 1, 28, 28",
         ),
-        (lambda given: given.update(known=torch.ones(2, 1, 28, 28)), "expected 6 masks, but got 2"),
-        (lambda given: given["known"].fill_(0.5), "expected masks of 0 and 1"),
-        (lambda given: given["known"].fill_(torch.nan), "expected masks of 0 and 1"),
+        (lambda given: given.update(mask=torch.ones(2, 1, 28, 28)), "expected 6 masks, but got 2"),
+        (lambda given: given["mask"].fill_(0.5), "expected masks of 0 and 1"),
+        (lambda given: given["mask"].fill_(torch.nan), "expected masks of 0 and 1"),
         (lambda given: given["images"].fill_(2), r"expected known pixels in \[-1, 1\]"),
         (lambda given: given["images"].fill_(torch.nan), r"expected known pixels in \[-1, 1\]"),
         (lambda given: given.update(method="RePaint"), "pseudo-Gibbs or latent search for this"),
@@ -152,7 +153,7 @@ def test_progress_is_told_and_may_end_the_work(method: str, model: str, real: Te
     ],
 )
 def test_what_cannot_be_completed_is_said(change: Callable, sentence: str, real: Tensor) -> None:
-    given = {"images": real.clone(), "known": mixed(len(real), 28, seeded())}
+    given = {"images": real.clone(), "mask": mixed(len(real), 28, seeded())}
     change(given)
     with pytest.raises(ValueError, match=sentence):
         complete(fresh("vae-fashion"), **given)
@@ -208,7 +209,7 @@ def test_jumps_go_back_and_end_without_noise() -> None:
 
 @pytest.mark.usefixtures("all_steps")
 def test_repaint_is_exact_where_the_model_is() -> None:
-    """Of two images that differ in the hole by what is known, the one is drawn that fits."""
+    """Of two images that differ in the hole by what is mask, the one is drawn that fits."""
     left = torch.full((1, 1, 8, 8), -0.5)
     images_ = torch.cat([left, -left])  # dark, or bright
     alphas = torch.cos(torch.linspace(0.01, 1.55, 1000)).square()
@@ -218,11 +219,11 @@ def test_repaint_is_exact_where_the_model_is() -> None:
 
         scheduler = SimpleNamespace(config=SimpleNamespace(num_train_timesteps=1000))
 
-        def signal(self, time: int) -> float:
+        def alpha_cumprod(self, time: int) -> float:
             return alphas[time].item()
 
-        def clean(self, samples: Tensor, time: int, labels: None) -> Tensor:
-            signal = self.signal(time)
+        def predict_clean(self, samples: Tensor, time: int, labels: None) -> Tensor:
+            signal = self.alpha_cumprod(time)
             distances = torch.stack(
                 [(samples - signal**0.5 * image).square().flatten(1).sum(1) for image in images_], 1
             )
@@ -232,27 +233,27 @@ def test_repaint_is_exact_where_the_model_is() -> None:
         def draw(self, count: int, rng: torch.Generator) -> Tensor:
             return torch.randn(count, 1, 8, 8, generator=rng)
 
-    known = torch.ones(40, 1, 8, 8)
-    known[..., 4:] = 0
+    mask = torch.ones(40, 1, 8, 8)
+    mask[..., 4:] = 0
     truth = images_.repeat(20, 1, 1, 1)
     found = METHODS["RePaint"].complete(
-        Exact(), truth * known, known, seeded(), None, lambda part: None
+        Exact(), truth * mask, mask, seeded(), None, lambda part: None
     )
     assert ((found - truth).abs().amax((1, 2, 3)) < 0.05).double().mean() > 0.95
 
 
 def test_a_blend_keeps_differences_and_meets_the_border() -> None:
-    known = torch.ones(2, 1, 20, 20)
-    known[0, :, 5:15, 5:15] = 0
-    known[1, :, :, 10:] = 0
+    mask = torch.ones(2, 1, 20, 20)
+    mask[0, :, 5:15, 5:15] = 0
+    mask[1, :, :, 10:] = 0
     ramp = torch.linspace(-0.5, 0.5, 20).expand(2, 1, 20, 20)
     # A completion that is right but for its brightness becomes right.
-    blended = blend(ramp + 0.3, ramp, known)
+    blended = blend(ramp + 0.3, ramp, mask)
     assert torch.allclose(blended, ramp, atol=1e-5)
     texture = 0.1 * torch.randn(2, 1, 20, 20, generator=seeded())
-    blended = blend(ramp + texture, ramp, known).double()
-    hole = (1 - known).bool()
-    inner = hole & (torch.nn.functional.avg_pool2d((1 - known), 3, 1, 1) > 0.99)
+    blended = blend(ramp + texture, ramp, mask).double()
+    hole = (1 - mask).bool()
+    inner = hole & (torch.nn.functional.avg_pool2d((1 - mask), 3, 1, 1) > 0.99)
     differences = (laplacian(blended) - laplacian((ramp + texture).double()))[inner]
     assert differences.abs().max() < 1e-5
     assert torch.equal(blended[~hole].float(), ramp[~hole])
@@ -261,27 +262,27 @@ def test_a_blend_keeps_differences_and_meets_the_border() -> None:
 @pytest.mark.parametrize("name", [*HOLES, "mixed"])
 def test_holes_are_of_some_pixels_and_of_their_seed(name: str) -> None:
     hole = mixed if name == "mixed" else HOLES[name]
-    known = hole(200, 28, seeded())
-    assert known.shape == (200, 1, 28, 28)
-    assert set(known.unique().tolist()) == {0, 1}
-    sizes = (1 - known).mean((1, 2, 3))
+    mask = hole(200, 28, seeded())
+    assert mask.shape == (200, 1, 28, 28)
+    assert set(mask.unique().tolist()) == {0, 1}
+    sizes = (1 - mask).mean((1, 2, 3))
     assert (sizes > 0.005).all()
     assert (sizes <= 0.65).all()
-    assert torch.equal(known, hole(200, 28, seeded()))
-    assert len(known.unique(dim=0)) > (3 if name == "half" else 100)
+    assert torch.equal(mask, hole(200, 28, seeded()))
+    assert len(mask.unique(dim=0)) > (3 if name == "half" else 100)
 
 
 def test_fills_without_a_model(real: Tensor) -> None:
-    known = mixed(len(real), 28, seeded())
-    filled = mean_fill(real, known)
-    hole = filled[0, 0][known[0, 0] == 0]
-    assert torch.allclose(hole, real[0, 0][known[0, 0] == 1].mean().expand_as(hole))
+    mask = mixed(len(real), 28, seeded())
+    filled = mean_fill(real, mask)
+    hole = filled[0, 0][mask[0, 0] == 0]
+    assert torch.allclose(hole, real[0, 0][mask[0, 0] == 1].mean().expand_as(hole))
     training = data.load(FASHION, split="train").pixels
-    found = nearest_fill(real, known, training)
-    candidates = images.from_pixels(training)
+    found = nearest_fill(real, mask, training)
+    candidates = from_pixels(training)
     for place in range(2):
-        distances = ((candidates - real[place]).square() * known[place]).sum((1, 2, 3))
-        expected = torch.where(known[place] > 0, real[place], candidates[distances.argmin()])
+        distances = ((candidates - real[place]).square() * mask[place]).sum((1, 2, 3))
+        expected = torch.where(mask[place] > 0, real[place], candidates[distances.argmin()])
         assert torch.equal(found[place], expected)
 
 
@@ -332,20 +333,20 @@ def test_what_cannot_be_scored_is_said(
 
 
 def test_without_a_seed_torch_s_own_random_numbers_go_on(real: Tensor) -> None:
-    pipeline, known = fresh("vae-fashion"), mixed(len(real), 28, seeded())
+    pipeline, mask = fresh("vae-fashion"), mixed(len(real), 28, seeded())
     found = []
     for _ in range(2):
         torch.manual_seed(3)
-        found += [complete(pipeline, real, known).samples, torch.rand(3)]
+        found += [complete(pipeline, real, mask).samples, torch.rand(3)]
     assert torch.equal(found[0], found[2])
     assert torch.equal(found[1], found[3])
 
 
 def test_a_conditional_model_is_told_the_class(real: Tensor) -> None:
-    pipeline, known = fresh("vae-fashion-conditional"), mixed(len(real), 28, seeded())
+    pipeline, mask = fresh("vae-fashion-conditional"), mixed(len(real), 28, seeded())
     with pytest.raises(ValueError, match="expected labels 0 to 9"):
-        complete(pipeline, real, known, seeded())
-    one, other = (complete(pipeline, real, known, seeded(), labels=it).samples for it in (0, 1))
+        complete(pipeline, real, mask, seeded())
+    one, other = (complete(pipeline, real, mask, seeded(), labels=it).samples for it in (0, 1))
     assert not torch.equal(one, other)
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 import genmodels
-from genmodels import data, images
-from genmodels.interpolation import (
+from genmodels import data
+from genmodels.latents.interpolation import (
     INTERPOLATIONS,
     Interpolation,
     arc,
@@ -26,7 +26,8 @@ from genmodels.interpolation import (
     spline,
     traverse,
 )
-from genmodels.metrics import Eyes
+from genmodels.media.image import from_pixels, to_pixels, to_video
+from genmodels.metrics import FeatureExtractors
 from genmodels.metrics.path_length import path_lengths
 from tests.conftest import FASHION, ROOT
 
@@ -149,7 +150,7 @@ def test_every_model_is_interpolated_and_refuses_latents_of_another(folder: Path
     assert len(shown) == 5
     with torch.no_grad():
         ends = pipeline.decode(keys, boots if boots is None else boots[:2])
-    assert torch.equal(images.to_pixels(torch.stack(shown)[[0, -1]]), images.to_pixels(ends))
+    assert torch.equal(to_pixels(torch.stack(shown)[[0, -1]]), to_pixels(ends))
     with pytest.raises(ValueError, match=r"expected latents \(B, .*but got \(2, 7\)"):
         pipeline.decode(torch.zeros(2, 7))
 
@@ -160,7 +161,7 @@ def test_given_images_are_encoded_by_every_model(folder: Path) -> None:
     if not hasattr(pipeline, "encode"):
         pytest.skip("it completes images")
     pixels, labels = data.load(FASHION, split="test")[:2]
-    real = images.from_pixels(pixels[:4])
+    real = from_pixels(pixels[:4])
     labels = None if pipeline.num_classes is None else labels[:4]
     with torch.no_grad():
         again = pipeline.decode(pipeline.encode(real, labels), labels)
@@ -174,8 +175,8 @@ def test_given_images_are_encoded_by_every_model(folder: Path) -> None:
 
 
 def test_a_path_length_is_a_squared_slope() -> None:
-    perception = Eyes("domain").perception
-    base = images.from_pixels(data.load(FASHION, split="test").pixels[:1]) * 0.5
+    perception = FeatureExtractors("domain").perception
+    base = from_pixels(data.load(FASHION, split="test").pixels[:1]) * 0.5
 
     def decode(latents: Tensor) -> Tensor:
         return base + 0.1 * latents.view(-1, 1, 28, 28)
@@ -184,24 +185,24 @@ def test_a_path_length_is_a_squared_slope() -> None:
     times = torch.linspace(0.1, 0.9, 6)
     still = path_lengths(decode, one, one, times, perception)
     assert still.abs().max() < 1e-3
-    moving = path_lengths(decode, one, other, times, perception)
+    model = path_lengths(decode, one, other, times, perception)
     ends = [arc(one, other, times + shift) for shift in (0, 1e-3)]
     slopes = perception.distance(*map(decode, ends)) / 1e-6
-    assert moving.mean().item() == pytest.approx(slopes.mean().item(), rel=0.1)
+    assert model.mean().item() == pytest.approx(slopes.mean().item(), rel=0.1)
 
 
 def test_frames_become_a_film_one_by_one(tmp_path: Path) -> None:
     ramp = torch.linspace(-1, 1, 27)
     given = [ramp.roll(place).expand(1, 27, 27) for place in range(12)]
-    images.to_video(iter(given), tmp_path / "a.gif", rate=20, scale=3)
+    to_video(iter(given), tmp_path / "a.gif", rate=20, scale=3)
     film = Image.open(tmp_path / "a.gif")
     assert (film.n_frames, film.size, film.info["loop"]) == (12, (82, 82), 0)
     assert film.info["duration"] == 50
     film.seek(5)
     seen = np.asarray(film.convert("L"))[:81:3, :81:3].astype(int)
-    wanted = images.to_pixels(given[5])[0].numpy().astype(int)
+    wanted = to_pixels(given[5])[0].numpy().astype(int)
     assert abs(seen - wanted).max() <= 1
-    images.to_video(iter(given), tmp_path / "a.mp4", rate=20, scale=3)
+    to_video(iter(given), tmp_path / "a.mp4", rate=20, scale=3)
     count, seconds = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "a.mp4"))
     assert (count, seconds) == (12, pytest.approx(0.6, abs=0.06))
 
@@ -218,13 +219,13 @@ def test_frames_become_a_film_one_by_one(tmp_path: Path) -> None:
 )
 def test_what_is_no_film_is_said(name: str, fields: dict, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=sentence):
-        images.to_video([], tmp_path / name, **fields)
+        to_video([], tmp_path / name, **fields)
 
 
 def test_a_film_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     frame = torch.zeros(1, 28, 28)
     file = tmp_path / "-a:b.MP4"  # a name that ffmpeg would take for something else
-    images.to_video([frame] * 3, file)
+    to_video([frame] * 3, file)
     whole = file.read_bytes()
 
     def breaks() -> Iterator[Tensor]:
@@ -232,10 +233,10 @@ def test_a_film_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         raise RuntimeError("cancelled")
 
     with pytest.raises(RuntimeError, match="cancelled"):
-        images.to_video(breaks(), file)
+        to_video(breaks(), file)
     with pytest.raises(ValueError, match="frames of one size"):
-        images.to_video([frame, frame[:, :14, :14]], file)
+        to_video([frame, frame[:, :14, :14]], file)
     assert file.read_bytes() == whole
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
     with pytest.raises(OSError, match="No such file"):
-        images.to_video([frame], tmp_path / "no" / "such.gif")
+        to_video([frame], tmp_path / "no" / "such.gif")

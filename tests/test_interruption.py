@@ -18,11 +18,11 @@ from safetensors import SafetensorError
 import genmodels
 from tests.conftest import ROOT, shrink
 from tests.test_training import assert_equal, finish, launch, script, tiny
-from training import loop
-from training.config import Config
-from training.interruption import interruptible
-from training.loop import train
-from training.state import step_of
+from training.configs.config import Config
+from training.core import loop
+from training.core.checkpoints import step_of
+from training.core.interruption import interruptible
+from training.core.loop import train
 
 Small = Callable[..., Config]
 
@@ -46,7 +46,7 @@ def test_a_run_that_is_told_to_stop_writes_a_checkpoint_and_says_how_to_go_on(
     number: signal.Signals, code: int, processes: int, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    fields = {"max_train_steps": 100_000, "sampling_steps": 10, "checkpointing_steps": 100_000}
+    fields = {"max_train_steps": 100_000, "preview_steps": 10, "checkpointing_steps": 100_000}
     run = launch("vae-fashion", *tiny(folder, **fields), processes=processes)
     wait_for(lambda: len(list((folder / "samples").glob("*.png"))) > 1)
     told = run.pid if processes == 1 else children(run.pid)[0]
@@ -71,7 +71,7 @@ def test_a_run_that_is_told_to_stop_writes_a_checkpoint_and_says_how_to_go_on(
 
 def test_a_run_stops_when_its_launcher_is_told_to(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    fields = tiny(folder, max_train_steps=100_000, sampling_steps=10)
+    fields = tiny(folder, max_train_steps=100_000, preview_steps=10)
     program = ("-m", "accelerate.commands.launch", "-m", "training")
     run = launch("vae-fashion", *fields, program=program)
     wait_for(lambda: (folder / "samples").exists())
@@ -117,7 +117,7 @@ def test_a_pipeline_that_cannot_be_published_is_still_in_its_checkpoint(
 def test_before_the_first_step_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     program = script(
         tmp_path / "early.py",
-        "import training.loop, training.__main__ as command\n"
+        "import training.core.loop, training.__main__ as command\n"
         "def interrupt(config): raise KeyboardInterrupt\n"
         "command.train = interrupt\n"
         "command.main()\n",
@@ -145,7 +145,7 @@ import os, signal, sys
 from pathlib import Path
 from accelerate import Accelerator
 from tests.conftest import shrink
-from training.loop import train
+from training.core.loop import train
 
 save = Accelerator.save_state
 
@@ -309,7 +309,7 @@ def test_the_curves_of_a_run_that_was_killed_have_no_doubled_steps(
         self.trackers = [Tracker()]
 
     monkeypatch.setattr(Accelerator, "init_trackers", init_trackers)
-    fields = {"logging_steps": 1, "sampling_steps": 2, "checkpointing_steps": 3}
+    fields = {"logging_steps": 1, "preview_steps": 2, "checkpointing_steps": 3}
     train(small("gan-fashion", output_dir=str(tmp_path / "whole"), max_train_steps=9, **fields))
     whole, logged[:] = logged.copy(), []
     killed = {"output_dir": str(tmp_path / "killed"), "max_train_steps": 9}

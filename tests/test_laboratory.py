@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from genmodels.divergences import DIVERGENCES, Discrete, wasserstein
-from genmodels.experiments import bump
-from training.laboratory import GAMES, SHOWN, critics, run
-from training.plane import DATA, drawn
+from genmodels.distances.divergences import DIVERGENCES, Discrete, wasserstein
+from genmodels.distances.experiments import bump
+from training.studies.laboratory import GAMES, SHOWN, critics, run
+from training.studies.toy2d import DATA, drawn
 
 
 @pytest.mark.parametrize("objective", GAMES)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.batches import Batch
-from training.laboratory import ADVERSARIAL, ALONE, begin, run
+from training.core.batches import Batch
 from training.objectives import OBJECTIVES
-from training.plane import DATA, Coder, Draws
+from training.studies.laboratory import ADVERSARIAL, ALONE, begin, run
+from training.studies.toy2d import DATA, Coder, Draws
 
 STEPS = {"wgan-gp": 800, "sngan": 800, "r3gan": 800, "diffusion": 2000}
 
@@ -30,8 +30,8 @@ def test_a_vae_is_sampled_better_than_an_ae_and_reconstructs() -> None:
         game = begin(config, 2, seed=0)
         batches = Draws(real.points, 256, seed=0)
         for _ in range(1500):
-            game.step(batches)
-        pipeline = objective.pipeline(game.averages.networks)
+            game.train_step(batches)
+        pipeline = objective.pipeline(game.ema.networks)
         objective.fit(pipeline, [Batch(points, None, rng)])
         with torch.no_grad():
             samples = pipeline.decode(torch.randn(2000, 2, generator=rng)).flatten(1)
@@ -52,12 +52,12 @@ def slope(name: str) -> float:
     real = DATA["ring"](20_000, torch.Generator().manual_seed(1))
     batches = Draws(real.points, 256, seed=0)
     for _ in range(200):
-        game.take_turn("critic", batches)
+        game.update("critic", batches)
     game.networks.requires_grad_(True)
-    terms = game.config.objective.terms(
+    losses = game.config.objective.losses(
         "generator", game.networks["generator"], game.networks, batches[1000], 0
     )
-    sum(terms.values()).backward()
+    sum(losses.values()).backward()
     return last.bias.grad.norm().item()
 
 

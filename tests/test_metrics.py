@@ -15,23 +15,31 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from genmodels import data, images
+from genmodels import data
+from genmodels.device import supports_bf16
+from genmodels.media.image import from_pixels, to_pil
 from genmodels.metrics import METRICS, Features, Metric
 from genmodels.metrics.__main__ import is_folder_of_images, main, read
 from genmodels.metrics.classes import Classes
 from genmodels.metrics.diversity import Diversity
-from genmodels.metrics.extractors import Extractor, Eyes, alex, domain, inception, plain
+from genmodels.metrics.evaluation import Share, cache, ready, real_statistics
+from genmodels.metrics.extractors import (
+    Extractor,
+    FeatureExtractors,
+    alex,
+    domain,
+    inception,
+    plain,
+)
 from genmodels.metrics.frechet import FrechetDistance
 from genmodels.metrics.inception_score import InceptionScore
 from genmodels.metrics.kernel import KernelDistance
 from genmodels.metrics.manifold import Manifold
-from genmodels.metrics.measuring import Share, cache, ready, real_statistics
 from genmodels.metrics.memorisation import Nearest, memorisation
 from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.metrics.statistics import Moments, Samples
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import resize
-from genmodels.precision import computes_bf16
 from tests.conftest import FASHION, ROOT
 from tests.test_training import finish, launch
 
@@ -123,7 +131,7 @@ def test_classes_are_counted_by_a_classifiers_verdicts() -> None:
     assert [found[f"classes_{label}"] for label in range(4)] == pytest.approx(shares)
     entropy = -sum(share * math.log(share) for share in shares)
     assert found["classes"] == pytest.approx(math.exp(entropy))
-    assert found["obedience"] == pytest.approx(0.925)
+    assert found["class_accuracy"] == pytest.approx(0.925)
     collapsed = F.one_hot(torch.full((400,), 2), 4).float()
     assert measured(Classes, torch.zeros(400, 1), torch.zeros(400, 1), collapsed)["classes"] == 1
 
@@ -228,7 +236,7 @@ def test_distances_are_those_of_lpips() -> None:
     distance = alex().distance
     sets = load_file(REFERENCE / "images.safetensors")
     numbers = json.loads((REFERENCE / "numbers.json").read_text())
-    left, right = (images.from_pixels(sets[f"lpips_{side}"]) for side in ("left", "right"))
+    left, right = (from_pixels(sets[f"lpips_{side}"]) for side in ("left", "right"))
     with torch.no_grad():
         enlarged = distance(
             *(side.repeat_interleave(2, 2).repeat_interleave(2, 3) for side in (left, right))
@@ -254,14 +262,17 @@ def test_weights_without_a_head_have_no_inception_score() -> None:
 
 
 @weights
-@pytest.mark.skipif(not computes_bf16(), reason="this processor has no bfloat16")
+@pytest.mark.skipif(not supports_bf16(), reason="this processor has no bfloat16")
 def test_inception_in_bfloat16_sees_nearly_the_same() -> None:
     shown = load_file(REFERENCE / "images.safetensors")["samples"][:4], torch.arange(4)
-    exact, rounded = Eyes("inception").features(*shown), Eyes("inception-bf16").features(*shown)
+    exact, rounded = (
+        FeatureExtractors("inception").features(*shown),
+        FeatureExtractors("inception-bf16").features(*shown),
+    )
     assert rounded.values.dtype == torch.float32
     error = (rounded.values - exact.values).norm() / exact.values.norm()
     assert 0 < error < 0.05
-    assert Eyes("inception-bf16").features.protocol.endswith(", bfloat16")
+    assert FeatureExtractors("inception-bf16").features.protocol.endswith(", bfloat16")
 
 
 def test_weights_that_are_missing_or_broken_are_named(
@@ -269,9 +280,9 @@ def test_weights_that_are_missing_or_broken_are_named(
 ) -> None:
     monkeypatch.setenv("GENMODELS_WEIGHTS", str(tmp_path))
     with pytest.raises(ValueError, match=r"could not get the weights of inception.*there is no"):
-        Eyes("inception").features  # noqa: B018
+        FeatureExtractors("inception").features  # noqa: B018
     with pytest.raises(ValueError, match=r"could not get the weights of LPIPS.*there is no"):
-        Eyes("inception").perception  # noqa: B018
+        FeatureExtractors("inception").perception  # noqa: B018
     (tmp_path / "lpips-alex.safetensors").write_bytes(b"torn")
     with pytest.raises(ValueError, match="could not get the weights of LPIPS"):
         alex()
@@ -291,32 +302,32 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_classifier_of_one_s_own_is_an_extractor(classifier: Path) -> None:
     pixels = data.load(FASHION, split="test").pixels[:20]
-    eyes, numbers = Eyes(str(classifier)), torch.arange(20)
-    features = eyes.features(pixels, numbers)
+    extractors, numbers = FeatureExtractors(str(classifier)), torch.arange(20)
+    features = extractors.features(pixels, numbers)
     network = Classifier.from_pretrained(classifier).eval()
     with torch.no_grad():
-        logits = network(images.from_pixels(pixels))
+        logits = network(from_pixels(pixels))
     assert torch.allclose(features.logits, logits, atol=1e-6)
-    assert eyes.features.key() == domain(classifier).key()
-    # What the eyes of LPIPS make of pixels is where its distances come from.
-    embeddings = eyes.perception(pixels, numbers).values
-    samples = images.from_pixels(pixels)
+    assert extractors.features.key() == domain(classifier).key()
+    # What the extractors of LPIPS make of pixels is where its distances come from.
+    embeddings = extractors.perception(pixels, numbers).values
+    samples = from_pixels(pixels)
     expected = (embeddings[:10] - embeddings[10:]).square().sum(1)
-    assert torch.allclose(eyes.perception.distance(samples[:10], samples[10:]), expected)
+    assert torch.allclose(extractors.perception.distance(samples[:10], samples[10:]), expected)
     layers = [layer for layer in network.layers if isinstance(layer, torch.nn.ReLU)]
     # Each layer's means over its places of the squared distance of two directions: 2 at the most.
     assert (expected > 0).all()
     assert (expected <= 2 * len(layers)).all()
     with pytest.raises(ValueError, match="side of 28, but got 32"):
-        eyes.features(torch.zeros(1, 1, 32, 32, dtype=torch.uint8), numbers)
+        extractors.features(torch.zeros(1, 1, 32, 32, dtype=torch.uint8), numbers)
     with pytest.raises(ValueError, match="expected 1 channels, but got 3"):
-        eyes.features(torch.zeros(1, 3, 28, 28, dtype=torch.uint8), numbers)
+        extractors.features(torch.zeros(1, 3, 28, 28, dtype=torch.uint8), numbers)
     with pytest.raises(ValueError, match="expected a classifier in no, but there is none"):
         domain(Path("no"))
 
 
 def test_distances_are_asked_of_samples_in_their_range(classifier: Path) -> None:
-    distance = Eyes(str(classifier)).perception.distance
+    distance = FeatureExtractors(str(classifier)).perception.distance
     samples = torch.zeros(2, 1, 28, 28)
     assert torch.equal(distance(samples, samples), torch.zeros(2))
     for wrong in (samples + 1.5, samples - 1.1, samples * torch.nan):
@@ -379,8 +390,8 @@ def test_statistics_of_real_images_are_kept_and_never_stale() -> None:
     extract = Counting()
 
     def statistics(of: Tensor) -> Moments:
-        eyes = SimpleNamespace(features=extract, seen={})
-        return real_statistics(ready("noise", of), eyes, Share())[Moments]
+        extractors = SimpleNamespace(features=extract, seen={})
+        return real_statistics(ready("noise", of), extractors, Share())[Moments]
 
     first = statistics(pixels)
     assert extract.seen == 130
@@ -410,8 +421,8 @@ def test_a_cache_that_cannot_be_written_only_costs_time(
     pixels = torch.randint(0, 256, (60, 1, 28, 28), dtype=torch.uint8)
     extract = Counting()
     for _ in range(2):
-        eyes = SimpleNamespace(features=extract, seen={})
-        real_statistics(ready("noise", pixels), eyes, Share())
+        extractors = SimpleNamespace(features=extract, seen={})
+        real_statistics(ready("noise", pixels), extractors, Share())
     assert extract.seen == 120
 
 
@@ -427,7 +438,7 @@ def test_copies_are_nearer_to_the_training_images_than_what_was_held_out() -> No
     assert nearest.squares[:3].max() < 1e-12
     assert nearest.squares[3:].min() > 1e-3
     # Found by hand, and by batches in another order.
-    differences = images.from_pixels(training) - images.from_pixels(held_out[:1])
+    differences = from_pixels(training) - from_pixels(held_out[:1])
     squares = differences.square().flatten(1).mean(1)
     assert nearest.numbers[3] == squares.argmin()
     assert nearest.squares[3].item() == pytest.approx(squares.min().item(), rel=1e-5)
@@ -492,7 +503,7 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
     samples = tmp_path / "samples"
     samples.mkdir()
     real = data.load(FASHION, split="train")
-    for place, image in enumerate(images.to_pil(images.from_pixels(real.pixels))):
+    for place, image in enumerate(to_pil(from_pixels(real.pixels))):
         image.save(samples / f"{place:03d}.png")
     arguments = ["--metrics", "fid,precision,recall", "--extractor", str(classifier)]
     found = run_command(tmp_path, "--samples", str(samples), *arguments)
@@ -541,7 +552,7 @@ def test_the_command_measures_a_folder_of_images_and_a_dataset(
         (["--reference", "no/such"], "found no folder 'no/such'"),
         (["--count", "0"], "expected a count of at least 1, but got 0"),
         (["--reference_count", "0"], "expected a reference_count of at least 1, but got 0"),
-        (["--metrics", "obedience"], "expected a conditional model for obedience"),
+        (["--metrics", "class_accuracy"], "expected a conditional model for class_accuracy"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(
@@ -602,5 +613,5 @@ def test_images_that_cannot_be_compared_are_named(
 
 def test_the_network_of_the_domain_knows_it() -> None:
     real = data.load(FASHION, split="test")
-    features = Eyes("domain").features(real.pixels, torch.arange(len(real.pixels)))
+    features = FeatureExtractors("domain").features(real.pixels, torch.arange(len(real.pixels)))
     assert (features.logits.argmax(1) == real.labels).double().mean() > 0.9

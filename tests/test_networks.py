@@ -7,7 +7,7 @@ from torch import nn
 from genmodels.networks import dcgan, resnet
 from genmodels.networks.autoencoder import Autoencoder, GaussianPrior
 from genmodels.networks.classifier import Classifier
-from training.config import UNet
+from training.configs.architectures import UNet
 
 GANS = [dcgan, resnet]
 LABELS = torch.tensor([0, 2])

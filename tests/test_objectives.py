@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from genmodels.networks import dcgan
-from training.batches import Batch
+from training.configs.presets import PRESETS
+from training.core.batches import Batch
 from training.objectives import OBJECTIVES, Objective
 from training.objectives.adversarial import squared_slopes
 from training.objectives.autoencoding import LIKELIHOODS, kl_to_standard_normal
-from training.presets import PRESETS
 
 COUNT, LATENT = 5, 3
 SHAPE = (1, 2, 2)  # of a sample
@@ -72,7 +72,7 @@ def softplus(values: Tensor) -> Tensor:
 
 
 def by_hand(name: str, player: str, generator: Generator, critic: Critic) -> dict[str, Tensor]:
-    """The terms of an adversarial objective, as its paper writes them."""
+    """The losses of an adversarial objective, as its paper writes them."""
     rng = torch.Generator().manual_seed(4)
     fake = generator(torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64))
     real = batch().samples
@@ -110,13 +110,13 @@ def test_adversarial_terms_and_gradients_are_the_paper_s(name: str, player: str)
     objective = OBJECTIVES[name]()
     for other, network in networks.items():
         network.requires_grad_(other == player)
-    terms = objective.terms(player, networks[player], networks, batch(), 0)
+    losses = objective.losses(player, networks[player], networks, batch(), 0)
     networks[player].requires_grad_(True)
     expected = by_hand(name, player, **networks)
-    assert terms.keys() == expected.keys()
-    for term, value in terms.items():
+    assert losses.keys() == expected.keys()
+    for term, value in losses.items():
         assert value.item() == pytest.approx(expected[term].item(), rel=1e-9), term
-    ours = gradient(sum(terms.values()), networks[player])
+    ours = gradient(sum(losses.values()), networks[player])
     theirs = gradient(sum(expected.values()), networks[player])
     assert torch.allclose(ours, theirs, rtol=1e-7)
 
@@ -126,10 +126,10 @@ def test_the_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> None:
     critic = Critic(bend=0.0)
     critic.weight.data *= norm / critic.weight.data.norm()
     networks = {"generator": Generator(), "critic": critic}
-    terms = OBJECTIVES["wgan-gp"](penalty=7.0).terms("critic", critic, networks, batch(), 0)
-    assert terms["penalty"].item() == pytest.approx(7 * (norm - 1) ** 2, abs=1e-4)
+    losses = OBJECTIVES["wgan-gp"](penalty=7.0).losses("critic", critic, networks, batch(), 0)
+    assert losses["penalty"].item() == pytest.approx(7 * (norm - 1) ** 2, abs=1e-4)
     gradient_of_norm = 14 * (norm - 1) * critic.weight / max(norm, 1e-6)
-    assert torch.allclose(gradient(terms["penalty"], critic), gradient_of_norm, atol=1e-4)
+    assert torch.allclose(gradient(losses["penalty"], critic), gradient_of_norm, atol=1e-4)
 
 
 @pytest.mark.parametrize(("kind", "error"), [(torch.bfloat16, 0.01), (torch.float16, 0)])
@@ -167,7 +167,7 @@ def test_generated_samples_are_judged_by_their_labels(name: str) -> None:
     """The critic of this test adds the label to the score: where it cancels, nothing changes."""
     networks = {"generator": Generator(), "critic": Critic(bend=0.0)}
     labels = torch.tensor([0, 1, 2, 3, 4])
-    told = OBJECTIVES[name]().terms("critic", networks["critic"], networks, batch(labels), 0)
+    told = OBJECTIVES[name]().losses("critic", networks["critic"], networks, batch(labels), 0)
     rng = torch.Generator().manual_seed(4)
     latents = torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64)
     D = networks["critic"](batch().samples, labels)  # noqa: N806
@@ -182,9 +182,13 @@ def test_generated_samples_are_judged_by_their_labels(name: str) -> None:
 
 
 def test_critics_play_first_and_each_turn_has_a_batch_of_its_own() -> None:
-    assert OBJECTIVES["wgan-gp"](critic_turns=2).turns(0) == ("critic", "critic", "generator")
-    assert OBJECTIVES["wgan"]().turns(0) == ("critic",) * 5 + ("generator",)
-    assert OBJECTIVES["diffusion"]().turns(0) == ("unet",)
+    assert OBJECTIVES["wgan-gp"](critic_updates=2).update_order(0) == (
+        "critic",
+        "critic",
+        "generator",
+    )
+    assert OBJECTIVES["wgan"]().update_order(0) == ("critic",) * 5 + ("generator",)
+    assert OBJECTIVES["diffusion"]().update_order(0) == ("unet",)
 
 
 class Autoencoder(nn.Module):
@@ -217,13 +221,13 @@ def test_autoencoding_terms_and_gradients_are_the_paper_s() -> None:
         Independent(Normal(torch.zeros_like(mean), torch.ones_like(mean)), 1),
     )
     kl = 3 * kl_divergence(posterior, prior).mean()
-    plain = OBJECTIVES["ae"]().terms("autoencoder", network, {}, batch(), 0)
+    plain = OBJECTIVES["ae"]().losses("autoencoder", network, {}, batch(), 0)
     assert plain.keys() == {"reconstruction"}
-    terms = OBJECTIVES["vae"](beta=3.0).terms("autoencoder", network, {}, batch(), 0)
+    losses = OBJECTIVES["vae"](beta=3.0).losses("autoencoder", network, {}, batch(), 0)
     for ours, theirs in [
         (plain["reconstruction"], reconstruction),
-        (terms["reconstruction"], reconstruction),
-        (terms["kl"], kl),
+        (losses["reconstruction"], reconstruction),
+        (losses["kl"], kl),
     ]:
         assert ours.item() == pytest.approx(theirs.item(), rel=1e-9)
         assert torch.allclose(gradient(ours, network), gradient(theirs, network), rtol=1e-7)
@@ -253,7 +257,7 @@ def test_kl_is_that_of_torch() -> None:
 def test_the_weight_of_the_kl_grows_and_some_of_it_is_free() -> None:
     def kl(step: int, **fields: float) -> float:
         objective = OBJECTIVES["vae"](**fields)
-        return objective.terms("autoencoder", Autoencoder(), {}, batch(), step)["kl"].item()
+        return objective.losses("autoencoder", Autoencoder(), {}, batch(), step)["kl"].item()
 
     full = kl(0)
     assert kl(0, kl_warmup_steps=9) == pytest.approx(full / 10)
@@ -262,8 +266,8 @@ def test_the_weight_of_the_kl_grows_and_some_of_it_is_free() -> None:
     assert kl(0, free_bits=100.0) == pytest.approx(100 * LATENT)
     free = OBJECTIVES["vae"](free_bits=100.0)
     network = Autoencoder()
-    terms = free.terms("autoencoder", network, {}, batch(), 0)
-    assert gradient(terms["kl"], network).abs().max() == 0
+    losses = free.losses("autoencoder", network, {}, batch(), 0)
+    assert gradient(losses["kl"], network).abs().max() == 0
 
 
 def test_elbo_bounds_the_log_likelihood_of_a_gaussian() -> None:
@@ -289,7 +293,7 @@ def test_elbo_bounds_the_log_likelihood_of_a_gaussian() -> None:
 
         many = sample.expand(200_000, 4).unflatten(1, SHAPE)
         turn = Batch(many, None, torch.Generator().manual_seed(0))
-        loss = sum(OBJECTIVES["vae"]().terms("autoencoder", network, {}, turn, 0).values())
+        loss = sum(OBJECTIVES["vae"]().losses("autoencoder", network, {}, turn, 0).values())
         return -loss.item() - 2 * math.log(math.pi)  # the constant: four pixels, ½ log π each
 
     assert elbo(true_mean, 1 / precision) == pytest.approx(exact, abs=0.02)
@@ -324,7 +328,7 @@ def test_diffusion_terms_and_gradients_are_the_paper_s(
         prediction_type=prediction, ddpm_beta_schedule=schedule, snr_gamma=gamma
     )
     network, rng = Denoiser(), torch.Generator().manual_seed(4)
-    (term,) = objective.terms("unet", network, {}, batch(), 0).values()
+    (term,) = objective.losses("unet", network, {}, batch(), 0).values()
 
     samples = batch().samples
     times = torch.randint(1000, (COUNT,), generator=rng)
@@ -367,7 +371,7 @@ def test_labels_are_dropped_at_their_rate_for_guidance() -> None:
     network = Denoiser()
     samples, labels = torch.zeros(20_000, *SHAPE, dtype=torch.float64), torch.zeros(20_000).long()
     turn = Batch(samples, labels, torch.Generator().manual_seed(0))
-    OBJECTIVES["diffusion"](label_dropout=0.1).terms("unet", network, {"unet": network}, turn, 0)
+    OBJECTIVES["diffusion"](label_dropout=0.1).losses("unet", network, {"unet": network}, turn, 0)
     (seen,) = network.labels
     assert set(seen.tolist()) == {0, 10}
     assert (seen == 10).float().mean().item() == pytest.approx(0.1, abs=0.01)
@@ -396,23 +400,23 @@ def test_completions_are_judged_with_their_holes_and_by_their_distance_to_the_tr
         return Batch(samples, None, torch.Generator().manual_seed(1))
 
     networks["critic"] = Judge()
-    terms = objective.terms("generator", networks["generator"], networks, turn(), 0)
-    completed, known = seen["given"].split(1, dim=1)
-    kept = known.bool()
+    losses = objective.losses("generator", networks["generator"], networks, turn(), 0)
+    completed, mask = seen["given"].split(1, dim=1)
+    kept = mask.bool()
     assert torch.equal(completed[kept], samples[kept])
     assert not torch.equal(completed, samples)
     errors = (completed - samples).abs()[~kept].mean()
-    assert terms["reconstruction"].item() == pytest.approx(3 * errors.item(), rel=1e-5)
+    assert losses["reconstruction"].item() == pytest.approx(3 * errors.item(), rel=1e-5)
     score = seen["given"].flatten(1).sum(1).mean()
-    assert terms["negative score"].item() == pytest.approx(-score.item(), rel=1e-5)
-    # Where nothing is known there is no truth to be near to.
+    assert losses["negative score"].item() == pytest.approx(-score.item(), rel=1e-5)
+    # Where nothing is mask there is no truth to be near to.
     blind = dataclasses.replace(objective, whole=1.0)
-    terms = blind.terms("generator", networks["generator"], networks, turn(), 0)
+    losses = blind.losses("generator", networks["generator"], networks, turn(), 0)
     assert seen["given"][:, 1].abs().max() == 0
-    assert terms["reconstruction"] == 0
+    assert losses["reconstruction"] == 0
     # The critic compares completions with the truth, each with its hole.
     seen.clear()
-    objective.terms("critic", networks["critic"], networks, turn(), 0)
+    objective.losses("critic", networks["critic"], networks, turn(), 0)
     real, fake = seen["first"].chunk(2)
     assert torch.equal(real[:, :1], samples)
     assert torch.equal(real[:, 1:], fake[:, 1:])

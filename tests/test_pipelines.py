@@ -10,13 +10,14 @@ from safetensors.torch import load_file, save_file
 
 import genmodels
 from genmodels import data
+from genmodels.errors import UserError
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import PIPELINES
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.conftest import FASHION, ROOT
-from training.batches import Batch
-from training.presets import PRESETS
+from training.configs.presets import PRESETS
+from training.core.batches import Batch
 
 CHECKPOINTS = sorted(path.parent for path in (ROOT / "checkpoints").glob("*/model_index.json"))
 
@@ -153,12 +154,12 @@ def test_a_conditional_pipeline_draws_the_classes_that_are_asked_for(name: str) 
     latents = pipeline.draw(3, seeded())
     for labels, sentence in [
         (None, "expected labels 0 to 9, one for all samples or for each"),
-        (torch.tensor([1.0, 2.0, 3.0]), "expected labels 0 to 9, but got"),
-        ("cat", "expected labels 0 to 9, but got 'cat'"),
-        (True, "expected labels 0 to 9, but got True"),
-        ([1, 2], "expected 3 labels, but got 2"),
-        (torch.tensor([1, 2, 10]), "expected labels 0 to 9, but got 10"),
-        (torch.tensor([1, 2, -1]), "expected labels 0 to 9, but got -1"),
+        (torch.tensor([1.0, 2.0, 3.0]), "expected labels 0 to 9, got"),
+        ("cat", "expected labels 0 to 9, got 'cat'"),
+        (True, "expected labels 0 to 9, got True"),
+        ([1, 2], "expected 3 labels, got 2"),
+        (torch.tensor([1, 2, 10]), "expected labels 0 to 9, got 10"),
+        (torch.tensor([1, 2, -1]), "expected labels 0 to 9, got -1"),
     ]:
         with pytest.raises(ValueError, match=sentence):
             pipeline.decode(latents, labels)
@@ -177,8 +178,7 @@ def test_guidance_goes_from_no_class_through_a_class_and_beyond() -> None:
 
     @torch.no_grad()
     def predicted(guidance: float, labels: torch.Tensor = labels) -> torch.Tensor:
-        pipeline.guidance = guidance
-        return pipeline.predict(noisy, time, labels)
+        return pipeline.predict(noisy, time, labels, guidance)
 
     free, told = predicted(1.0, torch.full_like(labels, 10)), predicted(1.0)
     assert not torch.allclose(free, told)
@@ -186,17 +186,45 @@ def test_guidance_goes_from_no_class_through_a_class_and_beyond() -> None:
     assert torch.allclose(predicted(3.0), free + 3 * (told - free), atol=1e-4)
 
 
-@pytest.mark.parametrize("steps", [0, -1, 2.5, None])
-def test_steps_below_one_are_refused(steps: object) -> None:
-    pipeline = fresh("diffusion-fashion")
-    pipeline.steps = steps
-    with pytest.raises(ValueError, match="expected a whole number of steps, at least 1, but got"):
-        pipeline()
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"num_inference_steps": 0}, "expected num_inference_steps from 1 to 1000, got 0"),
+        ({"num_inference_steps": -1}, "expected num_inference_steps from 1 to 1000, got -1"),
+        ({"num_inference_steps": 2.5}, "expected num_inference_steps from 1 to 1000, got 2.5"),
+        ({"num_inference_steps": 10**9}, "expected num_inference_steps from 1 to 1000, got 1000"),
+        ({"guidance_scale": -1}, "expected guidance_scale from 0 to 50, got -1"),
+        ({"guidance_scale": 1e6}, "expected guidance_scale from 0 to 50, got 1000000.0"),
+        ({"guidance_scale": float("nan")}, "expected guidance_scale from 0 to 50, got nan"),
+        ({"guidance_scale": "high"}, "expected guidance_scale from 0 to 50, got 'high'"),
+        ({"scheduler": "Euler"}, "expected scheduler DPM-Solver.. or DDIM, got 'Euler'"),
+    ],
+)
+def test_invalid_sampling_settings_are_refused(settings: dict, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        fresh("diffusion-fashion-conditional")(**settings)
 
 
-@pytest.mark.parametrize("steps", [*range(1, 130), 999, 1000, 5000])
+def test_settings_that_a_model_does_not_have_are_refused() -> None:
+    with pytest.raises(UserError, match="expected no guidance_scale: this model is uncond"):
+        fresh("diffusion-fashion")(guidance_scale=2.0)
+    with pytest.raises(UserError, match=r"expected no num_inference_steps .* one step, got 12"):
+        fresh("gan-fashion")(num_inference_steps=12)
+
+
+def test_guidance_of_0_draws_unconditional_samples() -> None:
+    """Whatever the class, with the same latents."""
+    pipeline = fresh("diffusion-fashion-conditional")
+    one, other = (
+        pipeline(2, seeded(), labels=label, guidance_scale=0, output_type="pt").images
+        for label in (3, 7)
+    )
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("steps", [*range(1, 130), 999, 1000])
 def test_a_denoiser_is_called_at_pure_noise_and_less_and_less_of_it(steps: int) -> None:
-    times = fresh("diffusion-fashion").times(steps)
+    times = fresh("diffusion-fashion").timesteps(steps)
     assert len(times) == min(steps, 1000)
     assert times[0] == 999
     assert all(time < before for before, time in itertools.pairwise(times))
@@ -211,7 +239,7 @@ def test_a_denoiser_is_called_in_even_steps_of_the_log_snr(
     """The first ends in noise; the second leaves a picture to be guessed, from the first step."""
     pipeline = fresh("diffusion-fashion")
     pipeline.scheduler = DPMSolverMultistepScheduler(beta_end=end)
-    times = pipeline.times(steps)
+    times = pipeline.timesteps(steps)
     signals = pipeline.scheduler.alphas_cumprod.double()[times]
     assert times[-1] == 1000 // steps - 1
     if steps > 2:
@@ -238,13 +266,12 @@ def test_a_perfect_denoiser_is_sampled_to_the_data_in_any_number_of_steps(steps:
     pipeline = fresh("diffusion-fashion")
     picture = data.load(FASHION).pixels[:1] / 127.5 - 1
     denoise(pipeline, lambda *_: picture)
-    pipeline.steps = steps
-    samples = pipeline.decode(pipeline.draw(3, seeded()))
+    samples = pipeline.decode(pipeline.draw(3, seeded()), num_inference_steps=steps)
     assert torch.allclose(samples, picture.expand(3, 1, 28, 28), atol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("sampler", "steps", "most"),
+    ("scheduler", "steps", "most"),
     [
         ("DPM-Solver++", 12, 0.1),
         ("DPM-Solver++", 20, 0.04),
@@ -254,7 +281,7 @@ def test_a_perfect_denoiser_is_sampled_to_the_data_in_any_number_of_steps(steps:
     ],
 )
 def test_a_normal_distribution_is_sampled_as_its_equation_says(
-    sampler: str, steps: int, most: float
+    scheduler: str, steps: int, most: float
 ) -> None:
     """Of data from N(0, s^2) the exact solution is s times the noise."""
     pipeline, scale = fresh("diffusion-fashion"), 0.3
@@ -262,9 +289,10 @@ def test_a_normal_distribution_is_sampled_as_its_equation_says(
         pipeline,
         lambda noisy, alpha: noisy * alpha.sqrt() / (alpha + (1 - alpha) / scale**2),
     )
-    pipeline.sampler, pipeline.steps = sampler, steps
     latents = pipeline.draw(3, seeded())
-    errors = pipeline.decode(latents) - (scale * latents).clamp(-1, 1)
+    errors = pipeline.decode(latents, None, steps, scheduler=scheduler) - (scale * latents).clamp(
+        -1, 1
+    )
     assert errors.square().mean().sqrt() <= most * scale
     found = pipeline.encode((scale * latents).clamp(-1, 1))
     assert (found - latents).square().mean().sqrt() <= 0.1
@@ -272,7 +300,7 @@ def test_a_normal_distribution_is_sampled_as_its_equation_says(
 
 @pytest.mark.parametrize("count", [0, -1, 2.5, "3"])
 def test_a_count_below_one_is_refused(count: object) -> None:
-    with pytest.raises(ValueError, match="expected a count of at least 1, but got"):
+    with pytest.raises(ValueError, match="expected a number of samples of at least 1, got"):
         fresh("vae-fashion")(batch_size=count)
 
 
@@ -374,8 +402,8 @@ def remove_index(folder: Path) -> None:
         (edit(_class_name="StableDiffusionPipeline"), "but it is a StableDiffusionPipeline"),
         (edit(_class_name=[]), r"but it is a \[\]"),
         (edit(generator=["os", "system"]), r"expected genmodels\.networks\.dcgan\.Generator or"),
-        (edit(generator=["genmodels.networks.dcgan", "Critic"]), "but got .*Critic"),
-        (edit(generator="dcgan"), "but got dcgan"),
+        (edit(generator=["genmodels.networks.dcgan", "Critic"]), "got .*Critic"),
+        (edit(generator="dcgan"), "got dcgan"),
         (edit(generator=[["a"], {}]), "expected genmodels"),
         (write_index("[]"), r"but it is a \[\]"),
         (write_index("null"), "but it is a None"),
@@ -383,7 +411,7 @@ def remove_index(folder: Path) -> None:
         (configure(latent_dim="a"), "is broken"),
         (configure(width=None), "is broken"),
         (configure(quantization_config={"quant_method": "gguf"}), "is broken"),
-        (edit(critic=["genmodels.networks.dcgan", "Critic"]), "but got generator, critic"),
+        (edit(critic=["genmodels.networks.dcgan", "Critic"]), "got generator, critic"),
     ],
 )
 def test_what_is_broken_is_named(

@@ -16,15 +16,18 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import genmodels
-from genmodels import data, images
+from genmodels import data
+from genmodels.media.image import from_pixels
 from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION, FIRST, ROOT
-from training import cards, figures, preparation, publishing
-from training.config import Config
-from training.loop import Run, train
+from training.configs.config import Config
+from training.configs.presets import PRESETS
+from training.core import setup
+from training.core.checkpoints import step_of
+from training.core.ema import EMA
+from training.core.loop import Run, train
 from training.objectives import OBJECTIVES
-from training.presets import PRESETS
-from training.state import Averages, step_of
+from training.release import figures, model_cards, publish
 
 Small = Callable[..., Config]
 
@@ -62,7 +65,7 @@ GENERATORS = [name for name in NAMES if name != "classifier-fashion"]
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_few_steps_publish_a_whole_pipeline(name: str, small: Small) -> None:
-    config = small(name, sampling_steps=2, checkpointing_steps=1, checkpoints_total_limit=2)
+    config = small(name, preview_steps=2, checkpointing_steps=1, checkpoints_total_limit=2)
     pipeline = train(config)
     folder = Path(config.output_dir)
     rng = torch.Generator().manual_seed(1)
@@ -107,8 +110,8 @@ def test_a_few_steps_publish_a_classifier_with_its_error(small: Small) -> None:
     loaded = Classifier.from_pretrained(folder).eval()
     real = data.load(FASHION, split="test")
     with torch.no_grad():
-        logits = loaded(images.from_pixels(real.pixels))
-        assert torch.equal(logits, trained(images.from_pixels(real.pixels)))
+        logits = loaded(from_pixels(real.pixels))
+        assert torch.equal(logits, trained(from_pixels(real.pixels)))
     error = (logits.argmax(1) != real.labels).double().mean().item()
     card = (folder / "README.md").read_text()
     assert f"| error {error:.4g} | of the 200 images of split test |" in card
@@ -279,7 +282,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from tests.conftest import shrink
-from training.loop import Run, train
+from training.core.loop import Run, train
 
 folder, *names = sys.argv[1:]
 Accelerator.end_training = lambda self: None  # the group goes on
@@ -294,10 +297,13 @@ for name in names:
         train(shrink(name, output_dir=f"{folder}/{name}/{place}", **fields | more))
     AcceleratorState._reset_state()
     run = Run(shrink(name, output_dir=f"{folder}/{name}/turns", **fields))
-    for player in run.config.objective.turns(0) * 2:
-        run.game.take_turn(player, run.batches)
+    for player in run.config.objective.update_order(0) * 2:
+        run.trainer.update(player, run.batches)
     torch.save(
-        {"sample": run.batches[0].samples.sum(), "weights": list(run.game.networks.parameters())},
+        {
+            "sample": run.batches[0].samples.sum(),
+            "weights": list(run.trainer.networks.parameters()),
+        },
         f"{folder}/{name}/rank{run.accelerator.process_index}.pt",
     )
 run.accelerator.wait_for_everyone()
@@ -328,7 +334,7 @@ def test_a_pipeline_is_published_whole_or_not_at_all(
     def fail(self: object, path: Path) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(publishing.ModelCard, "save", fail)
+    monkeypatch.setattr(publish.ModelCard, "save", fail)
     with pytest.raises(OSError, match="no space"):
         train(config)
     assert not (Path(config.output_dir) / "model_index.json").exists()
@@ -349,7 +355,9 @@ def test_the_card_tells_the_command(small: Small) -> None:
     assert "1,000 images of 28x28 pixels, grey" in card
     assert "| data | the folder fashion_mnist, split `train`: 1,000" in card
     assert "datasets:" not in card
-    assert cards.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
+    assert (
+        model_cards.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
+    )
 
 
 def test_a_folder_that_looks_like_an_id_is_no_dataset_of_the_hub(
@@ -382,21 +390,21 @@ def test_a_folder_of_images_is_no_dataset_of_the_hub(
 
 def test_averages_follow_weights_and_buffers_with_their_halflife() -> None:
     network = torch.nn.BatchNorm1d(1)
-    averages = Averages({"it": network}, halflife=10.0)
+    ema = EMA({"it": network}, ema_halflife=10.0)
     network.weight.data.fill_(0.0)
-    averages.update_parameters(torch.nn.ModuleDict({"it": network}))  # the first is taken as it is
+    ema.update_parameters(torch.nn.ModuleDict({"it": network}))  # the first is taken as it is
     network.weight.data.fill_(1.0)
     network.running_mean.fill_(1.0)
     network.num_batches_tracked.fill_(7)
     for _ in range(1000):  # past the ramp: its half-life is full from step 200 on
-        averages.update_parameters(torch.nn.ModuleDict({"it": network}))
-    averages.networks["it"].weight.data.fill_(0.0)
-    averages.networks["it"].running_mean.fill_(0.0)
+        ema.update_parameters(torch.nn.ModuleDict({"it": network}))
+    ema.networks["it"].weight.data.fill_(0.0)
+    ema.networks["it"].running_mean.fill_(0.0)
     for _ in range(10):
-        averages.update_parameters(torch.nn.ModuleDict({"it": network}))
-    assert averages.networks["it"].weight.item() == pytest.approx(0.5, abs=1e-5)
-    assert averages.networks["it"].running_mean.item() == pytest.approx(0.5, abs=1e-5)
-    assert averages.networks["it"].num_batches_tracked.item() == 7
+        ema.update_parameters(torch.nn.ModuleDict({"it": network}))
+    assert ema.networks["it"].weight.item() == pytest.approx(0.5, abs=1e-5)
+    assert ema.networks["it"].running_mean.item() == pytest.approx(0.5, abs=1e-5)
+    assert ema.networks["it"].num_batches_tracked.item() == 7
 
 
 def test_trackers_receive_losses_by_name_and_grids(small: Small, tmp_path: Path) -> None:
@@ -453,7 +461,7 @@ def test_the_learning_rate_follows_its_schedule_for_every_player(
     fields = {"lr_scheduler": name, "lr_warmup_steps": 2, "learning_rate": 1e-4}
     config = small("wgan-fashion", max_train_steps=6, **fields)
     train(config)
-    turns = config.objective.critic_turns + 1  # and the generator's
+    turns = config.objective.critic_updates + 1  # and the generator's
     told = [rate * 1e-4 for rate in expected for _ in range(turns)]
     assert rates == pytest.approx(told, rel=1e-2, abs=1e-12)
 
@@ -464,11 +472,11 @@ def test_accumulated_passes_make_the_step_of_one_large_batch(small: Small, tmp_p
     for folder, passes, size in [("one", 1, 16), ("many", 4, 4)]:
         fields = {"gradient_accumulation_steps": passes, "train_batch_size": size}
         run = Run(small("wgan-gp-fashion", output_dir=str(tmp_path / folder), **fields))
-        run.game.networks["generator"] = Same()
-        objective = dataclasses.replace(run.game.config.objective, penalty=0.0)
-        run.game.config = dataclasses.replace(run.game.config, objective=objective)
-        run.game.take_turn("critic", run.batches)
-        weights.append([weight.clone() for weight in run.game.networks["critic"].parameters()])
+        run.trainer.networks["generator"] = Same()
+        objective = dataclasses.replace(run.trainer.config.objective, penalty=0.0)
+        run.trainer.config = dataclasses.replace(run.trainer.config, objective=objective)
+        run.trainer.update("critic", run.batches)
+        weights.append([weight.clone() for weight in run.trainer.networks["critic"].parameters()])
     for one, many in zip(*weights, strict=True):
         assert torch.allclose(one, many, atol=1e-5)
 
@@ -498,7 +506,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from tests.conftest import shrink
-from training.loop import train
+from training.core.loop import train
 
 kind = property(lambda self: DistributedType.FSDP, lambda self, value: None)
 AcceleratorState.distributed_type = kind
@@ -534,13 +542,13 @@ def test_sharded_weights_are_averaged_whole() -> None:
     torch.distributed.init_process_group("gloo", "tcp://127.0.0.1:29519", rank=0, world_size=1)
     try:
         networks = torch.nn.ModuleDict({"it": torch.nn.Linear(4, 4)})
-        averages = Averages({"it": networks["it"]}, halflife=1.0)
+        ema = EMA({"it": networks["it"]}, ema_halflife=1.0)
         mesh = torch.distributed.init_device_mesh("cpu", (1,))
         torch.distributed.fsdp.fully_shard(networks["it"], mesh=mesh)
-        averages.update_parameters(networks)
+        ema.update_parameters(networks)
         whole = networks["it"].weight.full_tensor()
-        assert torch.equal(averages.networks["it"].weight, whole)
-        assert type(averages.networks["it"].weight.data) is torch.Tensor
+        assert torch.equal(ema.networks["it"].weight, whole)
+        assert type(ema.networks["it"].weight.data) is torch.Tensor
     finally:
         torch.distributed.destroy_process_group()
 
@@ -549,7 +557,7 @@ def test_sharded_weights_are_averaged_whole() -> None:
 def test_a_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
     config = small("vae-fashion", torch_compile=True, output_dir=str(tmp_path / "compiled"))
     run = Run(config)
-    assert run.game.players["autoencoder"].moving is not run.game.networks["autoencoder"]
+    assert run.trainer.players["autoencoder"].model is not run.trainer.networks["autoencoder"]
     shutil.rmtree(config.output_dir)
     compiled = train(config)
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -575,6 +583,6 @@ def test_without_bfloat16_a_run_is_in_float32(
     ):
         config = small("vae-fashion", mixed_precision=told)
         AcceleratorState._reset_state(reset_partial_state=True)
-        monkeypatch.setattr(preparation, "computes_bf16", lambda has=has: has)
-        assert preparation.start(config).mixed_precision == precision
+        monkeypatch.setattr(setup, "supports_bf16", lambda has=has: has)
+        assert setup.start(config).mixed_precision == precision
         assert ("has no bfloat16" in capsys.readouterr().err) == (not has)

@@ -13,8 +13,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, expect
 
-from genmodels.divergences import DIVERGENCES, earth_moving
-from genmodels.experiments import heaps
+from genmodels.distances.divergences import DIVERGENCES, earth_moving
+from genmodels.distances.experiments import heaps
 from genmodels.ui.distances import (
     FRAMES,
     fitting_figure,
@@ -24,7 +24,7 @@ from genmodels.ui.distances import (
     potential_figure,
     smoothing_figure,
 )
-from training.laboratory import critics
+from training.studies.laboratory import critics
 
 
 def legend(figure: go.Figure) -> dict[str, str]:
@@ -128,7 +128,7 @@ def test_a_visitor_plays_the_fit_and_stops_it(page: Page, url: str) -> None:
     [
         ("/parting", (1.5,), 1),
         ("/fitting", ("W1", 0, 10), 1),
-        ("/moving", (0.5,), 2),
+        ("/model", (0.5,), 2),
         ("/critics", (0.5,), 1),
         ("/smoothing", (0.5,), 1),
     ],
@@ -152,7 +152,7 @@ def test_the_api_gives_plots(client: Client, endpoint: str, given: tuple, plots:
         ("/fitting", (None, 0, 10), "expected a divergence"),
         ("/fitting", ("W1", 0, 1.5), "as the moment"),
         ("/fitting", ("W1", 0, -1), "less than minimum"),
-        ("/moving", ("../etc/passwd",), ""),
+        ("/model", ("../etc/passwd",), ""),
         ("/critics", (None,), ""),
         ("/smoothing", (0,), "less than minimum"),
     ],

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from genmodels.ui import inpaint
 from genmodels.ui.inpaint import COUNT, HOLES, KINDS, StoppedError, at_work, known_of, offered
 from genmodels.ui.models import Models
-from genmodels.ui.pictures import SIDE, examples, read, sample
+from genmodels.ui.pictures import SIDE, example_images, open_picture, to_sample
 from tests.conftest import ROOT, picture_of, until
 from tests.test_pipelines import fresh
 
@@ -42,7 +42,7 @@ def tab(browser: Browser, url: str) -> Page:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> str:
-    examples()[3].save(tmp_path / "dress.png")
+    example_images()[3].save(tmp_path / "dress.png")
     return str(tmp_path / "dress.png")
 
 
@@ -55,7 +55,7 @@ def test_a_visitor_completes_another_example_in_a_hole_drawn_by_hand(tab: Page) 
     shown = rows(tab)
     assert len(shown) == len(FAST)
     for row, before in zip(shown, first, strict=True):
-        assert np.array_equal(row[0], np.asarray(examples()[3]))
+        assert np.array_equal(row[0], np.asarray(example_images()[3]))
         assert not np.array_equal(row[0], before[0])
         for completed in row[2:]:
             known = np.ones((28, 28), bool)
@@ -100,7 +100,7 @@ def test_of_examples_picked_fast_the_last_one_is_completed(tab: Page) -> None:
     tab.locator(".examples .grid-container button").nth(3).click()
     tab.locator(".examples .thumbnails button").nth(5).click()
     # Its original, in each row.
-    until(lambda: all(np.array_equal(row[0], np.asarray(examples()[5])) for row in rows(tab)))
+    until(lambda: all(np.array_equal(row[0], np.asarray(example_images()[5])) for row in rows(tab)))
     expect(tab.get_by_text("pseudo-Gibbs in")).to_be_visible()
 
 
@@ -139,7 +139,7 @@ def test_the_api_completes(client: Client, picture: str, hole: str) -> None:
     original, holed, *completions = (
         np.asarray(Image.open(cell["image"])) for cell in found[0]["value"]
     )
-    assert np.array_equal(original, np.asarray(examples()[3]))
+    assert np.array_equal(original, np.asarray(example_images()[3]))
     hole = (holed != original[..., None]).any(2)
     assert len(completions) == 2
     assert all(np.array_equal(one[~hole], original[~hole]) for one in completions)
@@ -216,14 +216,14 @@ def test_pictures_become_what_a_model_knows(tmp_path: Path) -> None:
     wide = Image.new("RGB", (60, 30), "white")
     wide.paste("black", (0, 0, 15, 30))
     wide.save(tmp_path / "wide.jpg", quality=100)
-    square = read(str(tmp_path / "wide.jpg"))
+    square = open_picture(str(tmp_path / "wide.jpg"))
     assert square.size == (30, 30)
-    assert sample(square, (1, 28, 28)).min() > 0.98  # what is left of the middle is cut off
-    assert sample(square, (3, 32, 32)).shape == (3, 32, 32)
+    assert to_sample(square, (1, 28, 28)).min() > 0.98  # what is left of the middle is cut off
+    assert to_sample(square, (3, 32, 32)).shape == (3, 32, 32)
     Image.new("RGBA", (5, 5), (255, 255, 255, 0)).save(tmp_path / "clear.png")
-    assert sample(read(str(tmp_path / "clear.png")), (1, 28, 28)).max() == -1
-    large = examples()[0].resize((280, 280), Image.Resampling.NEAREST)
-    assert torch.equal(sample(large, (1, 28, 28)), sample(examples()[0], (1, 28, 28)))
+    assert to_sample(open_picture(str(tmp_path / "clear.png")), (1, 28, 28)).max() == -1
+    large = example_images()[0].resize((280, 280), Image.Resampling.NEAREST)
+    assert torch.equal(to_sample(large, (1, 28, 28)), to_sample(example_images()[0], (1, 28, 28)))
 
 
 @pytest.mark.parametrize("drawn", [None, {}, {"layers": None}, {"layers": [None]}, {"layers": []}])

@@ -11,13 +11,12 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from genmodels import maps
-from genmodels.interpolation import slerp
-from genmodels.ui import interpolate, latents, plane
+from genmodels.latents.interpolation import slerp
+from genmodels.ui import interpolate, latent_map, latents
 from genmodels.ui.generate import FIRST, ask, draw
 from genmodels.ui.interpolate import FRAMES, STRIP
 from genmodels.ui.models import Models
-from genmodels.ui.pictures import examples
+from genmodels.ui.pictures import example_images
 from tests.conftest import ROOT, picture_of, until
 from tests.test_pipelines import fresh
 
@@ -182,13 +181,15 @@ def test_the_api_walks(client: Client, model: str, way: str) -> None:
 def test_the_api_goes_between_pictures(client: Client, model: str, tmp_path: Path) -> None:
     files = []
     for place in (1, 9):
-        examples()[place].save(tmp_path / f"{place}.png")
+        example_images()[place].save(tmp_path / f"{place}.png")
         files.append(handle_file(str(tmp_path / f"{place}.png")))
     asked = path(model=model, ends="pictures", one=files[0], other=files[1])
     _, strip, *_ = client.predict(*asked, api_name="/interpolate")
     for cell, place in ((strip[0], 1), (strip[-1], 9)):
         drawn = np.asarray(Image.open(cell["image"])).astype(float)
-        right, wrong = (np.abs(drawn - np.asarray(examples()[it])).mean() for it in (place, 3))
+        right, wrong = (
+            np.abs(drawn - np.asarray(example_images()[it])).mean() for it in (place, 3)
+        )
         assert right < wrong
 
 
@@ -276,16 +277,16 @@ def test_a_conditional_model_is_told_its_class(name: str) -> None:
         for label in (0, 1)
     )
     assert not torch.equal(one, other)
-    assert latents.label_of(pipeline, "3") == 3
+    assert latents.parse_label(pipeline, "3") == 3
     with pytest.raises(ValueError, match="as the class"):
-        latents.label_of(pipeline, 10)
-    assert latents.label_of(fresh("vae-fashion"), "anything") is None
+        latents.parse_label(pipeline, 10)
+    assert latents.parse_label(fresh("vae-fashion"), "anything") is None
     assert interpolate.traversals(pipeline, 0, 2, 1)[0].size == (9 * 30 + 2, 2 * 30 + 2)
 
 
 def test_spreads_find_the_numbers_that_matter() -> None:
     weights = torch.tensor([0.0, 2.0, 1.0])
-    found = maps.spreads(lambda z: (z * weights)[:, :, None, None], torch.zeros(3))
+    found = latent_map.spreads(lambda z: (z * weights)[:, :, None, None], torch.zeros(3))
     assert found.argsort(descending=True).tolist() == [1, 2, 0]
 
 
@@ -299,32 +300,32 @@ def test_a_plane_holds_the_means_of_classes() -> None:
         side = 9 * (samples.flatten(1) @ axis)
         return torch.stack([side, -side, 9 * samples.flatten(1)[:, 0]], 1)
 
-    directions = maps.plane(lambda z: z[:, :, None, None], codes, classify)
+    directions = latent_map.plane(lambda z: z[:, :, None, None], codes, classify)
     assert torch.allclose(directions @ directions.T, torch.eye(2), atol=1e-5)
     for within in (axis, torch.eye(6)[0]):
         assert (directions @ within).norm() > 0.95
-    assert torch.equal(maps.plane(lambda z: z, codes[:, :2], None), torch.eye(2))
-    places = maps.points(torch.eye(2), 4)
+    assert torch.equal(latent_map.plane(lambda z: z, codes[:, :2], None), torch.eye(2))
+    places = latent_map.points(torch.eye(2), 4)
     assert places[0].tolist() == [-2.25, -2.25]
     assert places[1].tolist() == [-0.75, -2.25]
 
 
 def test_a_click_is_a_point_of_the_plane() -> None:
-    assert plane.whereabouts([0, 482], 482) == [-3, 3]
-    assert plane.whereabouts([241, 241], 482) == [0, 0]
+    assert latent_map.whereabouts([0, 482], 482) == [-3, 3]
+    assert latent_map.whereabouts([241, 241], 482) == [0, 0]
     for wrong in (None, 3, [1], [1, "a"], [9999, 0]):
         with pytest.raises(ValueError, match="of the map"):
-            plane.whereabouts(wrong, 482)
+            latent_map.whereabouts(wrong, 482)
 
 
 def test_a_classifier_beside_the_models_names_its_classes() -> None:
-    lens = plane.find_lens(MODELS, (1, 28, 28))
+    lens = latent_map.find_lens(MODELS, (1, 28, 28))
     assert lens is not None
     assert lens.names[7:] == ["Sneaker", "Bag", "Ankle boot"]
-    assert plane.find_lens(MODELS, (3, 32, 32)) is None
-    assert plane.find_lens(Models([]), (1, 28, 28)) is None
-    assert "&lt;b&gt;" in plane.legend([0], ["<b>"])
-    coloured = plane.tinted(torch.zeros(2, 1, 4, 4), torch.tensor([0, 3]))
+    assert latent_map.find_lens(MODELS, (3, 32, 32)) is None
+    assert latent_map.find_lens(Models([]), (1, 28, 28)) is None
+    assert "&lt;b&gt;" in latent_map.legend([0], ["<b>"])
+    coloured = latent_map.tinted(torch.zeros(2, 1, 4, 4), torch.tensor([0, 3]))
     assert coloured.shape == (2, 3, 4, 4)
     assert not torch.equal(coloured[0], coloured[1])
 

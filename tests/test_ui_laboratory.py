@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from genmodels import ui
 from genmodels.ui.laboratory import MARKS, arrows, curves_figure, marks, plane_figure, play
 from genmodels.ui.models import Models
-from training import laboratory
+from training.studies import laboratory
 
 TOOLS = ui.Laboratory(
     laboratory.run, laboratory.critics, list(laboratory.GAMES), list(laboratory.DATA)

@@ -16,12 +16,12 @@ from playwright.sync_api import Page, expect
 from trackio.sqlite_storage import SQLiteStorage
 
 from genmodels import data, ui
-from genmodels.metrics import METRICS, Eyes
-from genmodels.metrics.measuring import Share, drawn, measure, ready
+from genmodels.metrics import METRICS, FeatureExtractors
+from genmodels.metrics.evaluation import Share, drawn, measure, ready
 from genmodels.pipelines import load
-from genmodels.ui import measurement, memorisation, runs
+from genmodels.ui import measurement, memorisation, training_runs
 from genmodels.ui.models import Models
-from genmodels.ui.reference import References
+from genmodels.ui.reference_dataset import ReferenceDatasets
 from tests.conftest import FASHION, ROOT, picture_of
 
 CHECKPOINTS = ROOT / "checkpoints"
@@ -97,7 +97,7 @@ def test_the_numbers_are_those_of_the_command(client: Client) -> None:
     fake = drawn("samples", latents, None, pipeline.decode)
     real = ready("images", data.load(FASHION).pixels)
     kinds = [METRICS["fid"], METRICS["kid"]]
-    numbers = measure(kinds, fake, real, Eyes("domain"), Share()).numbers
+    numbers = measure(kinds, fake, real, FeatureExtractors("domain"), Share()).numbers
     (row,) = table["data"]
     assert row[:2] == ["vae-fashion", 200]
     assert float(row[2]) == pytest.approx(numbers["fid"], rel=1e-3)
@@ -203,12 +203,14 @@ def test_an_image_outside_of_trackios_folder_is_not_read(tmp_path: Path) -> None
     Image.new("L", (3, 3)).save(tmp_path / "secret.png")
     for file in (tmp_path / "secret.png", "../../../etc/passwd"):
         image = {"_type": "trackio.image", "file_path": str(file)}
-        assert runs.sheet([{"step": 1, "samples": image}], 1) is None
+        assert training_runs.sheet([{"step": 1, "samples": image}], 1) is None
 
 
 def test_a_line_has_few_points_and_the_last() -> None:
-    (points,) = runs.lines([{"step": step, "loss": 1.0} for step in range(100_001)]).values()
-    assert len(points) <= runs.POINTS + 1
+    (points,) = training_runs.lines(
+        [{"step": step, "loss": 1.0} for step in range(100_001)]
+    ).values()
+    assert len(points) <= training_runs.POINTS + 1
     assert points[-1][0] == 100_000
 
 
@@ -231,7 +233,7 @@ def test_the_path_of_the_reference_is_told_to_nobody(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("GENMODELS_REFERENCE", str(tmp_path))
-    references = References()
+    references = ReferenceDatasets()
     assert references.name == tmp_path.name
     with pytest.raises(ValueError, match="could not get the reference dataset") as caught:
         references.get(references.name, 28)

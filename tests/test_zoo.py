@@ -14,14 +14,15 @@ from PIL import Image
 import genmodels
 from genmodels import errors
 from genmodels.metrics.__main__ import measured
-from genmodels.metrics.measuring import Result
-from genmodels.pipelines import pipeline_of
+from genmodels.metrics.evaluation import Result
+from genmodels.pipelines import pipeline_class
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.conftest import FASHION, ROOT
-from training import figures, stability, zoo
-from training.cards import enter, entries
-from training.config import Config
-from training.loop import train
+from training.configs.config import Config
+from training.core.loop import train
+from training.release import figures
+from training.release.model_cards import enter, entries
+from training.studies import stability, zoo
 
 CONDITIONAL = [folder for folder in zoo.models() if genmodels.load(folder).num_classes is not None]
 
@@ -114,11 +115,11 @@ def test_the_table_and_the_figures_are_made_by_one_command(folder: Path) -> None
 @pytest.mark.parametrize("model", CONDITIONAL, ids=lambda model: model.name)
 def test_conditional_models_obey_their_labels(model: Path) -> None:
     """As often as their cards say."""
-    told = zoo.numbers(zoo.card_of(model).data, zoo.DOMAIN)["obedience"]
+    told = zoo.numbers(zoo.card_of(model).data, zoo.DOMAIN)["class_accuracy"]
     assert told >= 0.9
-    count = 40 if pipeline_of(model) is DenoisingPipeline else 500
-    (result,) = measured(Accelerator(), str(model), FASHION, ["obedience"], "domain", count)
-    assert result.numbers["obedience"] == pytest.approx(told, abs=0.05)
+    count = 40 if pipeline_class(model) is DenoisingPipeline else 500
+    (result,) = measured(Accelerator(), str(model), FASHION, ["class_accuracy"], "domain", count)
+    assert result.numbers["class_accuracy"] == pytest.approx(told, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["zoo", "measure", *arguments])
     with pytest.raises(SystemExit, match="2"):
-        errors.command({"measure": zoo.measure, "table": zoo.table}, "zoo")
+        errors.run_command({"measure": zoo.measure, "table": zoo.table}, "zoo")
     assert sentence in capsys.readouterr().err
 
 

@@ -7,14 +7,13 @@ import sys
 
 import tyro
 
-from genmodels.errors import exit_in_a_sentence
-
-from .config import Config
-from .hub import UNPUSHED, Unpushed
-from .interruption import Interrupted
-from .loop import train
-from .objectives import OBJECTIVES
-from .presets import PRESETS
+from genmodels.errors import UserError, exit_with
+from training.configs.config import Config
+from training.configs.presets import PRESETS
+from training.core.interruption import Interrupted
+from training.core.loop import train
+from training.objectives import OBJECTIVES
+from training.release.push import PUSH_FAILED, PushError
 
 USAGE = """\
 usage: accelerate launch -m training PRESET [--field value ...]
@@ -38,7 +37,7 @@ def usage() -> str:
 def parse(arguments: list[str]) -> Config:
     """The command line after the program -> a preset with its fields overridden.
 
-    Raises ValueError where the preset is missing or unknown, or a value is out of range. Exits with
+    Raises UserError where the preset is missing or unknown, or a value is out of range. Exits with
     2 for an unknown field or a value of another type, and with 0 after --help.
     """
     if arguments and arguments[0] in ("-h", "--help"):
@@ -46,7 +45,7 @@ def parse(arguments: list[str]) -> Config:
         sys.exit(0)
     name = arguments[0] if arguments else "none"
     if name not in PRESETS:
-        raise ValueError(f"expected a preset ({', '.join(PRESETS)}), but got {name}")
+        raise UserError(f"expected a preset ({', '.join(PRESETS)}), but got {name}")
     program = f"accelerate launch -m training {name}"
     return tyro.cli(
         Config, default=PRESETS[name], args=arguments[1:], prog=program, use_underscores=True
@@ -60,13 +59,13 @@ def main() -> None:
         sys.exit(128 + interrupted.signal)
     except KeyboardInterrupt:  # before the first step, or a second one
         sys.exit(128 + signal.SIGINT)
-    except Unpushed as error:
+    except PushError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(UNPUSHED)
+        sys.exit(PUSH_FAILED)
     except (FloatingPointError, OSError) as error:
         sys.exit(f"error: {error}")
-    except ValueError as error:
-        exit_in_a_sentence(error)
+    except UserError as error:
+        exit_with(error)
 
 
 if __name__ == "__main__":

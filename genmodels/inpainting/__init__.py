@@ -1,9 +1,9 @@
-"""Inpainting: complete an image of which only some pixels are known.
+"""Inpainting: complete an image of which only some pixels are mask.
 
-    method(pipeline, images, known, rng, labels, progress) -> Tensor
+    method(pipeline, images, mask, rng, labels, progress) -> Tensor
 
     images   (B, C, S, S) in [-1, 1]; what they hold at unknown pixels is never read
-    known    (B, 1, S, S), 1 at known pixels and 0 at unknown ones
+    mask    (B, 1, S, S), 1 at known pixels and 0 at unknown ones
     labels   (B,) classes, which a conditional model needs and no other takes
     progress is told the part that is done, from 0 to 1; what it raises ends the work
     ->       (B, C, S, S) in [-1, 1], equal to `images` at known pixels, bit for bit
@@ -17,14 +17,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from genmodels.errors import UserError
+from genmodels.inpainting import latent_search, one_pass, pseudo_gibbs, repaint
+from genmodels.inpainting.blending import blend
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from genmodels.pipelines.base import Labels, LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
-
-from . import latent_search, one_pass, pseudo_gibbs, repaint
-from .blending import blend
 
 Progress = Callable[[float], object]
 
@@ -45,7 +45,7 @@ METHODS: dict[str, Method] = {
 
 
 class Completion(NamedTuple):
-    """Completed images, and what is to be known of them."""
+    """Completed images, and what is to be mask of them."""
 
     samples: Tensor  # (B, C, S, S) in [-1, 1]
     notes: list[str]
@@ -59,7 +59,7 @@ def methods_of(pipeline: LatentPipeline) -> list[str]:
 def complete(
     pipeline: LatentPipeline,
     images: Tensor,
-    known: Tensor,
+    mask: Tensor,
     rng: torch.Generator | None = None,
     method: str | None = None,
     labels: Labels = None,
@@ -73,35 +73,35 @@ def complete(
     labels: as for `pipeline.decode`
     seamless: shift the colours of a completion so that no border is seen (`blend`); those of one
         pass and RePaint, which are drawn to fit, stay as they are
-    Raises ValueError for images or masks of another shape or range than the pipeline's, and for a
+    Raises UserError for images or masks of another shape or range than the pipeline's, and for a
     method that cannot use it.
     """
     able = methods_of(pipeline)
     if method is not None and method not in able:
-        raise ValueError(f"expected {' or '.join(able)} for this model, but got {method!r}")
-    pipeline.expect(images, pipeline.sample_shape, "images")
-    pipeline.expect(known, (1, *pipeline.sample_shape[1:]), "masks")
-    if len(known) != len(images):
-        raise ValueError(f"expected {len(images)} masks, but got {len(known)}")
-    if not ((known == 0) | (known == 1)).all():
-        raise ValueError("expected masks of 0 and 1")
+        raise UserError(f"expected {' or '.join(able)} for this model, but got {method!r}")
+    pipeline.check_shape(images, pipeline.sample_shape, "images")
+    pipeline.check_shape(mask, (1, *pipeline.sample_shape[1:]), "masks")
+    if len(mask) != len(images):
+        raise UserError(f"expected {len(images)} masks, but got {len(mask)}")
+    if not ((mask == 0) | (mask == 1)).all():
+        raise UserError("expected masks of 0 and 1")
     if not images.is_floating_point():
-        raise ValueError(f"expected images of floating point, but got {images.dtype}")
+        raise UserError(f"expected images of floating point, but got {images.dtype}")
     images = images.to(pipeline.device)
-    known = known.to(pipeline.device, pipeline.dtype)
-    given = torch.where(known > 0, images.detach(), 0).to(pipeline.dtype)
+    mask = mask.to(pipeline.device, pipeline.dtype)
+    given = torch.where(mask > 0, images.detach(), 0).to(pipeline.dtype)
     if not (given.abs() <= 1).all():
-        raise ValueError("expected known pixels in [-1, 1]")
-    if known.all():
+        raise UserError("expected known pixels in [-1, 1]")
+    if mask.all():
         return Completion(images, ["there is no hole: the images come back as they are"])
     count = len(images)
-    labels = pipeline.conform(labels, count)
-    if not known.any():
+    labels = pipeline.prepare_labels(labels, count)
+    if not mask.any():
         with torch.no_grad():
             samples = pipeline.decode(pipeline.draw(count, rng), labels)
-        return Completion(samples, ["no pixel is known: this is plain generation"])
+        return Completion(samples, ["no pixel is mask: this is plain generation"])
     way = METHODS[method or able[0]]
-    samples = way.complete(pipeline, given, known, rng, labels, progress).detach().clamp(-1, 1)
+    samples = way.complete(pipeline, given, mask, rng, labels, progress).detach().clamp(-1, 1)
     if seamless:
-        samples = blend(samples, given, known)
-    return Completion(torch.where(known > 0, images, samples.to(images.dtype)), [])
+        samples = blend(samples, given, mask)
+    return Completion(torch.where(mask > 0, images, samples.to(images.dtype)), [])

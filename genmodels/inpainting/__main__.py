@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from genmodels import data, images
-from genmodels.errors import command, named
-from genmodels.metrics import Eyes
+from genmodels import data
+from genmodels.errors import UserError, display_name, run_command
+from genmodels.inpainting import complete, methods_of
+from genmodels.inpainting.masks import mean_fill, mixed
+from genmodels.media.image import from_pixels
+from genmodels.metrics import FeatureExtractors
 from genmodels.pipelines import LatentPipeline, load
-
-from . import complete, methods_of
-from .masks import mean_fill, mixed
 
 BATCH = 50  # images at once
 
@@ -37,26 +37,26 @@ def score(
         seed: of the holes, which are boxes, strokes and halves, and of the completions
     """
     if count < 1:
-        raise ValueError(f"expected a count of at least 1, but got {count}")
-    pipelines = {named(name): load(name) for name in models.split(",")}
+        raise UserError(f"expected a count of at least 1, but got {count}")
+    pipelines = {display_name(name): load(name) for name in models.split(",")}
     if len(pipelines) < len(models.split(",")):
-        raise ValueError(f"expected models of different names, but got {models}")
-    perception = Eyes(extractor).perception
+        raise UserError(f"expected models of different names, but got {models}")
+    perception = FeatureExtractors(extractor).perception
     test = data.load(dataset, split="test")
-    real, labels = images.from_pixels(test.pixels[:count]), test.labels
+    real, labels = from_pixels(test.pixels[:count]), test.labels
     training = data.load(dataset, split="train").pixels
     if training.shape[1:] != real.shape[1:]:
-        raise ValueError(f"expected images of one size in the splits train and test of {dataset}")
+        raise UserError(f"expected images of one size in the splits train and test of {dataset}")
     perception.conform(real[:1])
     for name, pipeline in pipelines.items():
-        pipeline.expect(real, pipeline.sample_shape, f"images for {name}")
+        pipeline.check_shape(real, pipeline.sample_shape, f"images for {name}")
         if pipeline.num_classes is not None and labels is None:
-            raise ValueError(f"expected classes in {dataset} for {name}")
-    known = mixed(len(real), real.shape[-1], torch.Generator().manual_seed(seed))
+            raise UserError(f"expected classes in {dataset} for {name}")
+    mask = mixed(len(real), real.shape[-1], torch.Generator().manual_seed(seed))
     fills: dict[str, Fill] = {
-        "mean of the known pixels": lambda real, known, labels, rng: mean_fill(real, known),
-        "nearest training image": lambda real, known, labels, rng: nearest_fill(
-            real, known, training
+        "mean of the known pixels": lambda real, mask, labels, rng: mean_fill(real, mask),
+        "nearest training image": lambda real, mask, labels, rng: nearest_fill(
+            real, mask, training
         ),
     }
     for model, pipeline in pipelines.items():
@@ -65,14 +65,14 @@ def score(
     print(f"{len(real):,} images of split test, holes of seed {seed}; {perception.protocol}\n")
     print("| | LPIPS | PSNR of the hole, dB | seconds for the first 8 images |\n|---|---|---|---|")
     for name, fill in fills.items():
-        row(name, fill, real, known, labels, perception.distance, seed)
+        row(name, fill, real, mask, labels, perception.distance, seed)
 
 
 def row(
     name: str,
     fill: Fill,
     real: Tensor,
-    known: Tensor,
+    mask: Tensor,
     labels: Tensor | None,
     distance: Callable[[Tensor, Tensor], Tensor],
     seed: int,
@@ -80,15 +80,15 @@ def row(
     """Print what a fill comes to."""
     rng = torch.Generator().manual_seed(seed)
     start = time.perf_counter()
-    fill(real[:8], known[:8], None if labels is None else labels[:8], rng)
+    fill(real[:8], mask[:8], None if labels is None else labels[:8], rng)
     seconds = time.perf_counter() - start
     lpips, psnr = [], []
     for part in tqdm(torch.arange(len(real)).split(BATCH), name, leave=False):
-        truth, mask = real[part], known[part]
-        filled = fill(truth, mask, None if labels is None else labels[part], rng)
+        truth, part_mask = real[part], mask[part]
+        filled = fill(truth, part_mask, None if labels is None else labels[part], rng)
         with torch.no_grad():
             lpips.append(distance(filled, truth))
-        hole = (1 - mask).expand_as(truth)
+        hole = (1 - part_mask).expand_as(truth)
         squares = ((filled - truth).square() * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
         psnr.append(10 * torch.log10(4 / squares.clamp(min=1e-10)))  # of samples in [-1, 1]
     numbers = f"{torch.cat(lpips).mean():.4f} | {torch.cat(psnr).mean():.2f}"
@@ -99,33 +99,33 @@ def fill_by(
     pipeline: LatentPipeline,
     method: str,
     real: Tensor,
-    known: Tensor,
+    mask: Tensor,
     labels: Tensor | None,
     rng: torch.Generator,
 ) -> Tensor:
     """The hole as a model completes it, that of a conditional one told the class."""
     told = None if pipeline.num_classes is None else labels
-    return complete(pipeline, real, known, rng, method, told).samples
+    return complete(pipeline, real, mask, rng, method, told).samples
 
 
-def nearest_fill(real: Tensor, known: Tensor, training: Tensor) -> Tensor:
+def nearest_fill(real: Tensor, mask: Tensor, training: Tensor) -> Tensor:
     """The hole from the training image whose known pixels are nearest."""
-    given, least = (real * known).flatten(1), torch.full((len(real),), torch.inf)
-    mask, best = known.expand_as(real).flatten(1), real
+    given, least = (real * mask).flatten(1), torch.full((len(real),), torch.inf)
+    flat_mask, best = mask.expand_as(real).flatten(1), real
     for pixels in training.split(10_000):
-        candidates = images.from_pixels(pixels)
+        candidates = from_pixels(pixels)
         flat = candidates.flatten(1)
         # The distance at known pixels: of given, which is 0 elsewhere, and candidates.
-        distances = mask @ flat.square().T - 2 * given @ flat.T
+        distances = flat_mask @ flat.square().T - 2 * given @ flat.T
         found = distances.min(1)
         nearer = found.values < least
         least = torch.where(nearer, found.values, least)
         best = torch.where(nearer[:, None, None, None], candidates[found.indices], best)
-    return torch.where(known > 0, real, best)
+    return torch.where(mask > 0, real, best)
 
 
 def main() -> None:
-    command(score, "python -m genmodels.inpainting")
+    run_command(score, "python -m genmodels.inpainting")
 
 
 if __name__ == "__main__":

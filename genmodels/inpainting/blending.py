@@ -5,19 +5,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def blend(samples: Tensor, images: Tensor, known: Tensor) -> Tensor:
+def blend(samples: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     """Poisson Image Editing (Pérez et al., 2003), equations 7 and 8: the samples' differences of
     neighbours in the hole, and at its border the known pixels. https://doi.org/10.1145/882262.882269
 
     Samples that are pasted already, so that they are `images` at known pixels, stay as they are.
-    By conjugate gradients. samples, images (B, C, S, S); known (B, 1, S, S) -> (B, C, S, S)
+    By conjugate gradients. samples, images (B, C, S, S); mask (B, 1, S, S) -> (B, C, S, S)
     """
     device, dtype = samples.device, samples.dtype
-    samples, images, known = samples.cpu(), images.cpu(), known.cpu()  # not all have float64
-    hole = (1 - known).double()
-    pasted = torch.where(known > 0, images, samples).double()
+    samples, images, mask = samples.cpu(), images.cpu(), mask.cpu()  # not all have float64
+    hole = (1 - mask).double()
+    pasted = torch.where(mask > 0, images, samples).double()
     # What is to be added in the hole: harmonic, and at the border what lies between the two.
-    needed = hole * laplacian(torch.where(known > 0, images - samples, 0).double())
+    needed = hole * laplacian(torch.where(mask > 0, images - samples, 0).double())
     added = torch.zeros_like(pasted)
     residual, direction = needed, needed
     size = residual.square().sum((2, 3), keepdim=True)

@@ -1,4 +1,4 @@
-"""Completion by the sample of a model that is nearest to what is known."""
+"""Completion by the sample of a model that is nearest to what is mask."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from genmodels.inpainting.masks import mean_fill
+from genmodels.latents.latent_optimization import search
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from genmodels.pipelines.base import LatentPipeline
-from genmodels.pipelines.descent import search
-
-from .masks import mean_fill
 
 WINDOW = 7  # pixels, in which a known one's unknown neighbours are counted
 FAR = 1e-3  # weight of a known pixel that is far from the hole
@@ -20,7 +19,7 @@ PRIOR = 0.03  # weight of half a latent's squared length
 def complete(
     pipeline: LatentPipeline,
     images: Tensor,
-    known: Tensor,
+    mask: Tensor,
     rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
@@ -30,8 +29,8 @@ def complete(
 
     The prior is the latent's own, as nothing that is published has a critic.
     """
-    hidden = F.avg_pool2d(1 - known, WINDOW, 1, WINDOW // 2, count_include_pad=False)
-    weights = known * (hidden + FAR)
+    hidden = F.avg_pool2d(1 - mask, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+    weights = mask * (hidden + FAR)
 
     def loss(drawn: Tensor, images: Tensor, weights: Tensor) -> Tensor:
         return (weights * (drawn - images).abs()).flatten(1).sum(1)
@@ -39,7 +38,7 @@ def complete(
     guess = None
     if isinstance(pipeline, AutoencodingPipeline):
         with torch.no_grad():
-            guess = pipeline.encode(mean_fill(images, known), labels)
+            guess = pipeline.encode(mean_fill(images, mask), labels)
     found = search(pipeline, loss, [images, weights], labels, rng, guess, PRIOR, progress)
     with torch.no_grad():
         return pipeline.decode(found, labels)

@@ -1,6 +1,6 @@
-"""Holes to be completed: which pixels are known.
+"""Holes to be completed: which pixels are mask.
 
-    hole(count, side, rng) -> known (count, 1, side, side), 1 at known pixels and 0 at unknown ones
+    hole(count, side, rng) -> mask (count, 1, side, side), 1 at known pixels and 0 at unknown ones
 
 on the device of `rng`.
 """
@@ -61,7 +61,7 @@ def mixed(count: int, side: int, rng: torch.Generator) -> Tensor:
     return each[which, torch.arange(count, device=rng.device)]
 
 
-def mean_fill(images: Tensor, known: Tensor) -> Tensor:
+def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
     """Images (B, C, S, S) whose holes are of one colour, the mean of the known pixels, or grey."""
-    mean = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
-    return torch.where(known > 0, images, mean)
+    mean = (images * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
+    return torch.where(mask > 0, images, mean)

@@ -12,7 +12,7 @@ from genmodels.pipelines.completing import CompletingPipeline
 def complete(
     pipeline: CompletingPipeline,
     images: Tensor,
-    known: Tensor,
+    mask: Tensor,
     rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
@@ -20,6 +20,6 @@ def complete(
     """Context Encoders: Feature Learning by Inpainting (Pathak et al., 2016)
     https://arxiv.org/abs/1604.07379
     """
-    completed = pipeline.complete(images, known, pipeline.draw(len(images), rng))
+    completed = pipeline.complete(images, mask, pipeline.draw(len(images), rng))
     progress(1.0)
     return completed

@@ -1,4 +1,4 @@
-"""Completion by an autoencoder: encode a guess, decode it, keep what is known, and again."""
+"""Completion by an autoencoder: encode a guess, decode it, keep what is mask, and again."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ ROUNDS = 30
 def complete(
     pipeline: AutoencodingPipeline,
     images: Tensor,
-    known: Tensor,
+    mask: Tensor,
     rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
@@ -30,7 +30,7 @@ def complete(
     # The chain starts from the pixels of a sample of the model.
     guess = pipeline.decode(pipeline.draw(len(images), rng), labels)
     for round_ in range(ROUNDS):
-        guess = torch.where(known > 0, images, guess)
+        guess = torch.where(mask > 0, images, guess)
         guess, *_ = pipeline.autoencoder(guess, labels, rng)
         progress((round_ + 1) / ROUNDS)
     return guess

@@ -7,7 +7,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from genmodels.pipelines.denoising import DenoisingPipeline, noised
+from genmodels.pipelines.denoising import DenoisingPipeline, add_noise
 
 STEPS = 50  # levels of noise
 JUMP = 5  # levels that are gone back
@@ -18,7 +18,7 @@ RESAMPLE = 4  # times that each stretch of a jump is gone down
 def complete(
     pipeline: DenoisingPipeline,
     images: Tensor,
-    known: Tensor,
+    mask: Tensor,
     rng: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
@@ -29,7 +29,7 @@ def complete(
     most = pipeline.scheduler.config.num_train_timesteps
     steps = min(STEPS, most)
     times = [most * (steps - step) // steps - 1 for step in range(steps)]
-    signal = [*map(pipeline.signal, times), 1.0]  # at each level, from the noisiest one
+    signal = [*map(pipeline.alpha_cumprod, times), 1.0]  # at each level, from the noisiest one
 
     def noise() -> Tensor:
         return randn_tensor(images.shape, generator=rng, device=images.device, dtype=images.dtype)
@@ -39,17 +39,17 @@ def complete(
     for place, (level, following) in enumerate(itertools.pairwise(levels)):
         now, then = signal[level], signal[following]
         if following > level:
-            clean = pipeline.clean(samples, times[level], labels)
+            clean = pipeline.predict_clean(samples, times[level], labels)
             # One step of the reversed process (Ho et al., 2020, equation 7).
             kept = now / then
             mean = (then**0.5 * (1 - kept) * clean) / (1 - now)
             mean = mean + kept**0.5 * (1 - then) / (1 - now) * samples
             variance = (1 - kept) * (1 - then) / (1 - now)
             unknown = mean + variance**0.5 * noise()
-            given = noised(images, noise(), then)
-            samples = torch.where(known > 0, given, unknown)
+            given = add_noise(images, noise(), then)
+            samples = torch.where(mask > 0, given, unknown)
         else:
-            samples = noised(samples, noise(), then / now)
+            samples = add_noise(samples, noise(), then / now)
         progress((place + 1) / (len(levels) - 1))
     return samples
 

@@ -4,22 +4,22 @@ One metric a file. METRICS are the rows of the command `python -m genmodels.metr
 those that ask for more than samples.
 """
 
-from .base import Metric
-from .classes import Classes
-from .diversity import Diversity
-from .extractors import EXTRACTORS, Eyes
-from .frechet import FrechetDistance
-from .inception_score import InceptionScore
-from .kernel import KernelDistance
-from .manifold import Manifold
-from .memorisation import Nearest
-from .reconstruction import Reconstruction
-from .statistics import Features
+from genmodels.metrics.base import Metric
+from genmodels.metrics.classes import Classes
+from genmodels.metrics.diversity import Diversity
+from genmodels.metrics.extractors import EXTRACTORS, FeatureExtractors
+from genmodels.metrics.frechet import FrechetDistance
+from genmodels.metrics.inception_score import InceptionScore
+from genmodels.metrics.kernel import KernelDistance
+from genmodels.metrics.manifold import Manifold
+from genmodels.metrics.memorisation import Nearest
+from genmodels.metrics.reconstruction import Reconstruction
+from genmodels.metrics.statistics import Features
 
 __all__ = [
     "EXTRACTORS",
     "METRICS",
-    "Eyes",
+    "FeatureExtractors",
     "Features",
     "Metric",
     "Nearest",

@@ -13,21 +13,21 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from genmodels import data, images
+from genmodels import data
 from genmodels.data import Images
-from genmodels.errors import command, named
+from genmodels.errors import UserError, display_name, run_command
+from genmodels.media.image import from_pixels, image_grid
+from genmodels.metrics import METRICS
+from genmodels.metrics.classes import Classes
+from genmodels.metrics.evaluation import Pictures, Result, Share, drawn, measure, ready
+from genmodels.metrics.extractors import FeatureExtractors, plain
+from genmodels.metrics.memorisation import memorisation
+from genmodels.metrics.path_length import STEP, path_lengths
+from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
 
-from . import METRICS
-from .classes import Classes
-from .extractors import Eyes, plain
-from .measuring import Pictures, Result, Share, drawn, measure, ready
-from .memorisation import memorisation
-from .path_length import STEP, path_lengths
-from .reconstruction import Reconstruction
-
 TABLES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}  # of a dataset in Hub layout
-OF_SAMPLES = METRICS | {"obedience": Classes}
+OF_SAMPLES = METRICS | {"class_accuracy": Classes}
 MORE = ("memorisation", "reconstruction", "path_length")
 PATHS = 1000  # pairs of latents
 QUERIES = 1000  # samples, and as many held-out images, of which the nearest is looked for
@@ -55,7 +55,7 @@ def run(
         samples: a model (a folder with a model_index.json, or a Hub id) or a folder of images
         reference: a dataset (a folder in Hub layout, or a Hub id) or a folder of images
         metrics: names with commas between them, of is, fid, kid, precision, recall, density,
-            coverage, lpips (diversity), classes (how many occur), obedience (of a conditional
+            coverage, lpips (diversity), classes (how many occur), class_accuracy (of a conditional
             model to the class that is asked for), memorisation, path_length (how smoothly samples
             follow their latents), and of an autoencoder reconstruction
         extractor: inception, with AlexNet for LPIPS, or domain, a classifier of Fashion-MNIST, or
@@ -74,7 +74,7 @@ def run(
     """
     names = [name.strip() for name in metrics.split(",")]
     if pairs is not None and "memorisation" not in names:
-        raise ValueError("expected memorisation among the metrics for --pairs")
+        raise UserError("expected memorisation among the metrics for --pairs")
     for file, suffix in ((json, ""), (pairs, ".png")):
         if file is not None:
             writable(Path(file), suffix)
@@ -124,17 +124,17 @@ def measured(
     """The numbers of the command, and for each kind of measurement what belongs to it.
 
     names: of metrics; all else as `run`
-    To be called on every process. Raises ValueError where something is not to be had, or amiss.
+    To be called on every process. Raises UserError where something is not to be had, or amiss.
     """
     for name in names:
         if name not in (*OF_SAMPLES, *MORE):
-            raise ValueError(f"expected {', '.join([*OF_SAMPLES, *MORE])}, but got {name!r}")
+            raise UserError(f"expected {', '.join([*OF_SAMPLES, *MORE])}, but got {name!r}")
     flags = {"count": count, "reference_count": reference_count, "resolution": resolution}
     for flag, least in flags.items():
         if least is not None and least < 1:
-            raise ValueError(f"expected a {flag} of at least 1, but got {least}")
+            raise UserError(f"expected a {flag} of at least 1, but got {least}")
     share = Share(accelerator.process_index, accelerator.num_processes, gather_object)
-    eyes = Eyes(extractor, accelerator.device)
+    extractors = FeatureExtractors(extractor, accelerator.device)
     real = shown(read(reference, split, resolution), split, reference_count)
     held = None
     if not {"memorisation", "reconstruction"}.isdisjoint(names):
@@ -147,30 +147,30 @@ def measured(
         fake = shown(data.load_folder(samples, resolution), None, count)
     else:
         pipeline = load(samples).to(accelerator.device)
-        name = f"{count:,} samples of {named(samples)}, seed {seed}"
+        name = f"{count:,} samples of {display_name(samples)}, seed {seed}"
         latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
-        fake = drawn(name, latents, pipeline.in_turn(count), pipeline.decode)
+        fake = drawn(name, latents, pipeline.balanced_labels(count), pipeline.decode)
     if "reconstruction" in names:
         check_reconstruction(pipeline, held)
     if "path_length" in names and pipeline is None:
-        raise ValueError("expected a model for path_length, but got images")
-    if "obedience" in names:
-        check_obedience(pipeline, eyes)
+        raise UserError("expected a model for path_length, but got images")
+    if "class_accuracy" in names:
+        check_class_accuracy(pipeline, extractors)
     if "memorisation" in names:
         wanted, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
         if wanted != got:
-            raise ValueError(f"expected samples {wanted} for memorisation, but got {got}")
+            raise UserError(f"expected samples {wanted} for memorisation, but got {got}")
 
     results = []
     if kinds := list(dict.fromkeys(OF_SAMPLES[name] for name in names if name in OF_SAMPLES)):
-        results.append(measure(kinds, fake, real, eyes, share))
+        results.append(measure(kinds, fake, real, extractors, share))
     if "memorisation" in names:
         some = shown(held, held_out, QUERIES)
-        results.append(memorise(fake, some, real, eyes, share, pairs))
+        results.append(memorise(fake, some, real, extractors, share, pairs))
     if "reconstruction" in names:
-        results.append(reconstruct(pipeline, held, held_out, eyes, share))
+        results.append(reconstruct(pipeline, held, held_out, extractors, share))
     if "path_length" in names:
-        results.append(smoothness(pipeline, min(count, PATHS), seed, eyes, share))
+        results.append(smoothness(pipeline, min(count, PATHS), seed, extractors, share))
     scaled = "" if resolution is None else f"; images scaled to {resolution} pixels"
     return [
         result._replace(
@@ -186,16 +186,16 @@ def measured(
 
 
 def writable(file: Path, suffix: str) -> None:
-    """Raise ValueError unless a file can be written, before anything is measured."""
+    """Raise UserError unless a file can be written, before anything is measured."""
     if not file.name.endswith(suffix) or file.is_dir() or not os.access(file.parent, os.W_OK):
-        raise ValueError(f"expected a file{suffix and f' {suffix}'} to write to, but got {file}")
+        raise UserError(f"expected a file{suffix and f' {suffix}'} to write to, but got {file}")
 
 
 def is_folder_of_images(source: str) -> bool:
     """Images alone: no dataset in Hub layout, whose files or folders say so."""
     if not os.path.isdir(source):
         return False
-    suffixes = {path.suffix.lower() for path in data.visible(Path(source))}
+    suffixes = {path.suffix.lower() for path in data.list_files(Path(source))}
     splits = any((Path(source) / split).is_dir() for split in ("train", "test", "data"))
     return bool(suffixes & data.SUFFIXES) and not suffixes & TABLES and not splits
 
@@ -210,12 +210,12 @@ def read(source: str, split: str, resolution: int | None = None) -> Images:
 def unseen(reference: str, split: str, held_out: str, resolution: int | None) -> Images:
     """Real images that no training saw."""
     if is_folder_of_images(reference):
-        raise ValueError(
+        raise UserError(
             f"expected a dataset with a split {held_out!r} that no training saw for memorisation "
             f"and reconstruction, but {reference} is a folder of images"
         )
     if held_out == split:
-        raise ValueError(f"expected another split than {split!r} for --held_out")
+        raise UserError(f"expected another split than {split!r} for --held_out")
     return data.load(reference, split=held_out, resolution=resolution)
 
 
@@ -226,11 +226,16 @@ def shown(real: Images, split: str | None, count: int | None = None) -> Pictures
         order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
         pixels = pixels[order[:count]]
     kind = "" if split is None or is_folder_of_images(real.source) else f", split {split}"
-    return ready(f"{len(pixels):,} images of {named(real.source)}{kind}", pixels)
+    return ready(f"{len(pixels):,} images of {display_name(real.source)}{kind}", pixels)
 
 
 def memorise(
-    fake: Pictures, held_out: Pictures, real: Pictures, eyes: Eyes, share: Share, pairs: str | None
+    fake: Pictures,
+    held_out: Pictures,
+    real: Pictures,
+    extractors: FeatureExtractors,
+    share: Share,
+    pairs: str | None,
 ) -> Result:
     """Distances to the nearest training image: of samples, and of real images held out."""
     few = min(fake.count, QUERIES)
@@ -248,7 +253,7 @@ def memorise(
     found = memorisation(
         Pictures(name, few + held_out.count, pixels),
         real,
-        {"lpips": eyes.perception, "pixels": plain()},
+        {"lpips": extractors.perception, "pixels": plain()},
         share,
     )
     numbers = {}
@@ -261,52 +266,58 @@ def memorise(
         first = found["lpips"].squares[:few].argsort()[:SHOWN]
         columns = [torch.cat([fake.pixels(slice(at, at + 1)).cpu() for at in first.tolist()])]
         columns += [real.pixels(slice(None))[nearest.numbers[first]] for nearest in found.values()]
-        images.grid(images.from_pixels(torch.stack(columns, 1).flatten(0, 1)), 12).save(pairs)
-    protocol = f"memorisation: {eyes.perception.protocol}, root mean squares in [-1, 1]"
+        image_grid(from_pixels(torch.stack(columns, 1).flatten(0, 1)), 12).save(pairs)
+    protocol = f"memorisation: {extractors.perception.protocol}, root mean squares in [-1, 1]"
     return Result(numbers, f"{protocol}; {name} against {real.name}")
 
 
 def check_reconstruction(pipeline: LatentPipeline | None, held_out: Images) -> None:
-    """Raise ValueError unless a model can reconstruct the images."""
+    """Raise UserError unless a model can reconstruct the images."""
     if not isinstance(pipeline, AutoencodingPipeline):
-        raise ValueError("expected an autoencoder for reconstruction")
-    pipeline.expect(held_out.pixels, pipeline.sample_shape, "held-out images")
+        raise UserError("expected an autoencoder for reconstruction")
+    pipeline.check_shape(held_out.pixels, pipeline.sample_shape, "held-out images")
     if pipeline.num_classes is not None and held_out.labels is None:
-        raise ValueError("expected classes of the held-out images for a conditional autoencoder")
+        raise UserError("expected classes of the held-out images for a conditional autoencoder")
 
 
-def check_obedience(pipeline: LatentPipeline | None, eyes: Eyes) -> None:
-    """Raise ValueError unless a model is asked for the very classes that a classifier tells."""
+def check_class_accuracy(pipeline: LatentPipeline | None, extractors: FeatureExtractors) -> None:
+    """Raise UserError unless a model is asked for the very classes that a classifier tells."""
     if pipeline is None or pipeline.num_classes is None:
-        raise ValueError("expected a conditional model for obedience")
-    known = getattr(eyes.features.network, "config", {}).get("num_classes")
+        raise UserError("expected a conditional model for class_accuracy")
+    known = getattr(extractors.features.network, "config", {}).get("num_classes")
     if known != pipeline.num_classes:
-        raise ValueError(
+        raise UserError(
             f"expected --extractor to be a classifier of the {pipeline.num_classes} classes of the "
-            "model for obedience"
+            "model for class_accuracy"
         )
 
 
 def reconstruct(
-    pipeline: AutoencodingPipeline, held_out: Images, split: str, eyes: Eyes, share: Share
+    pipeline: AutoencodingPipeline,
+    held_out: Images,
+    split: str,
+    extractors: FeatureExtractors,
+    share: Share,
 ) -> Result:
     """What an autoencoder loses of real images that it was not trained on."""
     pictures, total = shown(held_out, split), Reconstruction()
     for part in share.parts(pictures):
-        samples = images.from_pixels(pictures.pixels(part)).to(pipeline.device)
+        samples = from_pixels(pictures.pixels(part)).to(pipeline.device)
         labels = held_out.labels[part] if pipeline.num_classes else None
         with torch.inference_mode():
             again = pipeline.decode(pipeline.encode(samples, labels), labels)
-            total.update(samples, again, eyes.perception.distance(samples, again))
-    protocol = f"reconstruction: {eyes.perception.protocol}, and mean squares in [-1, 1]"
+            total.update(samples, again, extractors.perception.distance(samples, again))
+    protocol = f"reconstruction: {extractors.perception.protocol}, and mean squares in [-1, 1]"
     return Result(share.together(total).compute(), f"{protocol}; {pictures.name}")
 
 
-def smoothness(pipeline: LatentPipeline, count: int, seed: int, eyes: Eyes, share: Share) -> Result:
+def smoothness(
+    pipeline: LatentPipeline, count: int, seed: int, extractors: FeatureExtractors, share: Share
+) -> Result:
     """How far samples move with their latents, the nearest and farthest hundredth left out."""
     rng = torch.Generator().manual_seed(seed)
     one, other = pipeline.draw(count, rng), pipeline.draw(count, rng)
-    times, labels = torch.rand(count, generator=rng), pipeline.in_turn(count)
+    times, labels = torch.rand(count, generator=rng), pipeline.balanced_labels(count)
     found = torch.zeros(count, dtype=torch.float64)
     name = f"{count:,} pairs of latents, seed {seed}"
     for part in share.parts(Pictures(name, count, lambda part: one[part])):
@@ -315,17 +326,19 @@ def smoothness(pipeline: LatentPipeline, count: int, seed: int, eyes: Eyes, shar
             return pipeline.decode(latents, None if labels is None else labels[part])
 
         found[part] = path_lengths(
-            decode, one[part], other[part], times[part], eyes.perception
+            decode, one[part], other[part], times[part], extractors.perception
         ).cpu()
     lengths = sum(share.gather([found])).sort().values
     beyond = count // 100
     mean = lengths[beyond : count - beyond].mean().item()
-    protocol = f"path_length: {eyes.perception.protocol}, over the square of a step of {STEP:g}"
+    protocol = (
+        f"path_length: {extractors.perception.protocol}, over the square of a step of {STEP:g}"
+    )
     return Result({"path_length": mean}, f"{protocol}; {name}")
 
 
 def main() -> None:
-    command(run, "python -m genmodels.metrics")
+    run_command(run, "python -m genmodels.metrics")
 
 
 if __name__ == "__main__":

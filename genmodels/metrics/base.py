@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, Self
 
-from .statistics import Features, Statistic
+from genmodels.errors import UserError
+from genmodels.metrics.statistics import Features, Statistic
 
 
 class Metric(ABC):
@@ -13,7 +14,9 @@ class Metric(ABC):
     the same.
     """
 
-    eye: ClassVar[Literal["features", "perception"]] = "features"  # by which of an extractor's
+    extractor: ClassVar[Literal["features", "perception"]] = (
+        "features"  # by which of an extractor's
+    )
     keeps: ClassVar[type[Statistic]]  # what is kept of features
     compares: ClassVar[bool] = True  # with real samples; False where these are not looked at
 
@@ -32,15 +35,15 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """The numbers by their names. Raises ValueError where there are too few samples for any."""
+        """The numbers by their names. Raises UserError where there are too few samples for any."""
 
     def require(self, least: int, what: str) -> None:
-        """Raise ValueError where there are fewer samples than a number can be had of."""
+        """Raise UserError where there are fewer samples than a number can be had of."""
         sides = [self.fake.count] + [self.real.count] * self.compares
         if min(sides) < least:
             kinds = "generated and real samples" if self.compares else "generated samples"
             got = " and ".join(f"{count:,}" for count in sides)
-            raise ValueError(f"expected {least} or more {kinds} for {what}, but got {got}")
+            raise UserError(f"expected {least} or more {kinds} for {what}, but got {got}")
 
     def notes(self) -> list[str]:
         """What is to be known beside the numbers, in words."""

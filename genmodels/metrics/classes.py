@@ -2,8 +2,9 @@
 
 import torch
 
-from .base import Metric
-from .statistics import Features, Sums
+from genmodels.errors import UserError
+from genmodels.metrics.base import Metric
+from genmodels.metrics.statistics import Features, Sums
 
 
 class Verdicts(Sums):
@@ -12,11 +13,11 @@ class Verdicts(Sums):
     Of K classes, sample n is to be of class n modulo K, as conditional models are asked for them.
     """
 
-    names = ("taken", "obeyed")  # (K,), twice
+    names = ("taken", "correct")  # (K,), twice
 
     def update(self, features: Features) -> None:
         if features.logits is None:
-            raise ValueError(
+            raise UserError(
                 "expected a network with classes to sort samples by, but these weights have no "
                 "head that gives any"
             )
@@ -26,16 +27,16 @@ class Verdicts(Sums):
         self.count += len(verdicts)
         self.add(
             taken=torch.bincount(verdicts, minlength=classes).double(),
-            obeyed=torch.bincount(right, minlength=classes).double(),
+            correct=torch.bincount(right, minlength=classes).double(),
         )
 
 
 class Classes(Metric):
     """How many classes occur, by what a classifier takes samples for, and how often each.
 
-    exp H(classes) is K where K classes occur evenly and 1 where all samples are of one: a mode
-    that has collapsed is missing from it. The obedience of a conditional model is the part of its
-    samples that are taken for the class that was asked for, each class as often as another.
+    exp H(classes) is K if all K classes are equally frequent and 1 if all samples are of one class;
+    a collapsed mode lowers it. The class accuracy of a conditional model is the fraction of its
+    samples that are classified as the requested class, all classes requested equally often.
     """
 
     keeps = Verdicts
@@ -47,5 +48,5 @@ class Classes(Metric):
         return {
             "classes": torch.special.entr(shares).sum().exp().item(),
             **{f"classes_{label}": share for label, share in enumerate(shares.tolist())},
-            "obedience": self.fake.obeyed.sum().item() / self.fake.count,
+            "class_accuracy": self.fake.correct.sum().item() / self.fake.count,
         }

@@ -1,7 +1,7 @@
 """How far apart samples look."""
 
-from .base import Metric
-from .statistics import Features, Sums
+from genmodels.metrics.base import Metric
+from genmodels.metrics.statistics import Features, Sums
 
 
 class Spread(Sums):
@@ -23,7 +23,7 @@ class Diversity(Metric):
     mean of all pairs, of which random pairs would be an estimate, is twice their variance.
     """
 
-    eye = "perception"
+    extractor = "perception"
     keeps = Spread
     compares = False
 

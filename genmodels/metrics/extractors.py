@@ -18,13 +18,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from genmodels import images
-from genmodels.errors import named, reason
+from genmodels.errors import UserError, display_name, first_line
+from genmodels.media.image import from_pixels
+from genmodels.metrics.statistics import Features, Statistic
 from genmodels.networks.alexnet import Lpips
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import SIDE, Inception
-
-from .statistics import Features, Statistic
 
 FOLDER = "GENMODELS_WEIGHTS"  # the environment's name of a folder with weights
 INCEPTION = (
@@ -64,7 +63,7 @@ class Extractor:
     def __call__(self, pixels: Tensor, numbers: Tensor) -> Features:
         """numbers: (B,) which samples they are, counted from 0. Grey becomes RGB where it must.
 
-        Raises ValueError where the network cannot see such images.
+        Raises UserError where the network cannot see such images.
         """
         pixels = self.conform(pixels).to(self.device)
         if self.device.type != "cpu":
@@ -83,9 +82,9 @@ class Extractor:
         """(B, C, S, S) with as many channels as the network needs: grey is repeated."""
         _, channels, _, side = pictures.shape
         if self.channels is not None and channels not in (1, self.channels):
-            raise ValueError(f"expected {self.channels} channels, but got {channels}")
+            raise UserError(f"expected {self.channels} channels, but got {channels}")
         if self.side is not None and side != self.side:
-            raise ValueError(f"expected images with a side of {self.side}, but got {side}")
+            raise UserError(f"expected images with a side of {self.side}, but got {side}")
         return pictures.expand(-1, self.channels or -1, -1, -1)
 
     def key(self) -> str:
@@ -108,7 +107,7 @@ class Perception(Extractor):
         side: int | None = None,
     ) -> None:
         def look(pixels: Tensor) -> tuple[Tensor, None]:
-            return embed(images.from_pixels(pixels)), None
+            return embed(from_pixels(pixels)), None
 
         super().__init__(network, channels, protocol, look, side)
         self.embed = embed
@@ -116,17 +115,17 @@ class Perception(Extractor):
     def distance(self, one: Tensor, other: Tensor) -> Tensor:
         """Samples (B, C, S, S) in [-1, 1], twice -> the distance (B,) of each pair. Differentiable.
 
-        Raises ValueError where they differ in shape or reach out of [-1, 1].
+        Raises UserError where they differ in shape or reach out of [-1, 1].
         """
         if one.shape != other.shape:
-            raise ValueError(
+            raise UserError(
                 f"expected samples of one shape, but got {tuple(one.shape)} and "
                 f"{tuple(other.shape)}"
             )
         for samples in (one, other):
             least, most = samples.min().item(), samples.max().item()
             if not -1 <= least <= most <= 1:
-                raise ValueError(f"expected samples in [-1, 1], but got {least:g} to {most:g}")
+                raise UserError(f"expected samples in [-1, 1], but got {least:g} to {most:g}")
         left, right = (self.embed(self.conform(samples)) for samples in (one, other))
         return (left - right).square().sum(1)
 
@@ -145,7 +144,7 @@ def weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
     """A safetensors file in the folder GENMODELS_WEIGHTS, or else what torch.hub keeps of URLs.
 
     urls: with what stands before the names of each file's tensors
-    Raises ValueError where the weights cannot be had.
+    Raises UserError where the weights cannot be had.
     """
     folder = os.environ.get(FOLDER)
     try:
@@ -162,18 +161,18 @@ def weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
             ).items()
         }
     except Exception as error:  # of the network, or of a broken file
-        raise ValueError(
-            f"could not get the weights of {name}: {reason(error)}; "
+        raise UserError(
+            f"could not get the weights of {name}: {first_line(error)}; "
             f"set {FOLDER} to a folder that holds them"
         ) from error
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Module:
-    """Raises ValueError where the weights are another network's."""
+    """Raises UserError where the weights are another network's."""
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"expected the weights of {name}, but {reason(error)}") from error
+        raise UserError(f"expected the weights of {name}, but {first_line(error)}") from error
     return network
 
 
@@ -213,7 +212,7 @@ def classifier(folder: Path) -> Classifier:
         network = Classifier.from_config(json.loads((folder / "config.json").read_text()))
         state = load_file(folder / "diffusion_pytorch_model.safetensors")
     except Exception as error:  # anything may be wrong with the files of others
-        raise ValueError(f"expected {name}, but there is none: {reason(error)}") from error
+        raise UserError(f"expected {name}, but there is none: {first_line(error)}") from error
     return fill(network, state, name)
 
 
@@ -222,17 +221,17 @@ def domain(folder: Path = DOMAIN) -> Extractor:
     network = classifier(folder)
 
     def look(pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = network.features(images.from_pixels(pixels))
+        features = network.features(from_pixels(pixels))
         return features, network.head(features)
 
-    config, protocol = network.config, f"the classifier {named(folder)}"
+    config, protocol = network.config, f"the classifier {display_name(folder)}"
     return Extractor(network, config.channels, protocol, look, config.side)
 
 
 def domain_perception(folder: Path = DOMAIN) -> Perception:
     """LPIPS of a classifier's activations, without weights, as in the lecture."""
     network = classifier(folder)
-    config, protocol = network.config, f"LPIPS of the classifier {named(folder)}, unweighted"
+    config, protocol = network.config, f"LPIPS of the classifier {display_name(folder)}, unweighted"
     return Perception(network, config.channels, protocol, network.embed, config.side)
 
 
@@ -253,15 +252,15 @@ EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], Perception]]] 
 }
 
 
-class Eyes:
+class FeatureExtractors:
     """A row of EXTRACTORS, or the folder of a classifier, on a device. Loaded where it is needed.
 
-    Raises ValueError where it is neither, and then where the weights cannot be had.
+    Raises UserError where it is neither, and then where the weights cannot be had.
     """
 
     def __init__(self, name: str, device: torch.device = CPU) -> None:
         if name not in EXTRACTORS and not os.path.isdir(name):
-            raise ValueError(
+            raise UserError(
                 f"expected {', '.join(EXTRACTORS)} or the folder of a classifier, but got {name!r}"
             )
         folder = Path(name)

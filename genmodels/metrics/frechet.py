@@ -1,9 +1,8 @@
 """The Fréchet distance of features (FID)."""
 
-from genmodels.divergences import Normal, squared_frechet
-
-from .base import Metric
-from .statistics import Moments
+from genmodels.distances.divergences import Normal, squared_frechet
+from genmodels.metrics.base import Metric
+from genmodels.metrics.statistics import Moments
 
 
 class FrechetDistance(Metric):

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .base import Metric
-from .statistics import Features, Sums, scatter
+from genmodels.errors import UserError
+from genmodels.metrics.base import Metric
+from genmodels.metrics.statistics import Features, Sums, scatter
 
 SPLITS = 10
 
@@ -17,7 +18,7 @@ class Predictions(Sums):
 
     def update(self, features: Features) -> None:
         if features.logits is None:
-            raise ValueError(
+            raise UserError(
                 "expected a network with classes for the Inception Score, but these weights have "
                 "no head that gives any"
             )
@@ -47,7 +48,7 @@ class InceptionScore(Metric):
     def compute(self) -> dict[str, float]:
         counts = self.fake.counts
         if self.fake.count < SPLITS or not counts.all():
-            raise ValueError(
+            raise UserError(
                 f"expected samples in each of {SPLITS} splits for the Inception Score, but got "
                 f"{self.fake.count}"
             )

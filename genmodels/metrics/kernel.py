@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from .base import Metric
-from .statistics import Samples
+from genmodels.metrics.base import Metric
+from genmodels.metrics.statistics import Samples
 
 BATCH = 1000  # samples whose kernels with all others are held at once
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from .base import Metric
-from .statistics import Samples
+from genmodels.metrics.base import Metric
+from genmodels.metrics.statistics import Samples
 
 CHUNK = 1024  # rows of distances at once
 

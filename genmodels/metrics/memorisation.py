@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .extractors import Extractor
-from .measuring import Pictures, Share
-from .statistics import Features, Samples
+from genmodels.metrics.evaluation import Pictures, Share
+from genmodels.metrics.extractors import Extractor
+from genmodels.metrics.statistics import Features, Samples
 
 
 class Nearest:

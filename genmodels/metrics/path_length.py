@@ -5,9 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genmodels.interpolation import arc
-
-from .extractors import Perception
+from genmodels.latents.interpolation import arc
+from genmodels.metrics.extractors import Perception
 
 STEP = 1e-4  # of the way from one latent to the other
 

@@ -5,6 +5,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from genmodels.errors import UserError
+
 
 class Reconstruction:
     """Mean LPIPS and mean squared error of images and their reconstructions, in [-1, 1]."""
@@ -25,6 +27,6 @@ class Reconstruction:
 
     def compute(self) -> dict[str, float]:
         if not self.count:
-            raise ValueError("expected samples and their reconstructions, but got none")
+            raise UserError("expected samples and their reconstructions, but got none")
         lpips, mse = (self.sums / self.count).tolist()
         return {"reconstruction_lpips": lpips, "reconstruction_mse": mse}

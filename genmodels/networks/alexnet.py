@@ -10,7 +10,7 @@ B batch, S side, D dimensions of an embedding.
 import torch
 from torch import Tensor, nn
 
-from .convolutions import unit_activations
+from genmodels.networks.convolutions import unit_activations
 
 # The mean and deviation of ImageNet's pixels in [0, 1], as of samples in [-1, 1].
 SHIFT = torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)

@@ -9,7 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
-from .convolutions import downward, upward
+from genmodels.networks.convolutions import downward, upward
 
 
 class Autoencoder(ModelMixin, ConfigMixin):

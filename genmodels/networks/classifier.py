@@ -5,7 +5,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from .convolutions import pyramid, unit_activations
+from genmodels.networks.convolutions import pyramid, unit_activations
 
 
 class Classifier(ModelMixin, ConfigMixin):

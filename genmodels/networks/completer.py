@@ -1,4 +1,4 @@
-"""A U-Net that completes an image of which only some pixels are known.
+"""A U-Net that completes an image of which only some pixels are mask.
 
 B batch, C channels, S side, Z latent.
 """
@@ -8,7 +8,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from .convolutions import pyramid
+from genmodels.networks.convolutions import pyramid
 
 
 class Completer(ModelMixin, ConfigMixin):
@@ -47,10 +47,10 @@ class Completer(ModelMixin, ConfigMixin):
         )
         self.head = nn.Sequential(nn.Conv2d(width + channels + 1, channels, 3, 1, 1), nn.Tanh())
 
-    def forward(self, samples: Tensor, known: Tensor, latents: Tensor) -> Tensor:
-        known = known.to(samples.dtype)
-        given = torch.where(known > 0, samples, 0)
-        hidden = torch.cat([given, known], 1)
+    def forward(self, samples: Tensor, mask: Tensor, latents: Tensor) -> Tensor:
+        mask = mask.to(samples.dtype)
+        given = torch.where(mask > 0, samples, 0)
+        hidden = torch.cat([given, mask], 1)
         seen = [hidden]
         for layer in self.down:
             hidden = layer(hidden)
@@ -59,7 +59,7 @@ class Completer(ModelMixin, ConfigMixin):
         for layer in self.up:
             hidden = layer(torch.cat([hidden, seen.pop()], 1))
         completed = self.head(torch.cat([hidden, seen.pop()], 1)).to(samples.dtype)
-        return torch.where(known > 0, samples, completed)
+        return torch.where(mask > 0, samples, completed)
 
 
 def block(convolution: nn.Module) -> nn.Sequential:

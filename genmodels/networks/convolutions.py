@@ -10,17 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from genmodels.errors import UserError
+
 
 def pyramid(side: int) -> tuple[int, int]:
     """Side of an image -> the coarsest side, and how many halvings lead to it: 28 -> (7, 2).
 
-    Raises ValueError for a side that does not halve to 8 or less, or too often.
+    Raises UserError for a side that does not halve to 8 or less, or too often.
     """
     base, halvings = side, 0
     while base % 2 == 0 and base > 4:
         base, halvings = base // 2, halvings + 1
     if halvings not in range(2, 8) or base > 8:
-        raise ValueError(
+        raise UserError(
             f"expected images with a side of 28, 32, 48, 64 or the like, up to 512, that halves to "
             f"8 or less, but got {side}"
         )

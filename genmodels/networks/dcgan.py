@@ -8,7 +8,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
-from .convolutions import Projection, downward, normalise_spectrally, upward
+from genmodels.networks.convolutions import Projection, downward, normalise_spectrally, upward
 
 
 class Generator(ModelMixin, ConfigMixin):

@@ -12,7 +12,13 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .convolutions import Layers, Projection, batch_norm, normalise_spectrally, pyramid
+from genmodels.networks.convolutions import (
+    Layers,
+    Projection,
+    batch_norm,
+    normalise_spectrally,
+    pyramid,
+)
 
 
 class Generator(ModelMixin, ConfigMixin):

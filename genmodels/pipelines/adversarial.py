@@ -1,18 +1,17 @@
-"""The generator of a GAN of any kind."""
+"""The generator of a GAN."""
 
 import torch
 from torch import Tensor
 
+from genmodels.latents.latent_optimization import search
 from genmodels.networks import dcgan, resnet
-
-from .base import Labels, LatentPipeline
-from .descent import search
+from genmodels.pipelines.base import Labels, OneStepPipeline
 
 
-class AdversarialPipeline(LatentPipeline):
-    """Decodes with a generator, in one pass, and encodes by a search."""
+class AdversarialPipeline(OneStepPipeline):
+    """Decode with a generator in one pass; encode by latent optimization."""
 
-    VARIANCE = 0.1  # of a pixel about what is generated
+    PIXEL_VARIANCE = 0.1  # of an image around the generator's output, for `encode`
 
     def __init__(self, generator: dcgan.Generator | resnet.Generator) -> None:
         super().__init__()
@@ -31,25 +30,27 @@ class AdversarialPipeline(LatentPipeline):
     def num_classes(self) -> int | None:
         return self.generator.config.num_classes
 
-    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
-        self.expect(latents, self.latent_shape, "latents")
-        labels = self.conform(labels, len(latents))
+    def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         return self.generator(latents, labels)
 
     def encode(
-        self, samples: Tensor, labels: Labels = None, rng: torch.Generator | None = None
+        self, samples: Tensor, labels: Labels = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Samples (B, C, S, S) in [-1, 1] -> latents (B, Z) that decode to something near them.
+        """Find latents (B, Z) that decode to images near the samples (B, C, S, S) in [-1, 1].
 
-        A generator has no inverse: the likeliest latents are searched for, if samples are normal
-        about what is generated. Takes seconds. rng: of where the search begins; None for a fixed
-        one. Generative Visual Manipulation on the Natural Image Manifold (Zhu et al., 2016),
-        equation 3. https://arxiv.org/abs/1609.03552
+        A generator has no inverse, so this maximizes the posterior of the latents, with pixels
+        normally distributed around the generator's output. Takes seconds. Generative Visual
+        Manipulation on the Natural Image Manifold (Zhu et al., 2016), equation 3,
+        https://arxiv.org/abs/1609.03552.
+
+        Args:
+            generator: draws the starting points; None for a fixed seed
         """
-        self.expect_samples(samples)
-        labels = self.conform(labels, len(samples))
+        self.check_samples(samples)
+        labels = self.prepare_labels(labels, len(samples))
 
-        def loss(drawn: Tensor, wanted: Tensor) -> Tensor:
-            return (drawn - wanted).square().flatten(1).sum(1) / (2 * self.VARIANCE)
+        def loss(output: Tensor, target: Tensor) -> Tensor:
+            return (output - target).square().flatten(1).sum(1) / (2 * self.PIXEL_VARIANCE)
 
-        return search(self, loss, [samples], labels, rng or torch.Generator().manual_seed(0))
+        generator = generator or torch.Generator().manual_seed(0)
+        return search(self, loss, [samples], labels, generator)

@@ -1,14 +1,13 @@
-"""Autoencoders whose latents are normal: by training, a VAE's, or by a fitted prior, an AE's."""
+"""Autoencoders with normal latents: a VAE's by training, an AE's by a fitted Gaussian prior."""
 
 from torch import Tensor
 
 from genmodels.networks.autoencoder import Autoencoder, GaussianPrior
+from genmodels.pipelines.base import Labels, OneStepPipeline
 
-from .base import Labels, LatentPipeline
 
-
-class AutoencodingPipeline(LatentPipeline):
-    """Decodes with a decoder, in one pass, and encodes."""
+class AutoencodingPipeline(OneStepPipeline):
+    """Decode and encode with one network each, in one pass."""
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         super().__init__()
@@ -27,30 +26,27 @@ class AutoencodingPipeline(LatentPipeline):
     def num_classes(self) -> int | None:
         return self.autoencoder.config.num_classes
 
-    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
-        self.expect(latents, self.latent_shape, "latents")
-        labels = self.conform(labels, len(latents))
+    def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         return self.autoencoder.decode(latents, labels)
 
     def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
-        """Samples (B, C, S, S) in [-1, 1] -> the means of their codes (B, Z). Differentiable."""
-        self.expect_samples(samples)
-        labels = self.conform(labels, len(samples))
+        """Encode samples (B, C, S, S) in [-1, 1] into mean latents (B, Z). Differentiable."""
+        self.check_samples(samples)
+        labels = self.prepare_labels(labels, len(samples))
         mean, _ = self.autoencoder.encode(samples, labels)
         return mean
 
 
 class FittedAutoencodingPipeline(AutoencodingPipeline):
-    """An autoencoder without a prior of its own, with a Gaussian that was fitted to its codes."""
+    """A plain autoencoder, with a Gaussian fitted to its codes as the prior."""
 
     def __init__(self, autoencoder: Autoencoder, prior: GaussianPrior) -> None:
         super().__init__(autoencoder)
         self.register_modules(prior=prior)
 
-    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
-        self.expect(latents, self.latent_shape, "latents")
-        return super().decode(self.prior(latents), labels)
+    def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        return super().forward(self.prior(latents), labels)
 
     def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
-        """Samples (B, C, S, S) in [-1, 1] -> latents (B, Z) that decode to them. Differentiable."""
+        """Encode samples (B, C, S, S) in [-1, 1] into standard normal latents (B, Z)."""
         return self.prior.inverse(super().encode(samples, labels))

@@ -1,4 +1,7 @@
-"""What every published model can do: decode a Gaussian latent into samples."""
+"""What every published model can do: decode a Gaussian latent into a sample.
+
+B batch, C channels, S side, Z latent, K classes; each model has its own latent shape.
+"""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -9,36 +12,40 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
-from genmodels import images
+from genmodels.errors import UserError
+from genmodels.media.image import to_pil
 
-NORMAL = 4.0  # beyond it lies no number of a normal latent that matters
-
-
-def truncated(latents: Tensor, bound: float) -> Tensor:
-    """Standard normal latents -> those of a normal distribution that ends at +-bound.
-
-    All are moved, and none is drawn anew, so that each stays a function of its seed. Samples are
-    then better and less diverse: Large Scale GAN Training for High Fidelity Natural Image Synthesis
-    (Brock et al., 2019), section 3.1. https://arxiv.org/abs/1809.11096
-    Raises ValueError for a bound that is not above 0; at 4 or more nothing changes.
-    """
-    if not bound > 0:
-        raise ValueError(f"expected a bound above 0, but got {bound}")
-    if bound >= NORMAL:
-        return latents
-    tail = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64))
-    inner = tail + (1 - 2 * tail) * torch.special.ndtr(latents.cpu().double())
-    return torch.special.ndtri(inner).to(latents)
-
+MAX_TRUNCATION = 4.0  # values of a normal latent beyond it are too rare to matter
 
 Labels = int | Sequence[int] | Tensor | None
 
 
-class LatentPipeline(DiffusionPipeline):
-    """A generative model as a map from a standard normal latent to a sample.
+def truncate(latents: Tensor, threshold: float) -> Tensor:
+    """Map standard normal latents to a normal distribution truncated at ±threshold.
 
-    B batch, C channels, S side, K classes; the shape of a latent is the model's own.
+    Lower thresholds give higher quality and less diversity: Large Scale GAN Training for High
+    Fidelity Natural Image Synthesis (Brock et al., 2019), section 3.1,
+    https://arxiv.org/abs/1809.11096. Unlike there, values are mapped through the inverse CDF
+    instead of redrawn, so a latent remains a function of its seed.
+
+    Args:
+        latents: any shape
+        threshold: above 0; at 4 or more the latents are returned unchanged
+
+    Raises:
+        UserError: the threshold is not above 0.
     """
+    if not threshold > 0:
+        raise UserError(f"expected a truncation above 0, got {threshold}")
+    if threshold >= MAX_TRUNCATION:
+        return latents
+    tail = torch.special.ndtr(torch.tensor(-threshold, dtype=torch.float64))
+    inner = tail + (1 - 2 * tail) * torch.special.ndtr(latents.cpu().double())
+    return torch.special.ndtri(inner).to(latents)
+
+
+class LatentPipeline(DiffusionPipeline):
+    """A generative model as a map from a standard normal latent to a sample."""
 
     @property
     @abstractmethod
@@ -48,77 +55,93 @@ class LatentPipeline(DiffusionPipeline):
     @property
     @abstractmethod
     def sample_shape(self) -> tuple[int, int, int]:
-        """Shape (C, S, S) of a sample."""
+        """Shape (C, S, S) of one sample."""
 
     @property
     @abstractmethod
     def num_classes(self) -> int | None:
-        """K of a conditional model, whose samples are of a class each; None of any other."""
+        """K for a conditional model, None for an unconditional one."""
 
     @abstractmethod
-    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
-        """Latents (B, *latent_shape) -> samples (B, C, S, S) in [-1, 1]. Differentiable.
+    def decode(
+        self,
+        latents: Tensor,
+        labels: Labels = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+    ) -> Tensor:
+        """Decode latents (B, *latent_shape) into samples (B, C, S, S) in [-1, 1]. Differentiable.
 
-        labels: class from 0 to K - 1 of all samples or of each, which a conditional model needs and
-            no other takes
-        Raises ValueError for latents of another shape, and for labels that are missing, too many
-        or out of range.
+        Args:
+            latents: standard normal
+            labels: class from 0 to K - 1, one for all samples or one for each; required by a
+                conditional model, refused by an unconditional one
+            num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
+
+        Raises:
+            UserError: latents of another shape; labels missing, superfluous or out of range; a
+                setting of diffusion for a model that decodes in one step, or out of its range.
         """
 
-    def draw(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """Standard normal latents (count, *latent_shape) on the pipeline's device.
+    def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw standard normal latents (count, *latent_shape) on the pipeline's device.
 
-        They are drawn on the device of `rng`, so that a CPU generator gives the same everywhere.
-        Raises ValueError unless `count` is a whole number of at least 1.
+        Values are drawn on the generator's device, so a CPU generator gives the same latents
+        everywhere.
+
+        Raises:
+            UserError: the count is not a whole number of at least 1.
         """
         if not isinstance(count, int) or count < 1:
-            raise ValueError(f"expected a count of at least 1, but got {count!r}")
+            raise UserError(f"expected a number of samples of at least 1, got {count!r}")
         shape = (count, *self.latent_shape)
-        return randn_tensor(shape, generator=rng, device=self.device, dtype=self.dtype)
+        return randn_tensor(shape, generator=generator, device=self.device, dtype=self.dtype)
 
-    def in_turn(self, count: int) -> Tensor | None:
-        """Labels (count,) of one class after another, where there are classes."""
+    def balanced_labels(self, count: int) -> Tensor | None:
+        """Return labels (count,) that cycle through the classes; None if there are none."""
         if self.num_classes is None:
             return None
         return torch.arange(count, device=self.device) % self.num_classes
 
-    def expect(self, given: Tensor, shape: tuple[int, ...], what: str) -> None:
-        """Raise ValueError unless it is a batch of that shape."""
-        if given.shape[1:] != shape:
-            wanted = ", ".join(map(str, ("B", *shape)))
-            raise ValueError(f"expected {what} ({wanted}), but got {tuple(given.shape)}")
+    def check_shape(self, tensor: Tensor, shape: tuple[int, ...], name: str) -> None:
+        """Raise UserError unless the tensor is a batch (B, *shape)."""
+        if tensor.shape[1:] != shape:
+            expected = ", ".join(map(str, ("B", *shape)))
+            raise UserError(f"expected {name} ({expected}), got {tuple(tensor.shape)}")
 
-    def expect_samples(self, samples: Tensor) -> None:
-        """Raise ValueError unless they are such as `decode` gives."""
-        self.expect(samples, self.sample_shape, "samples")
+    def check_samples(self, samples: Tensor) -> None:
+        """Raise UserError unless samples have the shape and range that `decode` returns."""
+        self.check_shape(samples, self.sample_shape, "samples")
         if not (samples.abs() <= 1).all():
-            raise ValueError("expected samples in [-1, 1]")
+            raise UserError("expected samples in [-1, 1]")
 
-    def conform(self, labels: Labels, count: int) -> Tensor | None:
-        """The class of all samples or of each -> (count,) on the pipeline's device.
+    def prepare_labels(self, labels: Labels, count: int) -> Tensor | None:
+        """Expand labels to (count,) on the pipeline's device.
 
-        Raises ValueError unless they are such as `decode` takes.
+        Raises:
+            UserError: labels that `decode` does not accept.
         """
         if self.num_classes is None:
             if labels is not None:
-                raise ValueError("expected no labels: this model is not conditional")
+                raise UserError("expected no labels: this model is unconditional")
             return None
-        wanted = f"labels 0 to {self.num_classes - 1}"
+        expected = f"labels from 0 to {self.num_classes - 1}"
         if labels is None:
-            raise ValueError(f"expected {wanted}, one for all samples or for each")
+            raise UserError(f"expected {expected}, one for all samples or one for each")
         try:
-            given = torch.as_tensor(labels, device=self.device)
+            tensor = torch.as_tensor(labels, device=self.device)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"expected {wanted}, but got {labels!r}") from error
-        if given.is_floating_point() or given.dtype == torch.bool:
-            raise ValueError(f"expected {wanted}, but got {labels!r}")
-        given = given.expand(count) if given.dim() == 0 else given
-        if given.shape != (count,):
-            raise ValueError(f"expected {count} labels, but got {given.numel()}")
-        wrong = given[(given < 0) | (given >= self.num_classes)]
-        if len(wrong):
-            raise ValueError(f"expected {wanted}, but got {wrong[0]}")
-        return given
+            raise UserError(f"expected {expected}, got {labels!r}") from error
+        if tensor.is_floating_point() or tensor.dtype == torch.bool:
+            raise UserError(f"expected {expected}, got {labels!r}")
+        tensor = tensor.expand(count) if tensor.dim() == 0 else tensor
+        if tensor.shape != (count,):
+            raise UserError(f"expected {count} labels, got {tensor.numel()}")
+        invalid = tensor[(tensor < 0) | (tensor >= self.num_classes)]
+        if len(invalid):
+            raise UserError(f"expected {expected}, got {invalid[0]}")
+        return tensor
 
     @torch.no_grad()
     def __call__(
@@ -126,22 +149,62 @@ class LatentPipeline(DiffusionPipeline):
         batch_size: int = 1,
         generator: torch.Generator | None = None,
         labels: Labels = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
     ) -> ImagePipelineOutput | tuple[list[Image.Image] | Tensor]:
         """Draw `batch_size` samples.
 
-        generator: source of randomness; the same state gives the same images, bit for bit
-        labels: class of all samples or of each, from 0; None takes the classes in turn, if any
-        output_type: "pil" for images in mode L or RGB, "pt" for a tensor (B, C, S, S) in [-1, 1]
-        return_dict: an object with the field `images`, or a tuple of one
-        Raises ValueError for a batch size below 1, labels as in `decode`, or another output type.
+        Args:
+            batch_size: number of samples
+            generator: source of randomness; the same state gives the same samples, bit for bit
+            labels: class of all samples or of each, from 0; None cycles through the classes of a
+                conditional model
+            num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
+            output_type: "pil" for images in mode L or RGB, "pt" for a tensor (B, C, S, S) in
+                [-1, 1]
+            return_dict: return an object with the field `images` instead of a tuple
+
+        Raises:
+            UserError: a batch size below 1, another output type, or arguments that `decode`
+                refuses.
         """
         if output_type not in ("pil", "pt"):
-            raise ValueError(f"expected the output type 'pil' or 'pt', but got {output_type!r}")
+            raise UserError(f"expected output_type 'pil' or 'pt', got {output_type!r}")
         latents = self.draw(batch_size, generator)
         if labels is None:
-            labels = self.in_turn(batch_size)
-        samples = self.decode(latents, labels)
-        drawn = images.to_pil(samples) if output_type == "pil" else samples
-        return ImagePipelineOutput(images=drawn) if return_dict else (drawn,)
+            labels = self.balanced_labels(batch_size)
+        samples = self.decode(latents, labels, num_inference_steps, guidance_scale, scheduler)
+        images = to_pil(samples) if output_type == "pil" else samples
+        return ImagePipelineOutput(images=images) if return_dict else (images,)
+
+
+class OneStepPipeline(LatentPipeline):
+    """A model that decodes in one pass of a network."""
+
+    @abstractmethod
+    def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Decode latents (B, *latent_shape) of the right shape, with labels (B,) or None."""
+
+    def decode(
+        self,
+        latents: Tensor,
+        labels: Labels = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+    ) -> Tensor:
+        settings = {
+            "num_inference_steps": num_inference_steps,
+            "guidance_scale": guidance_scale,
+            "scheduler": scheduler,
+        }
+        for name, value in settings.items():
+            if value is not None:
+                raise UserError(
+                    f"expected no {name} for a model that decodes in one step, got {value!r}"
+                )
+        self.check_shape(latents, self.latent_shape, "latents")
+        return self.forward(latents, self.prepare_labels(labels, len(latents)))

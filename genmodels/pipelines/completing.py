@@ -1,15 +1,13 @@
-"""A network that was trained to complete images."""
+"""A network trained for inpainting."""
 
 from torch import Tensor
 
 from genmodels.networks.completer import Completer
+from genmodels.pipelines.base import OneStepPipeline
 
-from .base import Labels, LatentPipeline
 
-
-class CompletingPipeline(LatentPipeline):
-    """Completes an image in one pass; to decode a latent is to complete one of which nothing is
-    known."""
+class CompletingPipeline(OneStepPipeline):
+    """Complete an image in one pass; `decode` completes an image with no known pixel."""
 
     def __init__(self, completer: Completer) -> None:
         super().__init__()
@@ -28,16 +26,21 @@ class CompletingPipeline(LatentPipeline):
     def num_classes(self) -> None:
         return None
 
-    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
-        self.expect(latents, self.latent_shape, "latents")
-        self.conform(labels, len(latents))
-        nothing = latents.new_zeros(len(latents), *self.sample_shape)
-        return self.completer(nothing, nothing[:, :1], latents)
+    def forward(self, latents: Tensor, labels: None) -> Tensor:
+        empty = latents.new_zeros(len(latents), *self.sample_shape)
+        return self.completer(empty, empty[:, :1], latents)
 
-    def complete(self, samples: Tensor, known: Tensor, latents: Tensor) -> Tensor:
-        """Samples (B, C, S, S) in [-1, 1], of which those pixels are known that are 1 in `known`,
-        (B, 1, S, S), and latents (B, Z) -> samples, equal at known pixels. Differentiable."""
-        self.expect(samples, self.sample_shape, "samples")
-        self.expect(known, (1, *self.sample_shape[1:]), "masks")
-        self.expect(latents, self.latent_shape, "latents")
-        return self.completer(samples, known, latents)
+    def complete(self, samples: Tensor, mask: Tensor, latents: Tensor) -> Tensor:
+        """Fill the hole of samples (B, C, S, S) in [-1, 1]. Differentiable.
+
+        Args:
+            mask: (B, 1, S, S), 1 keeps a pixel and 0 fills it
+            latents: (B, Z); other latents give other completions
+
+        Returns:
+            samples (B, C, S, S), equal to the input where the mask is 1
+        """
+        self.check_shape(samples, self.sample_shape, "samples")
+        self.check_shape(mask, (1, *self.sample_shape[1:]), "masks")
+        self.check_shape(latents, self.latent_shape, "latents")
+        return self.completer(samples, mask, latents)

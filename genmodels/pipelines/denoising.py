@@ -1,4 +1,4 @@
-"""Diffusion: a network that denoises, and a schedule of noise."""
+"""Diffusion: a denoising network and a noise schedule."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,40 +7,43 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet2DModel
 from torch import Tensor
 
-from .base import Labels, LatentPipeline
+from genmodels.errors import UserError
+from genmodels.pipelines.base import Labels, LatentPipeline
 
 # DPM-Solver++ (Lu et al., 2022), algorithm 2, https://arxiv.org/abs/2211.01095, and Denoising
 # Diffusion Implicit Models (Song et al., 2021), equation 12, https://arxiv.org/abs/2010.02502
-SAMPLERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler}
+SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler}
 
-# Of the scheduler that is saved with a pipeline: how it solves, and what holds its samples in range
+NUM_INFERENCE_STEPS = 12  # defaults of DenoisingPipeline
+GUIDANCE_SCALE = 1.5
+NUM_ENCODING_STEPS = 50
+MAX_GUIDANCE_SCALE = 50.0
+
+# Settings of the scheduler saved with a pipeline
 SOLVER = {"solver_order": 3, "timestep_spacing": "trailing"}
-BOUNDED = {"thresholding": True, "sample_max_value": 1.0}
+CLIP_SAMPLES = {"thresholding": True, "sample_max_value": 1.0}
 
-# Half the logarithm of the ratio of signal to noise, below which there is nothing to be seen
-NOISE = -4.0
+MIN_HALF_LOG_SNR = -4.0  # below it a sample is noise only
 
 
 class DenoisingPipeline(LatentPipeline):
-    """Decodes noise step by step, without drawing any more of it: a deterministic map.
+    """Decode noise step by step, without drawing more noise: a deterministic map.
 
-    The differential equation of the probability flow (Song et al., 2021, section 4.3,
-    https://arxiv.org/abs/2011.13456), by one of SAMPLERS.
+    Solves the probability flow ODE (Song et al., 2021, section 4.3),
+    https://arxiv.org/abs/2011.13456, with one of SCHEDULERS.
 
-    Of a conditional model, K + 1 classes are embedded: the last one stands for none of them.
+    A conditional U-Net embeds K + 1 classes; the last one stands for "no class".
 
-    Three settings, which are not saved with it:
-    sampler: a row of SAMPLERS
-    steps: calls of the network for a sample; more are slower and truer
-    guidance: of a conditional model, how far its samples are pushed towards their class; 1 is not
-        at all, and takes half the time (Classifier-Free Diffusion Guidance, Ho and Salimans, 2022,
-        equation 6, where it is 1 + w). https://arxiv.org/abs/2207.12598
+    Arguments of `decode`, `sample_steps`, `encode` and of a call:
+        num_inference_steps: network evaluations per sample, from 1 to the timesteps of the noise
+            schedule; more are slower and more accurate. Default 12, for `encode` 50.
+        guidance_scale: conditional models only: how strongly samples are pushed towards their
+            class. 0 draws unconditional samples and 1 conditional ones, each with one network
+            evaluation per step; other values need two. Default 1.5. Classifier-Free Diffusion
+            Guidance (Ho and Salimans, 2022), equation 6, where it is 1 + w,
+            https://arxiv.org/abs/2207.12598.
+        scheduler: a key of SCHEDULERS. Default "DPM-Solver++".
     """
-
-    sampler = "DPM-Solver++"
-    steps = 12
-    guidance = 1.5
-    ENCODING_STEPS = 50
 
     def __init__(self, unet: UNet2DModel, scheduler: DPMSolverMultistepScheduler) -> None:
         super().__init__()
@@ -57,98 +60,169 @@ class DenoisingPipeline(LatentPipeline):
 
     @property
     def num_classes(self) -> int | None:
-        embedded = self.unet.config.num_class_embeds
-        return None if embedded is None else embedded - 1
+        num_embeddings = self.unet.config.num_class_embeds
+        return None if num_embeddings is None else num_embeddings - 1
 
-    def decode(self, latents: Tensor, labels: Labels = None) -> Tensor:
-        for samples in self.forming(latents, labels):
-            last = samples
-        return last.clamp(-1, 1)
+    @property
+    def num_timesteps(self) -> int:
+        """Timesteps of the noise schedule."""
+        return self.scheduler.config.num_train_timesteps
 
-    def forming(self, latents: Tensor, labels: Labels = None) -> Iterator[Tensor]:
-        """Samples (B, C, S, S) after each step, less and less noisy. Else as `decode`."""
-        self.expect(latents, self.latent_shape, "latents")
-        labels = self.conform(labels, len(latents))
-        if self.sampler not in SAMPLERS:
-            raise ValueError(f"expected {' or '.join(SAMPLERS)}, but got {self.sampler!r}")
-        scheduler = SAMPLERS[self.sampler].from_config(self.scheduler.config)  # it has a state
-        times = self.times(self.steps)
-        if self.sampler == "DDIM":  # which goes in even steps of time
-            scheduler.set_timesteps(len(times), device=latents.device)
+    def decode(
+        self,
+        latents: Tensor,
+        labels: Labels = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+    ) -> Tensor:
+        steps = self.sample_steps(latents, labels, num_inference_steps, guidance_scale, scheduler)
+        for samples in steps:
+            final = samples
+        return final.clamp(-1, 1)
+
+    def sample_steps(
+        self,
+        latents: Tensor,
+        labels: Labels = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+    ) -> Iterator[Tensor]:
+        """Yield the samples (B, C, S, S) after each step, less and less noisy; see `decode`."""
+        self.check_shape(latents, self.latent_shape, "latents")
+        labels = self.prepare_labels(labels, len(latents))
+        guidance_scale = self.check_guidance(guidance_scale)
+        name = "DPM-Solver++" if scheduler is None else scheduler
+        if name not in SCHEDULERS:
+            raise UserError(f"expected scheduler {' or '.join(SCHEDULERS)}, got {name!r}")
+        timesteps = self.timesteps(self.check_steps(num_inference_steps, NUM_INFERENCE_STEPS))
+        solver = SCHEDULERS[name].from_config(self.scheduler.config)  # stateful: one per call
+        if name == "DDIM":  # uniform in time
+            solver.set_timesteps(len(timesteps), device=latents.device)
         else:
-            scheduler.set_timesteps(timesteps=times, device=latents.device)
+            solver.set_timesteps(timesteps=timesteps, device=latents.device)
         samples = latents
-        for time in scheduler.timesteps:
-            predicted = self.predict(samples, time, labels)
-            samples = scheduler.step(predicted, time, samples).prev_sample
+        for timestep in solver.timesteps:
+            output = self.predict(samples, timestep, labels, guidance_scale)
+            samples = solver.step(output, timestep, samples).prev_sample
             yield samples
 
-    def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
-        """Samples (B, C, S, S) in [-1, 1] -> noise (B, C, S, S) that decodes to them, nearly.
+    def encode(
+        self,
+        samples: Tensor,
+        labels: Labels = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> Tensor:
+        """Encode samples (B, C, S, S) in [-1, 1] into noise (B, C, S, S) that decodes to them.
 
-        The same equation the other way (Denoising Diffusion Implicit Models, Song et al., 2021,
-        section 4.3). https://arxiv.org/abs/2010.02502 It begins at a little noise, always the same,
-        since from none the network would find none. Differentiable.
+        Solves the same ODE in reverse (Denoising Diffusion Implicit Models, Song et al., 2021,
+        section 4.3), https://arxiv.org/abs/2010.02502. Starts from a little noise with a fixed
+        seed, because the network finds none in a clean image. Approximate; differentiable.
         """
-        self.expect_samples(samples)
-        labels = self.conform(labels, len(samples))
-        most = self.scheduler.config.num_train_timesteps
-        times = (
-            torch.linspace(most // 100, most - 1, self.ENCODING_STEPS + 1).round().int().tolist()
-        )
+        self.check_samples(samples)
+        labels = self.prepare_labels(labels, len(samples))
+        guidance_scale = self.check_guidance(guidance_scale)
+        steps = self.check_steps(num_inference_steps, NUM_ENCODING_STEPS)
+        last = self.num_timesteps - 1
+        timesteps = torch.linspace((last + 1) // 100, last, steps + 1).round().int().tolist()
         noise = self.draw(len(samples), torch.Generator().manual_seed(0))
-        found = noised(samples, noise, self.signal(times[0]))
-        for time, following in itertools.pairwise(times):
-            now, then = self.signal(time), self.signal(following)
-            clean = self.clean(found, time, labels)
-            noise = (found - now**0.5 * clean) / (1 - now) ** 0.5
-            found = noised(clean, noise, then)
-        return found
+        latents = add_noise(samples, noise, self.alpha_cumprod(timesteps[0]))
+        for timestep, next_timestep in itertools.pairwise(timesteps):
+            alpha, next_alpha = self.alpha_cumprod(timestep), self.alpha_cumprod(next_timestep)
+            clean = self.predict_clean(latents, timestep, labels, guidance_scale)
+            noise = (latents - alpha**0.5 * clean) / (1 - alpha) ** 0.5
+            latents = add_noise(clean, noise, next_alpha)
+        return latents
 
-    def signal(self, time: int) -> float:
-        """The part of the variance that is the sample's own, from 1 at the first time to 0."""
-        return self.scheduler.alphas_cumprod[time].item()
+    def check_steps(self, steps: int | None, default: int) -> int:
+        """Return the number of steps; None gives the default, or all timesteps if fewer.
 
-    def clean(self, samples: Tensor, time: int, labels: Tensor | None) -> Tensor:
-        """The mean of what noisy samples at a time may come from, in [-1, 1]."""
-        predicted = self.predict(samples, torch.tensor(time, device=samples.device), labels)
-        signal = self.signal(time)
-        if self.scheduler.config.prediction_type == "v_prediction":
-            return (signal**0.5 * samples - (1 - signal) ** 0.5 * predicted).clamp(-1, 1)
-        return ((samples - (1 - signal) ** 0.5 * predicted) / signal**0.5).clamp(-1, 1)
-
-    def times(self, steps: int) -> list[int]:
-        """When the network is called: at pure noise, then down in even steps of the log SNR.
-
-        In these the equation bends least (DPM-Solver, Lu et al., 2022, section 3.3).
-        https://arxiv.org/abs/2206.00927 The more steps, the less noise is left at the last.
-
-        Raises ValueError unless `steps` is a whole number of at least 1.
+        Raises:
+            UserError: not a whole number from 1 to the timesteps of the noise schedule.
         """
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"expected a whole number of steps, at least 1, but got {steps!r}")
-        signals = self.scheduler.alphas_cumprod.double()
-        heights = (signals / (1 - signals)).log() / 2  # of each time, falling
-        most = len(heights)
-        steps = min(steps, most)
-        first, last = max(NOISE, heights[-1].item()), heights[most // steps - 1].item()
-        times = [most - 1]
-        wanted = torch.linspace(last, first, steps - 1).flip(0)
-        for left, height in zip(range(steps - 2, -1, -1), wanted, strict=True):
-            nearest = (heights - height).abs().argmin().item()
-            times.append(max(min(nearest, times[-1] - 1), left))  # each of them once
-        return times
+        if steps is None:
+            return min(default, self.num_timesteps)
+        if not isinstance(steps, int) or not 1 <= steps <= self.num_timesteps:
+            raise UserError(
+                f"expected num_inference_steps from 1 to {self.num_timesteps}, got {steps!r}"
+            )
+        return steps
 
-    def predict(self, samples: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
-        """What the network says of noisy samples at a time, with guidance."""
-        if labels is None or self.guidance == 1:
-            return self.unet(samples, time, labels, return_dict=False)[0]
-        both = torch.cat([labels, torch.full_like(labels, self.num_classes)])
-        predicted = self.unet(samples.repeat(2, 1, 1, 1), time, both, return_dict=False)[0]
-        guided, free = predicted.chunk(2)
-        return torch.lerp(free, guided, self.guidance)
+    def check_guidance(self, scale: float | None) -> float | None:
+        """Return the guidance scale; None gives the default of a conditional model.
+
+        Raises:
+            UserError: a scale for an unconditional model, or not a number from 0 to 50.
+        """
+        if self.num_classes is None:
+            if scale is not None:
+                raise UserError("expected no guidance_scale: this model is unconditional")
+            return None
+        if scale is None:
+            return GUIDANCE_SCALE
+        if not isinstance(scale, int | float) or not 0 <= scale <= MAX_GUIDANCE_SCALE:
+            raise UserError(
+                f"expected guidance_scale from 0 to {MAX_GUIDANCE_SCALE:g}, got {scale!r}"
+            )
+        return float(scale)
+
+    def alpha_cumprod(self, timestep: int) -> float:
+        """Return the fraction of the variance that is signal: near 1 at timestep 0, then falling.
+
+        It is the cumulative product of the alphas of Ho et al. (2020).
+        """
+        return self.scheduler.alphas_cumprod[timestep].item()
+
+    def timesteps(self, steps: int) -> list[int]:
+        """Return the timesteps of the network evaluations, uniform in log SNR from pure noise.
+
+        The ODE is nearly linear in them (DPM-Solver, Lu et al., 2022, section 3.3),
+        https://arxiv.org/abs/2206.00927. More steps end at a lower noise level.
+        """
+        alphas = self.scheduler.alphas_cumprod.double()
+        half_log_snr = (alphas / (1 - alphas)).log() / 2  # decreasing in the timestep
+        total = len(half_log_snr)
+        first = max(MIN_HALF_LOG_SNR, half_log_snr[-1].item())
+        last = half_log_snr[total // steps - 1].item()
+        timesteps = [total - 1]
+        targets = torch.linspace(last, first, steps - 1).flip(0)
+        for remaining, target in zip(range(steps - 2, -1, -1), targets, strict=True):
+            nearest = (half_log_snr - target).abs().argmin().item()
+            timesteps.append(max(min(nearest, timesteps[-1] - 1), remaining))  # each only once
+        return timesteps
+
+    def predict(
+        self, samples: Tensor, timestep: Tensor, labels: Tensor | None, guidance_scale: float | None
+    ) -> Tensor:
+        """Return the network's output for noisy samples at a timestep, with guidance."""
+        if labels is None or guidance_scale == 1:
+            return self.unet(samples, timestep, labels, return_dict=False)[0]
+        no_label = torch.full_like(labels, self.num_classes)
+        if guidance_scale == 0:
+            return self.unet(samples, timestep, no_label, return_dict=False)[0]
+        both = torch.cat([labels, no_label])
+        output = self.unet(samples.repeat(2, 1, 1, 1), timestep, both, return_dict=False)[0]
+        conditional, unconditional = output.chunk(2)
+        return torch.lerp(unconditional, conditional, guidance_scale)
+
+    def predict_clean(
+        self,
+        samples: Tensor,
+        timestep: int,
+        labels: Tensor | None,
+        guidance_scale: float | None = GUIDANCE_SCALE,
+    ) -> Tensor:
+        """Return the expected clean samples in [-1, 1], given noisy ones at a timestep."""
+        at = torch.tensor(timestep, device=samples.device)
+        output = self.predict(samples, at, labels, guidance_scale)
+        alpha = self.alpha_cumprod(timestep)
+        if self.scheduler.config.prediction_type == "v_prediction":
+            return (alpha**0.5 * samples - (1 - alpha) ** 0.5 * output).clamp(-1, 1)
+        return ((samples - (1 - alpha) ** 0.5 * output) / alpha**0.5).clamp(-1, 1)
 
 
-def noised(samples: Tensor, noise: Tensor, signal: float) -> Tensor:
-    """Samples and noise mixed, so that `signal` is the samples' part of the variance."""
-    return signal**0.5 * samples + (1 - signal) ** 0.5 * noise
+def add_noise(samples: Tensor, noise: Tensor, alpha_cumprod: float) -> Tensor:
+    """Mix samples and noise; `alpha_cumprod` is the samples' fraction of the variance."""
+    return alpha_cumprod**0.5 * samples + (1 - alpha_cumprod) ** 0.5 * noise

@@ -11,15 +11,14 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-from genmodels.divergences import DIVERGENCES, earth_moving, potential, wasserstein
-from genmodels.experiments import Fit, bump, fitting, heaps, normal, parting, smoothing
+from genmodels.distances.divergences import DIVERGENCES, earth_moving, potential, wasserstein
+from genmodels.distances.experiments import Fit, bump, fitting, heaps, normal, parting, smoothing
+from genmodels.ui.app_state import AppState
+from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.plots import FORMULAS, ORANGE, SLATE, TEAL, VIOLET, panes, to_numpy
+from genmodels.ui.validation import LATEST, parse_choice, parse_float, parse_int, show_user_errors
 
-from .asking import LATEST, answering, choice, number, whole
-from .plots import FORMULAS, ORANGE, SLATE, TEAL, VIOLET, floats, panes
-from .sharing import Shared
-from .words import Words, say
-
-WORDS: Words = {
+TEXTS: Texts = {
     "distances_what": (
         "How far is one distribution from another? The answer decides what a model learns: each "
         "experiment holds one claim of the lecture against numbers. $p$ is what is to be learnt, "
@@ -103,8 +102,8 @@ def density(figure: go.Figure, name: str, points: Tensor, masses: Tensor, colour
     """Masses (N,) on even points, filled, in the upper pane."""
     heights = masses / (points[1] - points[0])
     figure.add_scatter(
-        x=floats(points),
-        y=floats(heights),
+        x=to_numpy(points),
+        y=to_numpy(heights),
         name=name,
         line={"color": colour, "width": 2},
         fill="tozeroy",
@@ -120,8 +119,8 @@ def curve(
     """Values (D,) in the lower pane, the one where the slider is as a dot and a number."""
     colour = COLOURS.get(name, TEAL)
     figure.add_scatter(
-        x=floats(along),
-        y=floats(values),
+        x=to_numpy(along),
+        y=to_numpy(values),
         name=f"{name} = {value:.3f}".replace("inf", "∞"),
         mode="lines",
         line={"color": colour, "dash": DASHES.get(name, "solid"), "width": 2},
@@ -149,7 +148,7 @@ def partings() -> tuple[Tensor, dict[str, Tensor]]:
 
 def parting_figure(apart: object) -> go.Figure:
     """Two bumps so far apart, and each divergence against their distance."""
-    apart = number(apart, 0, FARTHEST, "as the distance")
+    apart = parse_float(apart, 0, FARTHEST, "as the distance")
     top = FARTHEST + 0.5  # where the infinite is drawn
     figure = panes(
         [130, 250],
@@ -179,9 +178,9 @@ def fitted(name: str, start: float) -> Fit:
 
 def fitting_figure(name: object, start: object, frame: object) -> go.Figure:
     """A normal distribution at a moment of its descent, those before, and what is made small."""
-    name = choice(name, list(DIVERGENCES), "a divergence")
-    start = round(number(start, -3, 3, "as the mean at the start"), 2)
-    frame = whole(frame, 0, FRAMES, "as the moment")
+    name = parse_choice(name, list(DIVERGENCES), "a divergence")
+    start = round(parse_float(start, -3, 3, "as the mean at the start"), 2)
+    frame = parse_int(frame, 0, FRAMES, "as the moment")
     fit = fitted(name, start)
     figure = panes(
         [220, 160],
@@ -193,8 +192,8 @@ def fitting_figure(name: object, start: object, frame: object) -> go.Figure:
     spacing = fit.points[1] - fit.points[0]
     for earlier in range(0, frame, 3):
         figure.add_scatter(
-            x=floats(fit.points),
-            y=floats(fit.frames[earlier] / spacing),
+            x=to_numpy(fit.points),
+            y=to_numpy(fit.frames[earlier] / spacing),
             line={"color": TEAL, "width": 1},
             opacity=0.4,
             showlegend=False,
@@ -217,7 +216,7 @@ def play(name: object, start: object) -> Iterator[tuple[go.Figure, int]]:
 
 def moving_figure(place: object) -> go.Figure:
     """Two heaps and one, and the plan by which these become that."""
-    p, q = heaps(number(place, -2, 2, "as the place of q"))
+    p, q = heaps(parse_float(place, -2, 2, "as the place of q"))
     cost, plan = earth_moving(p, q)
     figure = panes(
         [130, 280],
@@ -228,9 +227,9 @@ def moving_figure(place: object) -> go.Figure:
     density(figure, "p", p.points, p.masses, SLATE)
     density(figure, "q", q.points, q.masses, TEAL)
     figure.add_heatmap(
-        x=floats(p.points),
-        y=floats(q.points),
-        z=floats(torch.where(plan > 1e-6, plan, torch.nan)).T,
+        x=to_numpy(p.points),
+        y=to_numpy(q.points),
+        z=to_numpy(torch.where(plan > 1e-6, plan, torch.nan)).T,
         colorscale=[[0, "rgba(13,148,136,0.35)"], [1, "rgb(13,148,136)"]],
         showscale=False,
         hoverongaps=False,
@@ -252,20 +251,20 @@ def moving_figure(place: object) -> go.Figure:
 
 def potential_figure(place: object, critics: Callable[..., Any] | None) -> tuple[go.Figure, str]:
     """The best f and, where there are any, those of critics; and how far each falls short of W1."""
-    p, q = heaps(number(place, -2, 2, "as the place of q"))
+    p, q = heaps(parse_float(place, -2, 2, "as the place of q"))
     distance = wasserstein(p, q).item()
     figure = panes([220], xaxis={"range": [-4, 4], "title": "x"}, yaxis={"title": "f(x)"})
     middle = (p.masses + q.masses) / 2
-    x = floats(p.points)
+    x = to_numpy(p.points)
     best = potential(p, q)
-    y = floats(best - (middle * best).sum())  # f is so but for a constant
+    y = to_numpy(best - (middle * best).sum())  # f is so but for a constant
     figure.add_scatter(x=x, y=y, name="f", line={"color": TEAL, "width": 3})
     rows = [("f", distance, 1.0)]
     found = critics(p, q) if critics else {}
     for (name, estimate), colour in zip(found.items(), (SLATE, ORANGE, VIOLET), strict=False):
         # Its scale is divided out, which clipping leaves open.
         values = estimate.values / max(estimate.steepest, 1e-12)
-        y = floats(values - (middle * values).sum())
+        y = to_numpy(values - (middle * values).sum())
         figure.add_scatter(x=x, y=y, name=name, line={"color": colour, "dash": "dash", "width": 2})
         rows.append((name, estimate.distance, estimate.steepest))
     lines = [
@@ -278,7 +277,7 @@ def potential_figure(place: object, critics: Callable[..., Any] | None) -> tuple
 
 def smoothing_figure(deviation: object) -> go.Figure:
     """Two points under so much noise, and JS and its slope against the noise."""
-    deviation = number(deviation, QUIETEST, NOISIEST, "as the deviation")
+    deviation = parse_float(deviation, QUIETEST, NOISIEST, "as the deviation")
     figure = panes(
         [130, 250],
         xaxis={"range": [-4, 7]},
@@ -295,12 +294,12 @@ def smoothing_figure(deviation: object) -> go.Figure:
     return figure
 
 
-def tab(shared: Shared) -> None:
+def tab(shared: AppState) -> None:
     """Build the tab, each experiment with its plot already drawn."""
-    gr.Markdown(say("distances_what"), latex_delimiters=FORMULAS)
+    gr.Markdown(translate("distances_what"), latex_delimiters=FORMULAS)
     for name, build in EXPERIMENTS.items():
-        with gr.Tab(say(f"distances_{name}")):
-            gr.Markdown(say(f"distances_{name}_what"), latex_delimiters=FORMULAS)
+        with gr.Tab(translate(f"distances_{name}")):
+            gr.Markdown(translate(f"distances_{name}_what"), latex_delimiters=FORMULAS)
             build(shared)
 
 
@@ -308,7 +307,7 @@ def follow(slider: gr.Slider, figure: Callable[[object], go.Figure], name: str, 
     """A plot that moves with a slider."""
     plot = gr.Plot(figure(slider.value), show_label=False)
     slider.input(
-        answering(figure),
+        show_user_errors(figure),
         slider,
         plot,
         **LATEST,
@@ -318,27 +317,27 @@ def follow(slider: gr.Slider, figure: Callable[[object], go.Figure], name: str, 
     )
 
 
-def build_parting(shared: Shared) -> None:
-    slider = gr.Slider(0, FARTHEST, 0.6, step=0.05, label=say("distances_apart"))
+def build_parting(shared: AppState) -> None:
+    slider = gr.Slider(0, FARTHEST, 0.6, step=0.05, label=translate("distances_apart"))
     follow(slider, parting_figure, "parting", "Two bumps so far apart, and their divergences:")
 
 
-def build_smoothing(shared: Shared) -> None:
-    slider = gr.Slider(QUIETEST, NOISIEST, 1, step=0.05, label=say("distances_deviation"))
+def build_smoothing(shared: AppState) -> None:
+    slider = gr.Slider(QUIETEST, NOISIEST, 1, step=0.05, label=translate("distances_deviation"))
     follow(slider, smoothing_figure, "smoothing", "JS of two points under noise of a deviation:")
 
 
-def build_fitting(shared: Shared) -> None:
+def build_fitting(shared: AppState) -> None:
     with gr.Row():
-        name = gr.Radio(list(DIVERGENCES), value="KL(q‖p)", label=say("distances_divergence"))
-        start = gr.Slider(-3, 3, 1, step=0.5, label=say("distances_start"))
+        name = gr.Radio(list(DIVERGENCES), value="KL(q‖p)", label=translate("distances_divergence"))
+        start = gr.Slider(-3, 3, 1, step=0.5, label=translate("distances_start"))
     plot = gr.Plot(fitting_figure("KL(q‖p)", 1, FRAMES), show_label=False)
-    frame = gr.Slider(0, FRAMES, FRAMES, step=1, label=say("distances_frame"))
+    frame = gr.Slider(0, FRAMES, FRAMES, step=1, label=translate("distances_frame"))
     with gr.Row():
-        button = gr.Button(say("distances_play"), variant="primary", min_width=100)
-        stop = gr.Button(say("distances_stop"), min_width=100)
+        button = gr.Button(translate("distances_play"), variant="primary", min_width=100)
+        stop = gr.Button(translate("distances_stop"), min_width=100)
     playing = button.click(
-        answering(play),
+        show_user_errors(play),
         [name, start],
         [plot, frame],
         concurrency_limit=20,  # most of it is waiting
@@ -349,7 +348,7 @@ def build_fitting(shared: Shared) -> None:
     inputs = [name, start, frame]
     gr.on(
         [name.input, start.input, frame.input],
-        answering(fitting_figure),
+        show_user_errors(fitting_figure),
         inputs,
         plot,
         **LATEST,
@@ -361,7 +360,7 @@ def build_fitting(shared: Shared) -> None:
     )
 
 
-def build_moving(shared: Shared) -> None:
+def build_moving(shared: AppState) -> None:
     def compare(place: float) -> Iterator[tuple[go.Figure, str]]:
         yield potential_figure(place, None)
         yield potential_figure(place, shared.laboratory.critics)
@@ -370,18 +369,18 @@ def build_moving(shared: Shared) -> None:
         return moving_figure(place), *potential_figure(place, None)
 
     figures = move(-0.8)
-    slider = gr.Slider(-2, 2, -0.8, step=0.1, label=say("distances_place"))
+    slider = gr.Slider(-2, 2, -0.8, step=0.1, label=translate("distances_place"))
     with gr.Row():
         plan = gr.Plot(figures[0], show_label=False)
         with gr.Column():
             best = gr.Plot(figures[1], show_label=False)
             table = gr.Markdown(figures[2], latex_delimiters=FORMULAS)
             if shared.laboratory is None:
-                gr.Markdown(say("distances_no_critics"))
+                gr.Markdown(translate("distances_no_critics"))
             else:
-                button = gr.Button(say("distances_critics"), variant="primary")
+                button = gr.Button(translate("distances_critics"), variant="primary")
                 button.click(
-                    answering(compare),
+                    show_user_errors(compare),
                     slider,
                     [best, table],
                     concurrency_id="device",
@@ -392,7 +391,7 @@ def build_moving(shared: Shared) -> None:
                     "from -2 to 2, beside the best. Gives a plot and a table.",
                 )
     slider.input(
-        answering(move),
+        show_user_errors(move),
         slider,
         [plan, best, table],
         **LATEST,
@@ -403,7 +402,7 @@ def build_moving(shared: Shared) -> None:
     )
 
 
-EXPERIMENTS: dict[str, Callable[[Shared], None]] = {
+EXPERIMENTS: dict[str, Callable[[AppState], None]] = {
     "parting": build_parting,
     "fitting": build_fitting,
     "moving": build_moving,

@@ -1,6 +1,5 @@
 """Unconditional generation: a model, a seed, and what the model draws from it."""
 
-import copy
 import random
 import time
 from collections.abc import Iterator
@@ -12,19 +11,33 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genmodels import images
+from genmodels.errors import UserError
+from genmodels.media.image import image_grid, to_pil, to_png, to_zip
 from genmodels.pipelines import LatentPipeline
-from genmodels.pipelines.base import NORMAL, truncated
-from genmodels.pipelines.denoising import SAMPLERS, DenoisingPipeline
+from genmodels.pipelines.base import MAX_TRUNCATION, truncate
+from genmodels.pipelines.denoising import (
+    GUIDANCE_SCALE,
+    NUM_INFERENCE_STEPS,
+    SCHEDULERS,
+    DenoisingPipeline,
+)
+from genmodels.ui.app_state import AppState, SavedSample
+from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.models import Models
+from genmodels.ui.pictures import gallery, write_download
+from genmodels.ui.plots import FORMULAS
+from genmodels.ui.validation import (
+    EACH,
+    LATEST,
+    SEEDS,
+    parse_choice,
+    parse_float,
+    parse_int,
+    parse_seed,
+    show_user_errors,
+)
 
-from .asking import EACH, LATEST, SEEDS, answering, as_seed, choice, number, whole
-from .models import Models
-from .pictures import filed, gallery
-from .plots import FORMULAS
-from .sharing import Kept, Shared
-from .words import Words, say
-
-WORDS: Words = {
+TEXTS: Texts = {
     "generate_what": (
         "Each picture begins as a list of random numbers, the *latent* $z \\sim N(0, I)$, which "
         "the model turns into an image $x = G(z)$. The seed fixes the numbers: the same seed draws "
@@ -54,7 +67,7 @@ WORDS: Words = {
     "generate_zip": ("ZIP", "ZIP"),
     "generate_compare": ("All models, side by side", "Все модели рядом"),
     "generate_compared": ("All models, from one seed", "Все модели, от одного зерна"),
-    "generate_kept": ("Kept for the other tabs", "Взято в другие вкладки"),
+    "generate_kept": ("SavedSample for the other tabs", "Взято в другие вкладки"),
     "generate_to_inpaint": ("Complete the last one", "Дорисовать последнюю"),
     "generate_to_interpolate": ("Walk between the last two", "Пройти между двумя последними"),
 }
@@ -82,23 +95,23 @@ class Asked(NamedTuple):
 
 
 def ask(
-    model: object, count: object, seed: object, label: object = -1, bound: object = NORMAL,
-    sampler: object = "DPM-Solver++", steps: object = DenoisingPipeline.steps,
-    guidance: object = DenoisingPipeline.guidance,
+    model: object, count: object, seed: object, label: object = -1, bound: object = MAX_TRUNCATION,
+    sampler: object = "DPM-Solver++", steps: object = NUM_INFERENCE_STEPS,
+    guidance: object = GUIDANCE_SCALE,
 ) -> Asked:  # fmt: skip
-    """Raises ValueError for a number out of its range, a sampler that is none, or no model."""
+    """Raises UserError for a number out of its range, a sampler that is none, or no model."""
     if not isinstance(model, str) or not model:
-        raise ValueError("expected a model of the list or the id of one on the Hub")
+        raise UserError("expected a model of the list or the id of one on the Hub")
     each = str(label).strip() in ("-1", "-1.0")
     return Asked(
         model,
-        whole(count, 1, MOST, "images"),
-        as_seed(seed),
-        None if each else whole(label, 0, 10**6, "as the class"),
-        number(bound, 0.1, NORMAL, "as the truncation"),
-        choice(sampler, list(SAMPLERS), "a sampler"),
-        whole(steps, 1, STEPS, "steps"),
-        number(guidance, 0, GUIDANCE, "as the guidance"),
+        parse_int(count, 1, MOST, "images"),
+        parse_seed(seed),
+        None if each else parse_int(label, 0, 10**6, "as the class"),
+        parse_float(bound, 0.1, MAX_TRUNCATION, "as the truncation"),
+        parse_choice(sampler, list(SCHEDULERS), "a sampler"),
+        parse_int(steps, 1, STEPS, "steps"),
+        parse_float(guidance, 0, GUIDANCE, "as the guidance"),
     )
 
 
@@ -106,37 +119,46 @@ def prepare(models: Models, asked: Asked) -> tuple[LatentPipeline, Tensor, Tenso
     """The model with its settings, latents (B, *Z), and labels (B,) where there are classes."""
     pipeline = models.get(asked.model)
     latents = pipeline.draw(asked.count, torch.Generator().manual_seed(asked.seed))
-    if isinstance(pipeline, DenoisingPipeline):
-        pipeline = copy.copy(pipeline)  # whose settings are this visitor's alone
-        pipeline.sampler, pipeline.steps = asked.sampler, asked.steps
-        pipeline.guidance = asked.guidance
-    else:
-        latents = truncated(latents, asked.bound)
+    if not isinstance(pipeline, DenoisingPipeline):
+        latents = truncate(latents, asked.bound)
     if asked.label is None:
-        return pipeline, latents, pipeline.in_turn(asked.count)
-    return pipeline, latents, pipeline.conform(asked.label, asked.count)
+        return pipeline, latents, pipeline.balanced_labels(asked.count)
+    return pipeline, latents, pipeline.prepare_labels(asked.label, asked.count)
+
+
+def settings_for(pipeline: LatentPipeline, asked: Asked) -> dict[str, object]:
+    """Sampling arguments of a diffusion model; none for other models."""
+    if not isinstance(pipeline, DenoisingPipeline):
+        return {}
+    guidance = None if pipeline.num_classes is None else asked.guidance
+    return {
+        "num_inference_steps": min(asked.steps, pipeline.num_timesteps),
+        "guidance_scale": guidance,
+        "scheduler": asked.sampler,
+    }
 
 
 @torch.no_grad()
 def draw(models: Models, asked: Asked) -> Iterator[tuple[list[Image.Image], str, str, str]]:
     """Draw -> images, the time in words, and two files to download; of diffusion as it forms.
 
-    Raises ValueError as `Models.get`, and for a class that the model does not have.
+    Raises UserError as `Models.get`, and for a class that the model does not have.
     """
     pipeline, latents, labels = prepare(models, asked)
+    settings = settings_for(pipeline, asked)
     start = time.perf_counter()
     if isinstance(pipeline, DenoisingPipeline):
-        for step, samples in enumerate(pipeline.forming(latents, labels), 1):
-            if step % 4 == 0 and step < pipeline.steps:
-                note = f"{step} / {pipeline.steps}"
-                yield images.to_pil(samples), note, gr.skip(), gr.skip()
+        for step, samples in enumerate(pipeline.sample_steps(latents, labels, **settings), 1):
+            if step % 4 == 0 and step < settings["num_inference_steps"]:
+                note = f"{step} / {settings['num_inference_steps']}"
+                yield to_pil(samples), note, gr.skip(), gr.skip()
     else:
         samples = pipeline.decode(latents, labels)
     seconds = time.perf_counter() - start
-    drawn = images.to_pil(samples)
+    drawn = to_pil(samples)
     name = f"{Path(asked.model).name}-seed-{asked.seed}"
-    archive = filed(images.to_zip(drawn), f"{name}.zip")
-    sheet = filed(images.to_png(images.grid(samples)), f"{name}.png")
+    archive = write_download(to_zip(drawn), f"{name}.zip")
+    sheet = write_download(to_png(image_grid(samples)), f"{name}.png")
     note = f"{asked.count} image{'s' if asked.count > 1 else ''} in {seconds:.2f} s"
     yield drawn, note, sheet, archive
 
@@ -151,84 +173,88 @@ def compare(models: Models, count: int, seed: int) -> Iterator[list[tuple[str, s
             pipeline, latents, labels = prepare(models, ask(name, count, seed))
             samples = pipeline.decode(latents, labels)
             seconds = time.perf_counter() - start
-            grid = images.grid(samples, columns=4)
-            file = filed(images.to_png(grid), f"{Path(name).name}.png")
+            grid = image_grid(samples, columns=4)
+            file = write_download(to_png(grid), f"{Path(name).name}.png")
             grids.append((file, f"{name}, {seconds:.2f} s"))
-        except ValueError:  # what is wrong with it the tab of the models says
+        except UserError:  # what is wrong with it the tab of the models says
             continue
         yield grids[:]
 
 
-def tab(shared: Shared) -> None:
+def tab(shared: AppState) -> None:
     """Build the tab. It opens with images of the first model, so that there is something to see."""
     models = shared.models
     first = next(iter(models.generators), None)
     try:
         *_, (samples, note, sheet, archive) = draw(models, ask(first, FIRST, 0))
         classes, truncates, samples_in_steps, guided = settings_of(models.get(first))
-    except ValueError as error:  # the app serves its other models all the same
+    except UserError as error:  # the app serves its other models all the same
         samples, note, sheet, archive = None, str(error), None, None
         classes, truncates, samples_in_steps, guided = False, False, False, False
     beside = [grids[-1] for grids in compare(models, BESIDE, 0)]
 
-    gr.Markdown(say("generate_what"), latex_delimiters=FORMULAS)
+    gr.Markdown(translate("generate_what"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             model = gr.Dropdown(
                 models.generators,
                 value=first,
-                label=say("model"),
-                info=say("model_info"),
+                label=translate("model"),
+                info=translate("model_info"),
                 allow_custom_value=True,
             )
-            count = gr.Slider(1, MOST, value=FIRST, step=1, label=say("generate_count"))
-            seed = gr.Textbox("0", label=say("seed"), info=say("seed_info"), max_lines=1)
+            count = gr.Slider(1, MOST, value=FIRST, step=1, label=translate("generate_count"))
+            seed = gr.Textbox(
+                "0", label=translate("seed"), info=translate("seed_info"), max_lines=1
+            )
             with gr.Row():
-                new_seed = gr.Button(say("generate_new_seed"), min_width=100)
-                button = gr.Button(say("generate_button"), variant="primary", min_width=100)
+                new_seed = gr.Button(translate("generate_new_seed"), min_width=100)
+                button = gr.Button(translate("generate_button"), variant="primary", min_width=100)
             label = gr.Number(
                 -1,
-                label=say("class"),
-                info=say("generate_label_info"),
+                label=translate("class"),
+                info=translate("generate_label_info"),
                 precision=0,
                 visible=classes,
             )
             bound = gr.Slider(
                 0.1,
-                NORMAL,
-                NORMAL,
-                label=say("generate_bound"),
-                info=say("generate_bound_info"),
+                MAX_TRUNCATION,
+                MAX_TRUNCATION,
+                label=translate("generate_bound"),
+                info=translate("generate_bound_info"),
                 visible=truncates,
             )
             with gr.Group(visible=samples_in_steps) as in_steps:
                 sampler = gr.Radio(
-                    list(SAMPLERS), value="DPM-Solver++", label=say("generate_sampler")
+                    list(SCHEDULERS), value="DPM-Solver++", label=translate("generate_sampler")
                 )
                 steps = gr.Slider(
-                    1, STEPS, DenoisingPipeline.steps, step=1, label=say("generate_steps")
+                    1, STEPS, NUM_INFERENCE_STEPS, step=1, label=translate("generate_steps")
                 )
             guidance = gr.Slider(
                 0,
                 GUIDANCE,
-                DenoisingPipeline.guidance,
+                GUIDANCE_SCALE,
                 step=0.1,
-                label=say("generate_guidance"),
-                info=say("generate_guidance_info"),
+                label=translate("generate_guidance"),
+                info=translate("generate_guidance_info"),
                 visible=guided,
             )
             note = gr.Markdown(note, elem_classes="note")
             with gr.Row():
-                png = gr.DownloadButton(say("generate_png"), sheet, size="sm", min_width=80)
-                download = gr.DownloadButton(say("generate_zip"), archive, size="sm", min_width=80)
+                png = gr.DownloadButton(translate("generate_png"), sheet, size="sm", min_width=80)
+                download = gr.DownloadButton(
+                    translate("generate_zip"), archive, size="sm", min_width=80
+                )
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            drawn = gallery(samples, say("generate_samples"), "samples", show_label=False)
-            kept = gallery(None, say("generate_kept"), "kept", visible=False)
+            drawn = gallery(samples, translate("generate_samples"), "samples", show_label=False)
+            kept = gallery(None, translate("generate_kept"), "kept", visible=False)
             with gr.Row(visible=False) as ways:
-                to_inpaint = gr.Button(say("generate_to_inpaint"), size="sm")
-                to_interpolate = gr.Button(say("generate_to_interpolate"), size="sm")
-    side_by_side = gr.Button(say("generate_compare"), size="sm")
-    grids = gallery(beside, say("generate_compared"), "compared", show_label=False)
+                to_inpaint = gr.Button(translate("generate_to_inpaint"), size="sm")
+                to_interpolate = gr.Button(translate("generate_to_interpolate"), size="sm")
+    side_by_side = gr.Button(translate("generate_compare"), size="sm")
+    grids = gallery(beside, translate("generate_compared"), "compared", show_label=False)
 
     shared.link(model=model, seed=seed)
     inputs = [model, count, seed, label, bound, sampler, steps, guidance]
@@ -239,10 +265,10 @@ def tab(shared: Shared) -> None:
         count: int,
         seed: str,
         label: int = -1,
-        bound: float = NORMAL,
+        bound: float = MAX_TRUNCATION,
         sampler: str = "DPM-Solver++",
-        steps: int = DenoisingPipeline.steps,
-        guidance: float = DenoisingPipeline.guidance,
+        steps: int = NUM_INFERENCE_STEPS,
+        guidance: float = GUIDANCE_SCALE,
     ) -> Iterator[tuple[list[Image.Image], str, str, str, tuple]]:
         given = (model, count, seed, label, bound, sampler, steps, guidance)
         for shown in draw(models, ask(*given)):
@@ -259,7 +285,7 @@ def tab(shared: Shared) -> None:
             yield (gr.skip(),) * 5
 
     settings = {
-        "fn": answering(generate),
+        "fn": show_user_errors(generate),
         "inputs": inputs,
         "outputs": [drawn, note, png, download, last],
         "concurrency_id": "device",
@@ -275,7 +301,7 @@ def tab(shared: Shared) -> None:
         "and of others with no number of the latent beyond the truncation. Gives the images, the "
         "time, a PNG and a ZIP archive.",
     )
-    shared.reopen = settings | {"fn": answering(draw_linked)}
+    shared.reopen = settings | {"fn": show_user_errors(draw_linked)}
     fresh = new_seed.click(
         lambda: str(random.randrange(SEEDS)), None, seed, api_visibility="private"
     )
@@ -288,7 +314,7 @@ def tab(shared: Shared) -> None:
             # A class that is not seen must not be asked for.
             told = gr.update(visible=True) if classes else gr.update(visible=False, value=-1)
             return [told, *(gr.update(visible=seen) for seen in rest)]
-        except ValueError:  # it is said when it is asked for
+        except UserError:  # it is said when it is asked for
             return [gr.skip()] * 4
 
     model.change(
@@ -305,7 +331,7 @@ def tab(shared: Shared) -> None:
         yield from compare(models, min(asked.count, ABREAST), asked.seed)
 
     side_by_side.click(
-        answering(place_beside),
+        show_user_errors(place_beside),
         [count, seed],
         grids,
         concurrency_id="device",
@@ -313,20 +339,25 @@ def tab(shared: Shared) -> None:
         api_description=f"A grid of at most {ABREAST} images of every model from one seed.",
     )
 
-    def keep(last: tuple, held: list[Kept], event: gr.SelectData) -> tuple[list[Kept], dict, dict]:
+    def keep(
+        last: tuple, held: list[SavedSample], event: gr.SelectData
+    ) -> tuple[list[SavedSample], dict, dict]:
         asked = ask(*last)
         pipeline, latents, labels = prepare(models, asked)
         place = event.index
         with torch.no_grad():
             chosen = None if labels is None else labels[place : place + 1]
-            image = pipeline.decode(latents[place : place + 1], chosen)[0]
-        new = Kept(asked.model, latents[place], None if chosen is None else int(chosen), image)
+            settings = settings_for(pipeline, asked)
+            image = pipeline.decode(latents[place : place + 1], chosen, **settings)[0]
+        new = SavedSample(
+            asked.model, latents[place], None if chosen is None else int(chosen), image
+        )
         held = [*held, new][-KEPT:]
-        shown = [(images.to_pil(one.image[None])[0], one.model) for one in held]
+        shown = [(to_pil(one.image[None])[0], one.model) for one in held]
         return held, gr.update(value=shown, visible=True), gr.update(visible=True)
 
     drawn.select(
-        answering(keep),
+        show_user_errors(keep),
         [last, shared.kept],
         [shared.kept, kept, ways],
         concurrency_id="device",

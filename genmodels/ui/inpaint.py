@@ -12,20 +12,30 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genmodels import images
+from genmodels.errors import UserError
 from genmodels.inpainting import METHODS, Completion, complete, methods_of
 from genmodels.inpainting.masks import HOLES
+from genmodels.media.image import from_pixels, to_pil
 from genmodels.pipelines import LatentPipeline
+from genmodels.ui.app_state import AppState, SavedSample
+from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.latents import parse_label
+from genmodels.ui.models import Models
+from genmodels.ui.pictures import ACCEPTED_PICTURE, example_images, gallery, open_picture, to_sample
+from genmodels.ui.plots import FORMULAS
+from genmodels.ui.validation import (
+    EACH,
+    LATEST,
+    SEEDS,
+    check_component,
+    connect_stop,
+    parse_choice,
+    parse_int,
+    parse_seed,
+    show_user_errors,
+)
 
-from .asking import EACH, LATEST, SEEDS, answering, as_seed, cancel, careful, choice, whole
-from .latents import label_of
-from .models import Models
-from .pictures import WANTED, examples, gallery, read, sample
-from .plots import FORMULAS
-from .sharing import Kept, Shared
-from .words import Words, say
-
-WORDS: Words = {
+TEXTS: Texts = {
     "inpaint_what": (
         "A part of a picture is hidden, and each model draws what might be there, "
         r"$x_{hidden} \sim p(x_{hidden} \mid x_{known})$. No answer is the right one: "
@@ -70,7 +80,7 @@ COUNT = 6  # at first sight
 FIRST = 9  # the example at first sight
 CANVAS = 280  # pixels of the side of what is drawn on
 PROMPT = 0.2  # seconds until a stop is heard
-ACCENT = images.from_pixels(torch.tensor([20, 184, 166]))[:, None, None]  # of a hole
+ACCENT = from_pixels(torch.tensor([20, 184, 166]))[:, None, None]  # of a hole
 FAST = ("one pass", "pseudo-Gibbs")  # methods that take less than that
 
 
@@ -128,13 +138,13 @@ def ask(
     seed: object,
     seamless: object,
 ) -> Asked:
-    """Raises ValueError for what is no picture, hole, way, count, or seed."""
-    hole = choice(hole, KINDS, "a hole")
-    count = whole(count, 1, MOST, "completions")
-    seed = as_seed(seed)
-    picture = read(file)
+    """Raises UserError for what is no picture, hole, way, count, or seed."""
+    hole = parse_choice(hole, KINDS, "a hole")
+    count = parse_int(count, 1, MOST, "completions")
+    seed = parse_seed(seed)
+    picture = open_picture(file)
     if not isinstance(ways, list) or not 1 <= len(ways) <= MOST_WAYS:
-        raise ValueError(f"expected 1 to {MOST_WAYS} of the models and methods")
+        raise UserError(f"expected 1 to {MOST_WAYS} of the models and methods")
     found = [(str(way), *model_and_method(models, way)) for way in ways]
     return Asked(picture, hole, drawn, found, count, label, seed, seamless is True)
 
@@ -142,15 +152,15 @@ def ask(
 def model_and_method(models: Models, way: object) -> tuple[LatentPipeline, str | None]:
     """A way "model: method", or a model alone, which is then used in the way that is best for it.
 
-    Raises ValueError as `Models.get`, and for a method that is none or cannot use the model.
+    Raises UserError as `Models.get`, and for a method that is none or cannot use the model.
     """
     model, _, method = str(way).partition(": ")
     if method:
-        choice(method, list(METHODS), "a method")
+        parse_choice(method, list(METHODS), "a method")
     pipeline = models.get(model)
     if method and method not in methods_of(pipeline):
         able = " or ".join(methods_of(pipeline))
-        raise ValueError(f"expected {able} for {model}, but got {method!r}")
+        raise UserError(f"expected {able} for {model}, but got {method!r}")
     return pipeline, method or None
 
 
@@ -170,7 +180,7 @@ def known_of(hole: str, drawn: object, side: int, rng: torch.Generator) -> Tenso
             paint = Image.fromarray(layer[:, :, 3]).resize((side, side), Image.Resampling.BOX)
             hidden |= np.array(paint) > 127
     if not hidden.any():
-        raise ValueError("expected a hole: draw one with the brush, or choose one of the others")
+        raise UserError("expected a hole: draw one with the brush, or choose one of the others")
     return 1 - torch.from_numpy(hidden)[None].float()
 
 
@@ -207,9 +217,9 @@ def finish(asked: Asked) -> Iterator[tuple[int, list[tuple[Image.Image, str]] | 
     it is in words."""
     for place, (way, pipeline, method) in enumerate(asked.ways):
         rng = torch.Generator().manual_seed(asked.seed)
-        given = sample(asked.picture, pipeline.sample_shape)
+        given = to_sample(asked.picture, pipeline.sample_shape)
         known = known_of(asked.hole, asked.drawn, given.shape[-1], rng)
-        label = label_of(pipeline, asked.label)
+        label = parse_label(pipeline, asked.label)
         several = [part.expand(asked.count, -1, -1, -1) for part in (given, known)]
         settings = (pipeline, *several, rng, method, label, asked.seamless)
         start = time.perf_counter()
@@ -218,8 +228,8 @@ def finish(asked: Asked) -> Iterator[tuple[int, list[tuple[Image.Image, str]] | 
                 yield place, None, f"{way}: {found:.0%}"
         seconds = time.perf_counter() - start
         holed = torch.where(known > 0, given.expand(3 if len(given) == 1 else -1, -1, -1), ACCENT)
-        row = [*images.to_pil(given[None]), *images.to_pil(holed[None])]
-        row += images.to_pil(found.samples)
+        row = [*to_pil(given[None]), *to_pil(holed[None])]
+        row += to_pil(found.samples)
         captions = [
             None,
             None,
@@ -234,18 +244,18 @@ def show(row: list[tuple] | None, label: str) -> gr.Gallery:
     return gallery(row, label, "completions", visible=row is not None)
 
 
-def tab(shared: Shared) -> None:
+def tab(shared: AppState) -> None:
     """Build the tab. It opens with completions by the fastest ways, where there are any."""
-    models, choices, known_ways = shared.models, examples(), offered(shared.models)
+    models, choices, known_ways = shared.models, example_images(), offered(shared.models)
     first = [way for way in known_ways if way.endswith(FAST)][:2]
     rows, note = begin(models, choices[FIRST], first)
 
-    gr.Markdown(say("inpaint_what"), latex_delimiters=FORMULAS)
+    gr.Markdown(translate("inpaint_what"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             picture = gr.Image(
                 choices[FIRST],
-                label=say("inpaint_picture"),
+                label=translate("inpaint_picture"),
                 type="filepath",
                 image_mode=None,
                 format="png",
@@ -253,15 +263,15 @@ def tab(shared: Shared) -> None:
                 sources=["upload", "clipboard"],
                 elem_classes=["pixels", "held"],
             )
-            careful(picture, WANTED)
-            take = gr.Button(say("inpaint_kept"), size="sm")
+            check_component(picture, ACCEPTED_PICTURE)
+            take = gr.Button(translate("inpaint_kept"), size="sm")
             hole = gr.Dropdown(
-                [(say(f"inpaint_hole_{kind}"), kind) for kind in KINDS],
+                [(translate(f"inpaint_hole_{kind}"), kind) for kind in KINDS],
                 value="middle",
-                label=say("inpaint_hole"),
+                label=translate("inpaint_hole"),
             )
             with gr.Column(visible=False) as by_hand:
-                gr.Markdown(say("inpaint_drawn"))
+                gr.Markdown(translate("inpaint_drawn"))
                 editor = canvas()
             ways = gr.Dropdown(
                 known_ways,
@@ -269,27 +279,27 @@ def tab(shared: Shared) -> None:
                 multiselect=True,
                 max_choices=MOST_WAYS,
                 allow_custom_value=True,
-                label=say("inpaint_ways"),
-                info=say("inpaint_ways_info"),
+                label=translate("inpaint_ways"),
+                info=translate("inpaint_ways_info"),
             )
-            count = gr.Slider(1, MOST, value=COUNT, step=1, label=say("inpaint_count"))
+            count = gr.Slider(1, MOST, value=COUNT, step=1, label=translate("inpaint_count"))
             label = gr.Number(
                 0,
-                label=say("class"),
-                info=say("inpaint_label_info"),
+                label=translate("class"),
+                info=translate("inpaint_label_info"),
                 precision=0,
                 visible=conditional(models, first),
             )
-            seed = gr.Textbox("0", label=say("seed"), max_lines=1)
-            seamless = gr.Checkbox(label=say("inpaint_seamless"))
+            seed = gr.Textbox("0", label=translate("seed"), max_lines=1)
+            seamless = gr.Checkbox(label=translate("inpaint_seamless"))
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             galleries = [show(*row) for row in rows]
             note = gr.Markdown(note, elem_classes="note")
             with gr.Row():
-                button = gr.Button(say("inpaint_button"), variant="primary", min_width=100)
-                stop = gr.Button(say("stop"), min_width=100)
+                button = gr.Button(translate("inpaint_button"), variant="primary", min_width=100)
+                stop = gr.Button(translate("stop"), min_width=100)
             held_out = gallery(
-                [(image, None) for image in choices], say("inpaint_examples"), "examples"
+                [(image, None) for image in choices], translate("inpaint_examples"), "examples"
             )
 
     def run(
@@ -322,12 +332,12 @@ def tab(shared: Shared) -> None:
             yield from run(picture, hole, *settings)
 
     def pick(event: gr.SelectData) -> Image.Image:
-        return choices[whole(event.index, 0, len(choices) - 1, "as the example")]
+        return choices[parse_int(event.index, 0, len(choices) - 1, "as the example")]
 
-    def latest(kept: list[Kept]) -> Image.Image:
+    def latest(kept: list[SavedSample]) -> Image.Image:
         if not kept:
-            raise ValueError("expected a sample: click one in the tab Generate first")
-        return images.to_pil(kept[-1].image[None])[0]
+            raise UserError("expected a sample: click one in the tab Generate first")
+        return to_pil(kept[-1].image[None])[0]
 
     inputs = [picture, hole, editor, ways, count, label, seed, seamless]
     outputs = [*galleries, note]
@@ -339,7 +349,7 @@ def tab(shared: Shared) -> None:
         "show_progress_on": note,
     }
     event = button.click(
-        answering(run),
+        show_user_errors(run),
         **settings,
         api_name="complete",
         api_description="Complete a picture (a file; it is made square, and grey where the model "
@@ -349,10 +359,13 @@ def tab(shared: Shared) -> None:
         f"{SEEDS - 1}; seamless shifts colours so that no border is seen. Gives a row of pictures "
         "for each way (the original, the hole, completions), and the times.",
     )
-    events = [event, seed.submit(answering(run), **settings, **LATEST, api_visibility="private")]
+    events = [
+        event,
+        seed.submit(show_user_errors(run), **settings, **LATEST, api_visibility="private"),
+    ]
     chosen = [
         held_out.select(pick, None, picture, **EACH, api_visibility="private"),
-        take.click(answering(latest), shared.kept, picture, api_visibility="private"),
+        take.click(show_user_errors(latest), shared.kept, picture, api_visibility="private"),
         picture.upload(lambda: None, api_visibility="private"),
         hole.input(
             lambda hole: gr.Column(visible=hole == DRAWN),
@@ -363,12 +376,14 @@ def tab(shared: Shared) -> None:
         ),
     ]
     for choosing in chosen:
-        after = choosing.success(answering(follow), **settings, **LATEST, api_visibility="private")
+        after = choosing.success(
+            show_user_errors(follow), **settings, **LATEST, api_visibility="private"
+        )
         events.append(after)
-    cancel(stop, events, note)
+    connect_stop(stop, events, note)
     gr.on(
         [picture.change, hole.input],
-        answering(lay),
+        show_user_errors(lay),
         picture,
         editor,
         **LATEST,
@@ -401,7 +416,7 @@ def begin(models: Models, picture: Image.Image, ways: list[str]) -> tuple[list[t
             if row is not None:
                 rows[place] = (row, ways[place])
                 notes.append(note)
-    except ValueError as error:  # the app serves its other models all the same
+    except UserError as error:  # the app serves its other models all the same
         return rows, str(error)
     return rows, "; ".join(notes) or "None of these models completes at once: choose, and press."
 
@@ -421,7 +436,7 @@ def canvas() -> gr.ImageEditor:
         eraser=gr.Eraser(CANVAS // 8),
         elem_id="inpaint-canvas",
     )
-    careful(editor, WANTED)
+    check_component(editor, ACCEPTED_PICTURE)
     return editor
 
 
@@ -429,7 +444,7 @@ def lay(file: str | None) -> dict | None:
     """Lay a picture under the brush."""
     if file is None:
         return None
-    ground = read(file).resize((CANVAS, CANVAS), Image.Resampling.NEAREST)
+    ground = open_picture(file).resize((CANVAS, CANVAS), Image.Resampling.NEAREST)
     return {"background": ground, "layers": [], "composite": None}
 
 
@@ -438,7 +453,7 @@ def conditional(models: Models, ways: object) -> bool:
     for way in ways if isinstance(ways, list) else []:
         try:
             pipeline, _ = model_and_method(models, way)
-        except ValueError:
+        except UserError:
             continue
         if pipeline.num_classes is not None:
             return True

@@ -10,22 +10,47 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genmodels import images, maps
-from genmodels.interpolation import INTERPOLATIONS, between_corners, traverse
+from genmodels.errors import UserError
+from genmodels.latents import latent_map
+from genmodels.latents.interpolation import INTERPOLATIONS, between_corners, traverse
+from genmodels.media.image import image_grid, to_pil, to_video
 from genmodels.pipelines import LatentPipeline
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
+from genmodels.ui.app_state import AppState, SavedSample
+from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.latent_map import build_map
+from genmodels.ui.latents import (
+    check_vector_latents,
+    decode_batches,
+    encode_pictures,
+    is_conditional,
+    parse_label,
+    parse_seeds,
+    seed_latents,
+)
+from genmodels.ui.models import Models
+from genmodels.ui.pictures import (
+    ACCEPTED_PICTURE,
+    example_images,
+    gallery,
+    large_image,
+    open_picture,
+    write_download,
+)
+from genmodels.ui.plots import FORMULAS
+from genmodels.ui.validation import (
+    LATEST,
+    check_component,
+    connect_stop,
+    parse_choice,
+    parse_float,
+    parse_int,
+    parse_seed,
+    show_user_errors,
+)
 
-from .asking import LATEST, answering, as_seed, cancel, careful, choice, number, whole
-from .latents import decoded, drawn, encoded, has_classes, label_of, seeds_of, vectors
-from .models import Models
-from .pictures import WANTED, examples, filed, gallery, large, read
-from .plane import build_map
-from .plots import FORMULAS
-from .sharing import Kept, Shared
-from .words import Words, say
-
-WORDS: Words = {
+TEXTS: Texts = {
     "interpolate_what": (
         "A path between two latents $z_0$ and $z_1$, each point of which the model turns into a "
         r"picture, $x_t = G(\mathrm{slerp}(z_0, z_1; t))$. Move the slider to go along it.",
@@ -101,22 +126,22 @@ def film(samples: list[Tensor], name: str) -> str:
     """A film in a file, named with its suffix, that a visitor may have."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / name
-        images.to_video(samples, file, RATE, SCALE)
-        return filed(file.read_bytes(), name)
+        to_video(samples, file, RATE, SCALE)
+        return write_download(file.read_bytes(), name)
 
 
 def strip(samples: list[Tensor]) -> list[Image.Image]:
     """Some of the samples, at even distances, both ends among them."""
     places = torch.linspace(0, len(samples) - 1, min(STRIP, len(samples))).round().long()
-    return images.to_pil(torch.stack([samples[place] for place in places]))
+    return to_pil(torch.stack([samples[place] for place in places]))
 
 
 def at(samples: Tensor, position: object) -> Image.Image:
     """The sample at a place from 0 to 1 of a path that has been walked."""
     if not isinstance(samples, Tensor):
-        raise ValueError("expected a path that has been walked")
-    part = number(position, 0, 1, "as the place on the path")
-    return images.to_pil(samples[round(part * (len(samples) - 1)), None])[0]
+        raise UserError("expected a path that has been walked")
+    part = parse_float(position, 0, 1, "as the place on the path")
+    return to_pil(samples[round(part * (len(samples) - 1)), None])[0]
 
 
 def traversals(
@@ -124,17 +149,17 @@ def traversals(
 ) -> tuple[Image.Image, str]:
     """Move the numbers of a latent that matter most -> a row of pictures for each, and in words
     which they are."""
-    vectors(pipeline)
-    (latent,) = drawn(pipeline, [seed])
-    spreads = maps.spreads(lambda latents: pipeline.decode(latents, label), latent, REACH)
+    check_vector_latents(pipeline)
+    (latent,) = seed_latents(pipeline, [seed])
+    spreads = latent_map.spreads(lambda latents: pipeline.decode(latents, label), latent, REACH)
     chosen = spreads.topk(min(rows, len(spreads))).indices.tolist()
     values = torch.linspace(-REACH, REACH, VALUES)
     latents = torch.cat([traverse(latent, dimension, values) for dimension in chosen])
-    *_, samples = decoded(pipeline, latents, label)
+    *_, samples = decode_batches(pipeline, latents, label)
     which = ", ".join(map(str, chosen))
     note = f"Rows: numbers {which} of {len(spreads)}, counted from 0: those that change the "
     note += f"picture most. Columns: from -{REACH:g} to {REACH:g}."
-    return images.grid(torch.stack(samples), columns=VALUES), note
+    return image_grid(torch.stack(samples), columns=VALUES), note
 
 
 def first_model(models: Models) -> str | None:
@@ -159,18 +184,18 @@ def walk(
 ) -> Iterator[Walk]:
     """Walk a path through latents (K, *Z) -> its frames as they come, and at last its films."""
     latents = INTERPOLATIONS[way](keys, torch.linspace(0, 1, count))
-    for samples in decoded(pipeline, latents, label):
+    for samples in decode_batches(pipeline, latents, label):
         note = f"{len(samples)} of {count} frames"
-        yield Walk(images.to_pil(samples[0][None])[0], strip(samples), note, None, None, None)
+        yield Walk(to_pil(samples[0][None])[0], strip(samples), note, None, None, None)
     all_of_them = torch.stack(samples)
-    shown = Walk(images.to_pil(all_of_them[:1])[0], strip(samples), note, None, None, all_of_them)
+    shown = Walk(to_pil(all_of_them[:1])[0], strip(samples), note, None, None, all_of_them)
     yield shown
     stem = Path(name).name
     gif, mp4 = (film(samples, f"{stem}-{way}.{suffix}") for suffix in ("gif", "mp4"))
     yield shown._replace(note=f"{count} frames by {way}", gif=gif, mp4=mp4)
 
 
-def pair(kept: list[Kept]) -> bool:
+def pair(kept: list[SavedSample]) -> bool:
     """Whether there is a path between the last two."""
     return len(kept) > 1 and kept[-1].model == kept[-2].model
 
@@ -183,65 +208,67 @@ def begin(models: Models, name: str | None) -> Walk:
         if not isinstance(pipeline, AutoencodingPipeline | AdversarialPipeline):
             return nothing  # it would take too long
         label = None if pipeline.num_classes is None else 0
-        *_, shown = walk(name, pipeline, drawn(pipeline, FIRST), "slerp", FRAMES, label)
-    except ValueError as error:  # the app serves its other models all the same
+        *_, shown = walk(name, pipeline, seed_latents(pipeline, FIRST), "slerp", FRAMES, label)
+    except UserError as error:  # the app serves its other models all the same
         return nothing._replace(note=str(error))
     return shown
 
 
-def tab(shared: Shared) -> None:
+def tab(shared: AppState) -> None:
     """Build the tab. It opens with the path between two seeds."""
     models = shared.models
     first = first_model(models)
-    gr.Markdown(say("interpolate_what"), latex_delimiters=FORMULAS)
+    gr.Markdown(translate("interpolate_what"), latex_delimiters=FORMULAS)
     with gr.Row():
         model = gr.Dropdown(
             models.generators,
             value=first,
-            label=say("model"),
-            info=say("model_info"),
+            label=translate("model"),
+            info=translate("model_info"),
             allow_custom_value=True,
             scale=3,
         )
-        label = gr.Number(0, label=say("class"), precision=0, visible=has_classes(models, first))
+        label = gr.Number(
+            0, label=translate("class"), precision=0, visible=is_conditional(models, first)
+        )
     shared.link(model=model)
     model.change(
-        answering(lambda name: gr.Number(visible=models.get(name).num_classes is not None)),
+        show_user_errors(lambda name: gr.Number(visible=models.get(name).num_classes is not None)),
         model,
         label,
         show_progress="hidden",
         api_visibility="private",
     )
     build_path(shared, model, label, begin(models, first))
-    with gr.Accordion(say("interpolate_corners"), open=False):
+    with gr.Accordion(translate("interpolate_corners"), open=False):
         build_grid(models, model, label)
-    with gr.Accordion(say("interpolate_dimensions"), open=False):
+    with gr.Accordion(translate("interpolate_dimensions"), open=False):
         build_traversals(models, model, label)
-    with gr.Accordion(say("interpolate_map"), open=False):
+    with gr.Accordion(translate("interpolate_map"), open=False):
         build_map(models, model, label)
 
 
-def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk) -> None:
+def build_path(shared: AppState, model: gr.Dropdown, label: gr.Number, shown: Walk) -> None:
     """Two ends, what lies between them, and the films of it."""
-    models, given = shared.models, examples()
+    models, given = shared.models, example_images()
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             ends = gr.Radio(
-                [(say(f"interpolate_ends_{name}"), name) for name in ENDS],
+                [(translate(f"interpolate_ends_{name}"), name) for name in ENDS],
                 value="seeds",
-                label=say("interpolate_ends"),
+                label=translate("interpolate_ends"),
             )
             seeds = gr.Textbox(
                 "10, 3",
-                label=say("interpolate_seeds"),
-                info=say("interpolate_seeds_info"),
+                label=translate("interpolate_seeds"),
+                info=translate("interpolate_seeds_info"),
                 max_lines=1,
             )
             with gr.Row(visible=False) as pictures:
                 one, other = (
                     gr.Image(
                         example,
-                        label=say(name),
+                        label=translate(name),
                         type="filepath",
                         image_mode=None,
                         format="png",
@@ -255,34 +282,42 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
                         (given[9], "interpolate_other"),
                     )
                 )
-                careful(one, WANTED)
-                careful(other, WANTED)
+                check_component(one, ACCEPTED_PICTURE)
+                check_component(other, ACCEPTED_PICTURE)
             way = gr.Radio(
                 list(INTERPOLATIONS),
                 value="slerp",
-                label=say("interpolate_way"),
-                info=say("interpolate_way_info"),
+                label=translate("interpolate_way"),
+                info=translate("interpolate_way_info"),
             )
-            count = gr.Slider(2, MOST_FRAMES, FRAMES, step=1, label=say("interpolate_count"))
+            count = gr.Slider(2, MOST_FRAMES, FRAMES, step=1, label=translate("interpolate_count"))
             with gr.Row():
-                button = gr.Button(say("interpolate_button"), variant="primary", min_width=100)
-                stop = gr.Button(say("stop"), min_width=100)
+                button = gr.Button(
+                    translate("interpolate_button"), variant="primary", min_width=100
+                )
+                stop = gr.Button(translate("stop"), min_width=100)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             with gr.Row():
                 with gr.Column(scale=1, min_width=200):
-                    frame = large(shown.frame, say("interpolate_frame"), "frame")
+                    frame = large_image(shown.frame, translate("interpolate_frame"), "frame")
                 with gr.Column(scale=2, min_width=280):
-                    position = gr.Slider(0, 1, 0, step=0.01, label=say("interpolate_position"))
+                    position = gr.Slider(
+                        0, 1, 0, step=0.01, label=translate("interpolate_position")
+                    )
                     note = gr.Markdown(shown.note, elem_classes="note")
                     with gr.Row():
                         gif = gr.DownloadButton(
-                            say("interpolate_gif"), shown.gif, size="sm", min_width=80
+                            translate("interpolate_gif"), shown.gif, size="sm", min_width=80
                         )
                         mp4 = gr.DownloadButton(
-                            say("interpolate_mp4"), shown.mp4, size="sm", min_width=80
+                            translate("interpolate_mp4"), shown.mp4, size="sm", min_width=80
                         )
             strips = gallery(
-                shown.strip, say("interpolate_strip"), "strip", columns=STRIP, show_label=False
+                shown.strip,
+                translate("interpolate_strip"),
+                "strip",
+                columns=STRIP,
+                show_label=False,
             )
     walked = gr.State(shown.samples, time_to_live=3600)
 
@@ -295,30 +330,30 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
         other: str,
         way: str,
         count: int,
-        kept: list[Kept],
+        kept: list[SavedSample],
     ) -> Iterator[tuple]:
-        choice(ends, ENDS, "ends of the path")
-        choice(way, list(INTERPOLATIONS), "a path")
-        count = whole(count, 2, MOST_FRAMES, "frames")
-        wanted = seeds_of(seeds, 2, KEYS) if ends == "seeds" else []
-        given = [read(one), read(other)] if ends == "pictures" else []
+        parse_choice(ends, ENDS, "ends of the path")
+        parse_choice(way, list(INTERPOLATIONS), "a path")
+        count = parse_int(count, 2, MOST_FRAMES, "frames")
+        wanted = parse_seeds(seeds, 2, KEYS) if ends == "seeds" else []
+        given = [open_picture(one), open_picture(other)] if ends == "pictures" else []
         pipeline = models.get(model)
-        told = label_of(pipeline, label)
+        told = parse_label(pipeline, label)
         if ends == "seeds":
-            keys = drawn(pipeline, wanted)
+            keys = seed_latents(pipeline, wanted)
         elif ends == "pictures":
             note = "looking for the latents of the pictures"
             yield [*[gr.skip()] * 2, note, *[gr.skip()] * 4]
-            keys = encoded(pipeline, given, told)
+            keys = encode_pictures(pipeline, given, told)
         else:
             both = [sample for sample in kept if sample.model == model][-2:]
             if len(both) < 2:
-                raise ValueError(
+                raise UserError(
                     f"expected two kept samples of {model}: click them in the tab Generate"
                 )
             told, other_label = (sample.label for sample in both)
             if told != other_label:
-                raise ValueError(
+                raise UserError(
                     "expected two kept samples of one class, between which the path stays, but got "
                     f"{told} and {other_label}"
                 )
@@ -335,7 +370,7 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
     }
     events = [
         button.click(
-            answering(interpolate),
+            show_user_errors(interpolate),
             **settings,
             api_name="interpolate",
             api_description=f"A path between latents of a model: of seeds (2 to {KEYS}, with "
@@ -343,12 +378,12 @@ def build_path(shared: Shared, model: gr.Dropdown, label: gr.Number, shown: Walk
             f"Generate. By lerp, slerp or spline, of 2 to {MOST_FRAMES} frames. Gives the first "
             "frame, some of the frames, words, a GIF and an MP4.",
         ),
-        seeds.submit(answering(interpolate), **settings, **LATEST, api_visibility="private"),
-        way.input(answering(interpolate), **settings, **LATEST, api_visibility="private"),
+        seeds.submit(show_user_errors(interpolate), **settings, **LATEST, api_visibility="private"),
+        way.input(show_user_errors(interpolate), **settings, **LATEST, api_visibility="private"),
     ]
-    cancel(stop, events, note)
+    connect_stop(stop, events, note)
     position.input(
-        answering(at),
+        show_user_errors(at),
         [walked, position],
         frame,
         **LATEST,
@@ -378,30 +413,32 @@ def build_grid(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
     """Four latents in the corners, and what lies between."""
 
     def corners(model: str, label: int, seeds: str, side: int) -> Iterator[tuple]:
-        wanted, side = seeds_of(seeds, 4, 4), whole(side, 2, MOST_SIDE, "pictures to a side")
+        wanted, side = parse_seeds(seeds, 4, 4), parse_int(side, 2, MOST_SIDE, "pictures to a side")
         pipeline = models.get(model)
-        latents = between_corners(drawn(pipeline, wanted), side, side)
-        for samples in decoded(pipeline, latents, label_of(pipeline, label)):
+        latents = between_corners(seed_latents(pipeline, wanted), side, side)
+        for samples in decode_batches(pipeline, latents, parse_label(pipeline, label)):
             note = f"{len(samples)} of {side * side}"
-            yield images.grid(torch.stack(samples), columns=side), note
+            yield image_grid(torch.stack(samples), columns=side), note
 
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             seeds = gr.Textbox(
                 "10, 3, 13, 22",
-                label=say("interpolate_corner_seeds"),
-                info=say("interpolate_corner_seeds_info"),
+                label=translate("interpolate_corner_seeds"),
+                info=translate("interpolate_corner_seeds_info"),
                 max_lines=1,
             )
-            side = gr.Slider(2, MOST_SIDE, SIDE, step=1, label=say("interpolate_side"))
+            side = gr.Slider(2, MOST_SIDE, SIDE, step=1, label=translate("interpolate_side"))
             with gr.Row():
-                button = gr.Button(say("interpolate_draw_grid"), variant="primary", min_width=100)
-                stop = gr.Button(say("stop"), min_width=100)
+                button = gr.Button(
+                    translate("interpolate_draw_grid"), variant="primary", min_width=100
+                )
+                stop = gr.Button(translate("stop"), min_width=100)
             note = gr.Markdown(elem_classes="note")
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            grid = large(None, say("interpolate_grid"))
+            grid = large_image(None, translate("interpolate_grid"))
     event = button.click(
-        answering(corners),
+        show_user_errors(corners),
         [model, label, seeds, side],
         [grid, note],
         concurrency_id="device",
@@ -411,27 +448,27 @@ def build_grid(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
         api_description=f"A grid of 2 to {MOST_SIDE} pictures to a side between the samples of "
         "four seeds (with commas between them) in its corners.",
     )
-    cancel(stop, [event], note)
+    connect_stop(stop, [event], note)
 
 
 def build_traversals(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
     """One number of a latent at a time."""
 
     def move(model: str, label: int, seed: str, rows: int) -> tuple[Image.Image, str]:
-        seed, rows = as_seed(seed), whole(rows, 1, MOST_ROWS, "rows")
+        seed, rows = parse_seed(seed), parse_int(rows, 1, MOST_ROWS, "rows")
         pipeline = models.get(model)
-        return traversals(pipeline, seed, rows, label_of(pipeline, label))
+        return traversals(pipeline, seed, rows, parse_label(pipeline, label))
 
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            seed = gr.Textbox("0", label=say("interpolate_base"), max_lines=1)
-            rows = gr.Slider(1, MOST_ROWS, ROWS, step=1, label=say("interpolate_rows"))
-            button = gr.Button(say("interpolate_traverse"), variant="primary")
+            seed = gr.Textbox("0", label=translate("interpolate_base"), max_lines=1)
+            rows = gr.Slider(1, MOST_ROWS, ROWS, step=1, label=translate("interpolate_rows"))
+            button = gr.Button(translate("interpolate_traverse"), variant="primary")
             note = gr.Markdown(elem_classes="note")
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            grid = large(None, say("interpolate_traversals"))
+            grid = large_image(None, translate("interpolate_traversals"))
     button.click(
-        answering(move),
+        show_user_errors(move),
         [model, label, seed, rows],
         [grid, note],
         concurrency_id="device",

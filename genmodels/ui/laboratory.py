@@ -10,12 +10,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .asking import LATEST, SEEDS, answering, as_seed, choice, whole
-from .plots import FORMULAS, ORANGE, SLATE, TEAL, floats, panes
-from .sharing import Laboratory, Shared
-from .words import Words, say
+from genmodels.errors import UserError
+from genmodels.ui.app_state import AppState, Laboratory
+from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.plots import FORMULAS, ORANGE, SLATE, TEAL, panes, to_numpy
+from genmodels.ui.validation import (
+    LATEST,
+    SEEDS,
+    parse_choice,
+    parse_int,
+    parse_seed,
+    show_user_errors,
+)
 
-WORDS: Words = {
+TEXTS: Texts = {
     "laboratory_what": (
         "The same objectives as for pictures, on points of the plane. Grey: the data. Orange: what "
         "the model draws. The surface is the critic's $D$, and the arrows are its gradient "
@@ -64,7 +72,7 @@ LONGEST = 0.13  # of the arrows, nearly the distance of their places
 
 
 class Field(Protocol):
-    """What is read of `training.laboratory.Field`."""
+    """What is read of `training.studies.laboratory.Field`."""
 
     scores: Tensor | None  # (G, G) of the critic, row by row from below
     places: Tensor  # (A, 2)
@@ -72,7 +80,7 @@ class Field(Protocol):
 
 
 class Frame(Protocol):
-    """What is read of `training.laboratory.Frame`."""
+    """What is read of `training.studies.laboratory.Frame`."""
 
     step: int
     losses: dict[str, float]
@@ -86,7 +94,7 @@ class Frame(Protocol):
 
 
 class Course(Protocol):
-    """What is read of `training.laboratory.Course`."""
+    """What is read of `training.studies.laboratory.Course`."""
 
     data: tuple[Tensor, Tensor, float]  # points, places (K, 2), radius
     shown: Tensor  # (N, 2)
@@ -110,7 +118,7 @@ def arrows(places: Tensor, moves: Tensor) -> np.ndarray:
     across = moves.flip(1) * torch.tensor([-1, 1])
     barbs = [tips - 0.35 * moves + side * 0.2 * across for side in (1, -1)]
     pause = torch.full_like(tips, torch.nan)
-    return floats(torch.stack([places, tips, barbs[0], tips, barbs[1], pause], 1).flatten(0, 1))
+    return to_numpy(torch.stack([places, tips, barbs[0], tips, barbs[1], pause], 1).flatten(0, 1))
 
 
 def plane_figure(points: Tensor, frame: Frame | None) -> go.Figure:
@@ -124,7 +132,7 @@ def plane_figure(points: Tensor, frame: Frame | None) -> go.Figure:
         figure.add_heatmap(
             x=side,
             y=side,
-            z=floats(frame.field.scores),
+            z=to_numpy(frame.field.scores),
             colorscale=SURFACE,
             showscale=False,
             zsmooth="fast",
@@ -137,7 +145,7 @@ def plane_figure(points: Tensor, frame: Frame | None) -> go.Figure:
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
         sets.append((frame.samples, ORANGE, "cross", 5))
     for them, colour, symbol, size in sets:
-        x, y = floats(them).T
+        x, y = to_numpy(them).T
         marker = {"color": colour, "symbol": symbol, "size": size}
         figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip")
     return figure
@@ -165,7 +173,7 @@ def curves_figure(course: Course, frames: list[Frame], steps: int) -> go.Figure:
 def marks(drawing: object) -> Tensor:
     """A drawing as the page sends it -> points (N, 2) in [-1, 1] where there is any colour.
 
-    Raises ValueError where nothing is drawn.
+    Raises UserError where nothing is drawn.
     """
     layers = drawing["layers"] if isinstance(drawing, dict) else []
     found = [torch.zeros(0, 2)]
@@ -178,17 +186,17 @@ def marks(drawing: object) -> Tensor:
         found.append(torch.from_numpy(corners).float())
     points = torch.cat(found)
     if len(points) < 3:
-        raise ValueError("expected a drawing: draw some points in the square first")
+        raise UserError("expected a drawing: draw some points in the square first")
     return points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:MARKS]]
 
 
 def begin(
     tools: Laboratory, data: object, drawing: object, objective: object, steps: object, seed: object
 ) -> Course:
-    """The course of a game that is about to be played. Raises ValueError for what is none."""
-    data = choice(data, [*tools.data, DRAWN], "data")
-    objective = choice(objective, tools.games, "an objective")
-    steps, seed = whole(steps, 1, MOST, "steps"), as_seed(seed)
+    """The course of a game that is about to be played. Raises UserError for what is none."""
+    data = parse_choice(data, [*tools.data, DRAWN], "data")
+    objective = parse_choice(objective, tools.games, "an objective")
+    steps, seed = parse_int(steps, 1, MOST, "steps"), parse_seed(seed)
     points = marks(drawing) if data == DRAWN else data
     return tools.run(points, objective, steps, seed, frames=min(FRAMES, max(1, steps // 10)))
 
@@ -198,10 +206,10 @@ def play(
 ) -> Iterator[State]:
     """The game, frame by frame: two plots, and what is counted in words.
 
-    Raises ValueError as `begin`, and where the game has run out of numbers.
+    Raises UserError as `begin`, and where the game has run out of numbers.
     """
     course = begin(tools, data, drawing, objective, steps, seed)
-    steps, frames = whole(steps, 1, MOST, "steps"), list[Frame]()
+    steps, frames = parse_int(steps, 1, MOST, "steps"), list[Frame]()
     try:
         for frame in course.frames:
             frames.append(frame)
@@ -216,7 +224,7 @@ def play(
                 "\n".join(["| | $L$ |", "|---|---|", *losses]) if losses else "",
             )
     except FloatingPointError as error:
-        raise ValueError(f"the game has run out of numbers: {error}") from error
+        raise UserError(f"the game has run out of numbers: {error}") from error
 
 
 def settings(tools: Laboratory) -> list[gr.components.Component]:
@@ -224,13 +232,13 @@ def settings(tools: Laboratory) -> list[gr.components.Component]:
     data = gr.Radio(
         [*tools.data, DRAWN],
         value=tools.data[0],
-        label=say("laboratory_data"),
-        info=say("laboratory_data_info"),
+        label=translate("laboratory_data"),
+        info=translate("laboratory_data_info"),
     )
     # Without a ground the page would ask for a tool before anything can be drawn.
     drawing = gr.Sketchpad(
         np.full((CANVAS, CANVAS, 3), 255, np.uint8),
-        label=say("laboratory_drawing"),
+        label=translate("laboratory_drawing"),
         brush=gr.Brush(default_size=8, colors=[ORANGE], color_mode="fixed"),
         canvas_size=(CANVAS, CANVAS),
         layers=False,
@@ -239,16 +247,16 @@ def settings(tools: Laboratory) -> list[gr.components.Component]:
         format="png",
         visible=False,
     )
-    objective = gr.Dropdown(tools.games, value="gan", label=say("laboratory_objective"))
-    steps = gr.Slider(1, MOST, STEPS, step=1, label=say("laboratory_steps"))
-    seed = gr.Textbox("0", label=say("seed"), info=say("seed_info"), max_lines=1)
+    objective = gr.Dropdown(tools.games, value="gan", label=translate("laboratory_objective"))
+    steps = gr.Slider(1, MOST, STEPS, step=1, label=translate("laboratory_steps"))
+    seed = gr.Textbox("0", label=translate("seed"), info=translate("seed_info"), max_lines=1)
     return [data, drawing, objective, steps, seed]
 
 
-def tab(shared: Shared) -> None:
+def tab(shared: AppState) -> None:
     """Build the tab. It opens with the data's points, so that there is something to see."""
     if shared.laboratory is None:
-        gr.Markdown(say("laboratory_missing"))
+        gr.Markdown(translate("laboratory_missing"))
         return
     tools = shared.laboratory
 
@@ -263,30 +271,32 @@ def tab(shared: Shared) -> None:
         return pad, plane_figure(course.shown, None)
 
     first = begin(tools, tools.data[0], None, "gan", STEPS, 0)
-    gr.Markdown(say("laboratory_what"), latex_delimiters=FORMULAS)
+    gr.Markdown(translate("laboratory_what"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=2, min_width=260):
             data, drawing, objective, _, seed = inputs = settings(tools)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             plane = gr.Plot(plane_figure(first.shown, None), show_label=False)
             with gr.Row():
-                button = gr.Button(say("laboratory_run"), variant="primary", min_width=100)
-                stop = gr.Button(say("laboratory_stop"), min_width=100)
+                button = gr.Button(translate("laboratory_run"), variant="primary", min_width=100)
+                stop = gr.Button(translate("laboratory_stop"), min_width=100)
         with gr.Column(scale=3, min_width=300):
             curves = gr.Plot(curves_figure(first, [], STEPS), show_label=False)
-            gr.Markdown(say("laboratory_curves"))
+            gr.Markdown(translate("laboratory_curves"))
             counts = []
             for pair in (("step", "seconds"), ("covered", "near")):
                 with gr.Row():
                     counts += [
-                        gr.Textbox(label=say(f"laboratory_{name}"), interactive=False, min_width=90)
+                        gr.Textbox(
+                            label=translate(f"laboratory_{name}"), interactive=False, min_width=90
+                        )
                         for name in pair
                     ]
             losses = gr.Markdown(elem_classes="note", latex_delimiters=FORMULAS)
 
     shared.link(data=data, objective=objective, seed=seed)
     running = button.click(
-        answering(run),
+        show_user_errors(run),
         inputs,
         [plane, curves, *counts, losses],
         concurrency_id="device",
@@ -301,7 +311,7 @@ def tab(shared: Shared) -> None:
     stop.click(None, cancels=running, api_visibility="private")
     gr.on(
         [data.change, seed.submit],
-        answering(look),
+        show_user_errors(look),
         [data, seed],
         [drawing, plane],
         **LATEST,

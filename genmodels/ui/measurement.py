@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import torch
 
-from genmodels.images import to_pixels
-from genmodels.metrics import METRICS, Eyes, Metric
-from genmodels.metrics.measuring import Share, ready, real_statistics
+from genmodels.errors import UserError
+from genmodels.media.image import to_pixels
+from genmodels.metrics import METRICS, FeatureExtractors, Metric
+from genmodels.metrics.evaluation import Share, ready, real_statistics
 from genmodels.metrics.statistics import Statistic
 from genmodels.pipelines import CompletingPipeline, LatentPipeline
-
-from .models import Models
-from .plots import COLOURS, DASHES, panels
+from genmodels.ui.models import Models
+from genmodels.ui.plots import COLOURS, DASHES, panels
 
 if TYPE_CHECKING:
     from genmodels.data import Images
@@ -49,16 +49,16 @@ class Line:
         self.points: list[tuple[int, dict[str, float]]] = []
 
     @torch.inference_mode()
-    def draw(self, pipeline: LatentPipeline, eyes: Eyes, most: int) -> None:
+    def draw(self, pipeline: LatentPipeline, extractors: FeatureExtractors, most: int) -> None:
         """Draw some more samples, and look at them."""
         start = time.perf_counter()
         numbers = torch.arange(self.count, min(self.count + BATCH, most))
         labels = None if pipeline.num_classes is None else numbers % pipeline.num_classes
         pixels = to_pixels(pipeline.decode(pipeline.draw(len(numbers), self.rng), labels))
-        for eye in {metric.eye for metric in self.metrics}:
-            features = getattr(eyes, eye)(pixels, numbers)
+        for eye in {metric.extractor for metric in self.metrics}:
+            features = getattr(extractors, eye)(pixels, numbers)
             for metric in self.metrics:
-                if metric.eye == eye:
+                if metric.extractor == eye:
                     metric.update(features)
         self.count += len(numbers)
         self.seconds += time.perf_counter() - start
@@ -75,21 +75,28 @@ class Measurement:
     """Several models, measured side by side; may be stopped after any batch, and go on."""
 
     def __init__(
-        self, models: Models, names: list[str], kinds: list[str], eyes: Eyes, real: "Images"
+        self,
+        models: Models,
+        names: list[str],
+        kinds: list[str],
+        extractors: FeatureExtractors,
+        real: "Images",
     ) -> None:
-        self.models, self.kinds, self.eyes, self.real = models, kinds, eyes, real
+        self.models, self.kinds, self.extractors, self.real = models, kinds, extractors, real
         self.names, self.lines, self.most = names, dict[str, Line](), 0
         self.lock = threading.Lock()  # a batch that was stopped may still be on its way
 
     def begin(self, seed: int, reference: str) -> None:
-        """Look at the real images. Raises ValueError where the networks cannot see them."""
+        """Look at the real images. Raises UserError where the networks cannot see them."""
         kinds = list(dict.fromkeys(METRICS[kind] for kind in self.kinds))
         self.lines = {name: Line(kinds, seed) for name in self.names}
-        self.statistics, eyes = {}, {kind.eye for kind in kinds}
+        self.statistics, extractors = {}, {kind.extractor for kind in kinds}
         if any(kind.compares for kind in kinds):
             pictures = ready(f"{len(self.real.pixels):,} images", self.real.pixels)
-            self.statistics = real_statistics(pictures, self.eyes, Share())
-        networks = " and ".join(getattr(self.eyes, eye).protocol for eye in sorted(eyes))
+            self.statistics = real_statistics(pictures, self.extractors, Share())
+        networks = " and ".join(
+            getattr(self.extractors, eye).protocol for eye in sorted(extractors)
+        )
         against = f"the first {len(self.real.pixels):,} images of {reference}, split train"
         self.protocol = f"{networks}; samples of seed {seed} against {against}"
 
@@ -104,7 +111,7 @@ class Measurement:
             while self.unfinished and time.perf_counter() < end:
                 name = min(self.unfinished, key=lambda name: self.lines[name].seconds)
                 line = self.lines[name]
-                line.draw(self.models.get(name), self.eyes, self.most)
+                line.draw(self.models.get(name), self.extractors, self.most)
                 if line.count in POINTS or line.count == self.most:
                     line.compute(self.statistics)
                     fresh = True
@@ -147,9 +154,9 @@ def heads(kinds: list[str]) -> list[str]:
 
 
 def expect_sampling(pipeline: LatentPipeline, name: str) -> None:
-    """Raise ValueError where it is no model of images of its own."""
+    """Raise UserError where it is no model of images of its own."""
     if isinstance(pipeline, CompletingPipeline):
-        raise ValueError(f"{name} completes images and was not made to draw its own")
+        raise UserError(f"{name} completes images and was not made to draw its own")
 
 
 def shown(numbers: dict[str, float], kind: str) -> str:

@@ -7,19 +7,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genmodels import images
-from genmodels.metrics import Eyes, Nearest
+from genmodels.errors import UserError
+from genmodels.media.image import from_pixels, image_grid, to_pixels
+from genmodels.metrics import FeatureExtractors, Nearest
 from genmodels.metrics.extractors import Extractor, plain
+from genmodels.ui.app_state import AppState
+from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.measurement import expect_sampling
+from genmodels.ui.models import Models
+from genmodels.ui.reference_dataset import MOST as IMAGES
+from genmodels.ui.reference_dataset import ReferenceDatasets
+from genmodels.ui.validation import parse_choice, parse_int, parse_seed, show_user_errors
 
-from .asking import answering, as_seed, choice, whole
-from .measurement import expect_sampling
-from .models import Models
-from .reference import MOST as IMAGES
-from .reference import References
-from .sharing import Shared
-from .words import Words, say
-
-WORDS: Words = {
+TEXTS: Texts = {
     "metrics_memory_what": (
         "Does the model draw anew, or copy what it was shown? Each picture is a sample and beside "
         "it the training image nearest to it. A small distance alone proves nothing, since what "
@@ -53,7 +53,7 @@ HELD_OUT = 100  # real images that no training saw
 BATCH = 100  # training images between two words to the visitor
 KINDS: dict[str, Callable[[], Extractor]] = {
     "pixels": plain,
-    "LPIPS": lambda: Eyes("domain").perception,
+    "LPIPS": lambda: FeatureExtractors("domain").perception,
 }
 Shown = tuple[list[tuple[Image.Image, str]] | dict, str]
 
@@ -72,13 +72,13 @@ def distances(found: Nearest, by: str) -> list[float]:
 
 def beside(samples: Tensor, real: Tensor) -> list[Image.Image]:
     """Samples and their nearest, (B, C, S, S) uint8 each -> pictures of two side by side."""
-    pairs = images.from_pixels(torch.stack([samples, real], 1))
-    return [images.grid(pair, 2) for pair in pairs]
+    pairs = from_pixels(torch.stack([samples, real], 1))
+    return [image_grid(pair, 2) for pair in pairs]
 
 
 def find(
     models: Models,
-    references: References,
+    references: ReferenceDatasets,
     name: object,
     count: object,
     seed: object,
@@ -86,15 +86,15 @@ def find(
     reference: object,
 ) -> Iterator[Shown]:
     """Pictures of each sample beside its nearest, with their distance, and a sentence."""
-    count, seed = whole(count, 1, MOST, "samples"), as_seed(seed)
-    extract = KINDS[choice(by, list(KINDS), "a distance")]()
+    count, seed = parse_int(count, 1, MOST, "samples"), parse_seed(seed)
+    extract = KINDS[parse_choice(by, list(KINDS), "a distance")]()
     yield gr.skip(), "Loading the model and the training images…"
     pipeline = models.get(name)
     expect_sampling(pipeline, name)
     training = references.get(reference, pipeline.sample_shape[-1]).pixels
-    pipeline.expect(training, pipeline.sample_shape, "training images")
+    pipeline.check_shape(training, pipeline.sample_shape, "training images")
     rng = torch.Generator().manual_seed(seed)
-    samples = images.to_pixels(pipeline(count, rng, output_type="pt").images)
+    samples = to_pixels(pipeline(count, rng, output_type="pt").images)
     queries = torch.cat([samples, *unseen(references, reference, training.shape[1:])])
     found = Nearest(extract(queries, torch.arange(len(queries))).values)
     for seen in look(found, training, extract):
@@ -110,16 +110,16 @@ def find(
     yield list(zip(pictures, captions, strict=False)), note
 
 
-def unseen(references: References, name: str, shape: torch.Size) -> list[Tensor]:
+def unseen(references: ReferenceDatasets, name: str, shape: torch.Size) -> list[Tensor]:
     """Some images of split test, where there are such."""
     try:
         held_out = references.get(name, shape[-1], "test", HELD_OUT).pixels
-    except ValueError:
+    except UserError:
         return []
     return [held_out] if held_out.shape[1:] == shape else []
 
 
-def tab(shared: Shared, references: References) -> None:
+def tab(shared: AppState, references: ReferenceDatasets) -> None:
     """Build the tab."""
 
     def search(
@@ -127,7 +127,7 @@ def tab(shared: Shared, references: References) -> None:
     ) -> Iterator[Shown]:
         yield from find(shared.models, references, model, count, seed, by, reference)
 
-    gr.Markdown(say("metrics_memory_what"))
+    gr.Markdown(translate("metrics_memory_what"))
     gr.Markdown("$$\\min_i\\; d(G(z),\\,x_i)$$")
     names = shared.models.generators
     with gr.Row():
@@ -135,29 +135,29 @@ def tab(shared: Shared, references: References) -> None:
             model = gr.Dropdown(
                 names,
                 value=names[-1] if names else None,
-                label=say("model"),
+                label=translate("model"),
                 allow_custom_value=True,
             )
-            count = gr.Slider(1, MOST, value=MOST, step=1, label=say("metrics_memory_count"))
-            seed = gr.Textbox("0", label=say("seed"), max_lines=1)
+            count = gr.Slider(1, MOST, value=MOST, step=1, label=translate("metrics_memory_count"))
+            seed = gr.Textbox("0", label=translate("seed"), max_lines=1)
             by = gr.Radio(
                 list(KINDS),
                 value="pixels",
-                label=say("metrics_memory_by"),
-                info=say("metrics_memory_by_info"),
+                label=translate("metrics_memory_by"),
+                info=translate("metrics_memory_by_info"),
             )
             reference = gr.Dropdown(
                 [references.name],
                 value=references.name,
-                label=say("metrics_memory_reference"),
-                info=say("metrics_memory_reference_info"),
+                label=translate("metrics_memory_reference"),
+                info=translate("metrics_memory_reference_info"),
             )
-            button = gr.Button(say("metrics_memory_find"), variant="primary")
-            stop = gr.Button(say("stop"))
+            button = gr.Button(translate("metrics_memory_find"), variant="primary")
+            stop = gr.Button(translate("stop"))
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            note = gr.Markdown(say("metrics_memory_first"), elem_classes="note")
+            note = gr.Markdown(translate("metrics_memory_first"), elem_classes="note")
             pairs = gr.Gallery(
-                label=say("metrics_memory_pairs"),
+                label=translate("metrics_memory_pairs"),
                 show_label=False,
                 format="png",
                 height="auto",
@@ -167,7 +167,7 @@ def tab(shared: Shared, references: References) -> None:
             )
     shared.link(model=model, seed=seed)
     finding = button.click(
-        answering(search),
+        show_user_errors(search),
         [model, count, seed, by, reference],
         [pairs, note],
         concurrency_id="device",

@@ -2,12 +2,12 @@
 
 import gradio as gr
 
-from . import memorisation, runs, samples
-from .reference import References
-from .sharing import Shared
-from .words import Words, say
+from genmodels.ui import live_metrics, memorisation, training_runs
+from genmodels.ui.app_state import AppState
+from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.reference_dataset import ReferenceDatasets
 
-WORDS: Words = {
+TEXTS: Texts = {
     "metrics_what": (
         "How good is a model? Its samples are held against real images by what a network sees in "
         "them, its training by its losses, and its memory by how near each sample lies to a "
@@ -19,20 +19,20 @@ WORDS: Words = {
     "metrics_samples": ("Samples, live", "Картинки вживую"),
     "metrics_runs": ("Training runs", "Обучение"),
     "metrics_memorisation": ("Memorisation", "Запоминание"),
-    **samples.WORDS,
-    **runs.WORDS,
-    **memorisation.WORDS,
+    **live_metrics.TEXTS,
+    **training_runs.TEXTS,
+    **memorisation.TEXTS,
 }
 
 
-def tab(shared: Shared) -> None:
+def tab(shared: AppState) -> None:
     """Build the tab: three within it."""
-    references = References()
-    gr.Markdown(say("metrics_what"))
+    references = ReferenceDatasets()
+    gr.Markdown(translate("metrics_what"))
     with gr.Tabs(overflow_behavior="wrap") as within:
-        with gr.Tab(say("metrics_samples"), id="samples"):
-            samples.tab(shared, references)
-        with gr.Tab(say("metrics_runs"), id="runs"):
-            runs.tab(shared, within)
-        with gr.Tab(say("metrics_memorisation"), id="memorisation"):
+        with gr.Tab(translate("metrics_samples"), id="samples"):
+            live_metrics.tab(shared, references)
+        with gr.Tab(translate("metrics_runs"), id="runs"):
+            training_runs.tab(shared, within)
+        with gr.Tab(translate("metrics_memorisation"), id="memorisation"):
             memorisation.tab(shared, references)

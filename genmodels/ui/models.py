@@ -8,15 +8,15 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from genmodels.errors import named
-from genmodels.hub import why
+from genmodels.errors import UserError, display_name
+from genmodels.hub import explain_error
 from genmodels.pipelines import (
     PIPELINES,
     CompletingPipeline,
     LatentPipeline,
     from_folder,
     from_hub,
-    pipeline_of,
+    pipeline_class,
 )
 
 ROOM = 2 * 2**30  # bytes of weights that are kept in memory at once
@@ -42,8 +42,8 @@ class Models:
         kinds: dict[str, type[LatentPipeline]] = {}
         for name, folder in folders.items():
             try:
-                kinds[name] = pipeline_of(folder)
-            except ValueError:  # it will say so when it is asked for
+                kinds[name] = pipeline_class(folder)
+            except UserError:  # it will say so when it is asked for
                 continue
         offered = [*PIPELINES.values(), None]  # last what cannot be read
         order = sorted(folders, key=lambda name: (offered.index(kinds.get(name)), name))
@@ -65,10 +65,10 @@ class Models:
         """A name of these, or the id "user/name" of a repository on the Hub.
 
         A visitor may ask for anything: no other path of the server is ever looked up. Those asked
-        for least lately make room. Raises ValueError as `genmodels.load`.
+        for least lately make room. Raises UserError as `genmodels.load`.
         """
         if not isinstance(name, str) or not name:
-            raise ValueError("expected a model of the list or the id of one on the Hub")
+            raise UserError("expected a model of the list or the id of one on the Hub")
         with self.lock:
             pipeline = self.held.get(name)
         if pipeline is None:  # others are served meanwhile
@@ -81,19 +81,19 @@ class Models:
         return pipeline
 
     def load(self, name: str) -> LatentPipeline:
-        """Raises ValueError also for what is too large for a machine that serves many."""
+        """Raises UserError also for what is too large for a machine that serves many."""
         folder = self.folders.get(name)
         if folder is None and name not in self.repositories:
             expect_public(name)
         pipeline = from_hub(name) if folder is None else from_folder(folder)
         if math.prod(pipeline.sample_shape) > PIXELS:
-            raise ValueError(f"expected samples of at most {PIXELS:,} numbers from {name!r}")
+            raise UserError(f"expected samples of at most {PIXELS:,} numbers from {name!r}")
         return pipeline
 
 
 def free_name(folder: Path, taken: Mapping[str, Path]) -> str:
-    """As `errors.named`, or with as much of the path before it as tells it from others."""
-    parts, shortest = folder.resolve().parts, named(folder).count("/") + 1
+    """As `errors.display_name`, or with as much of the path before it as tells it from others."""
+    parts, shortest = folder.resolve().parts, display_name(folder).count("/") + 1
     tails = ("/".join(parts[-length:]) for length in range(shortest, len(parts) + 1))
     return next(
         name for name in tails if name not in taken or taken[name].resolve() == folder.resolve()
@@ -101,13 +101,13 @@ def free_name(folder: Path, taken: Mapping[str, Path]) -> str:
 
 
 def expect_public(name: str) -> None:
-    """Raise ValueError unless anybody may read it: the server's own token is for no visitor."""
+    """Raise UserError unless anybody may read it: the server's own token is for no visitor."""
     try:
         found = HfApi(token=False).model_info(name, files_metadata=True)
     except Exception as error:  # anything may happen on the way
-        raise ValueError(f"could not get {name!r} from the Hub: {why(error)}") from error
+        raise UserError(f"could not get {name!r} from the Hub: {explain_error(error)}") from error
     if found.gated or sum(file.size or 0 for file in found.siblings or []) > ROOM:
-        raise ValueError(f"expected a model that is open and below 2 GiB, but {name!r} is not")
+        raise UserError(f"expected a model that is open and below 2 GiB, but {name!r} is not")
 
 
 def size(pipeline: LatentPipeline) -> int:

@@ -13,11 +13,12 @@ from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from genmodels import images
+from genmodels.errors import UserError
+from genmodels.media.image import from_pixels
 
 SIDE = 4096  # pixels that a picture may measure
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-WANTED = f"a picture ({', '.join(FORMATS)}) of at most {SIDE} x {SIDE} pixels"
+ACCEPTED_PICTURE = f"a picture ({', '.join(FORMATS)}) of at most {SIDE} x {SIDE} pixels"
 
 # PIL opens nothing that has more than twice as many pixels, be it gradio that asks.
 Image.MAX_IMAGE_PIXELS = SIDE**2
@@ -27,7 +28,7 @@ Image.MAX_IMAGE_PIXELS = SIDE**2
 EXAMPLES = Path(__file__).with_name("examples.png")
 
 
-def examples() -> list[Image.Image]:
+def example_images() -> list[Image.Image]:
     """The held-out images, cut out of their sheet, on which 2 pixels lie between them."""
     sheet = Image.open(EXAMPLES).convert("L")
     step = 30
@@ -35,27 +36,29 @@ def examples() -> list[Image.Image]:
     return [sheet.crop((x, y, x + 28, y + 28)) for x, y in corners]
 
 
-def read(file: object) -> Image.Image:
+def open_picture(file: object) -> Image.Image:
     """A file -> its picture, upright and square, cut about its centre.
 
-    Raises ValueError for what is no picture, and for one that is too large.
+    Raises UserError for what is no picture, and for one that is too large.
     """
     if not isinstance(file, str):
-        raise ValueError(f"expected {WANTED}, but there is none")
+        raise UserError(f"expected {ACCEPTED_PICTURE}, but there is none")
     try:
         with Image.open(file, formats=FORMATS) as picture:
             if max(picture.size) > SIDE:
-                raise ValueError(f"expected {WANTED}, but got {picture.width} x {picture.height}")
+                raise UserError(
+                    f"expected {ACCEPTED_PICTURE}, but got {picture.width} x {picture.height}"
+                )
             upright = ImageOps.exif_transpose(picture).convert("RGBA")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"expected {WANTED}, but the file is none") from error
+        raise UserError(f"expected {ACCEPTED_PICTURE}, but the file is none") from error
     side = min(upright.size)
     # What is transparent is black, as the ground of the images that the models know.
     ground = Image.new("RGBA", (side, side), "black")
     return Image.alpha_composite(ground, ImageOps.fit(upright, (side, side)))
 
 
-def sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
+def to_sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     """A square picture -> (C, S, S) in [-1, 1], as a model of that shape knows them."""
     channels, side, _ = shape
     # Boxes give an image back that has been magnified.
@@ -63,10 +66,10 @@ def sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
         (side, side), Image.Resampling.BOX
     )
     pixels = torch.from_numpy(np.array(small).reshape(side, side, channels))
-    return images.from_pixels(pixels.permute(2, 0, 1))
+    return from_pixels(pixels.permute(2, 0, 1))
 
 
-def filed(content: bytes, name: str) -> str:
+def write_download(content: bytes, name: str) -> str:
     """A file of that content, for a visitor to be shown or to download.
 
     It is there whole or not at all, though the same is shown to another one. Raises OSError where
@@ -84,7 +87,7 @@ def save_pil_to_cache(
     picture: Image.Image, cache_dir: str, name: str = "image", format: str = "png"
 ) -> str:
     """What components do of gradio's with a picture that they show."""
-    return filed(processing_utils.encode_pil_to_bytes(picture, format), f"{name}.{format}")
+    return write_download(processing_utils.encode_pil_to_bytes(picture, format), f"{name}.{format}")
 
 
 # gradio's own writes into the file of the same picture again. Who reads it meanwhile, a browser or
@@ -116,7 +119,7 @@ def gallery(
     )
 
 
-def large(value: Image.Image | None, label: I18nData, kind: str = "") -> gr.Image:
+def large_image(value: Image.Image | None, label: I18nData, kind: str = "") -> gr.Image:
     """A picture to look at, its pixels large."""
     return gr.Image(
         value,

@@ -54,6 +54,6 @@ def dress(figure: go.Figure, height: float, margin: dict[str, int], legend: floa
     figure.update_yaxes(zeroline=False)
 
 
-def floats(values: Tensor) -> np.ndarray:
+def to_numpy(values: Tensor) -> np.ndarray:
     """As they travel to the page, in few bytes."""
     return values.float().numpy()

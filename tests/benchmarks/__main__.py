@@ -25,11 +25,11 @@ from tests.benchmarks import crowd, measuring
 from tests.benchmarks.reference import Loop
 from tests.benchmarks.timing import median, show
 from tests.serving import ROOT, serve_app
-from training import loop
-from training.batches import Batches
-from training.config import Config
+from training.configs.config import Config
+from training.configs.presets import PRESETS
+from training.core import loop
+from training.core.batches import Batches
 from training.objectives import OBJECTIVES
-from training.presets import PRESETS
 
 STEPS = 20  # of the loop, and as many bare and plain ones, in each round
 ROUNDS = 3
@@ -56,7 +56,7 @@ def main() -> None:
             for _ in range(ROUNDS)
         ]
         step, bare, plain = (statistics.median(times) for times in zip(*rounds, strict=True))
-        turns = len(preset.objective.turns(0))
+        turns = len(preset.objective.update_order(0))
         images = preset.train_batch_size * turns
         share = bare_flops(preset, real) / step / peaks[preset.mixed_precision or "no"]
         print(
@@ -99,7 +99,7 @@ def step_seconds(preset: Config, real: Images, count: int) -> float:
     loop.tqdm, loop.load = Bar, lambda config: real
     AcceleratorState._reset_state(reset_partial_state=True)
     with tempfile.TemporaryDirectory() as folder:
-        fields = {"report_to": "none", "max_train_steps": count, "sampling_steps": count}
+        fields = {"report_to": "none", "max_train_steps": count, "preview_steps": count}
         loop.train(replace(preset, output_dir=folder, **fields))
     return statistics.median(after - before for before, after in itertools.pairwise(moves))
 
@@ -116,7 +116,7 @@ def bare_step(preset: Config, real: Images) -> Callable[[], None]:
     rounds = preset.mixed_precision == "bf16"
 
     def step() -> None:
-        for player in preset.objective.turns(0):
+        for player in preset.objective.update_order(0):
             for name, network in networks.items():
                 network.requires_grad_(name == player).zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=rounds):

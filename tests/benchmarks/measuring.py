@@ -8,11 +8,11 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
-from genmodels import images
-from genmodels.divergences import Normal, squared_frechet
+from genmodels.distances.divergences import Normal, squared_frechet
+from genmodels.media.image import from_pixels
 from genmodels.metrics import METRICS, Features
+from genmodels.metrics.evaluation import Share, ready
 from genmodels.metrics.extractors import Extractor, domain, inception
-from genmodels.metrics.measuring import Share, ready
 from tests.benchmarks.timing import median, show
 
 D = 2048
@@ -52,7 +52,7 @@ def extraction(
     rng = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, channels, side, side), generator=rng).to(torch.uint8)
     statistic = METRICS["fid"].keeps()
-    inputs = pixels if name == "inception" else images.from_pixels(pixels)
+    inputs = pixels if name == "inception" else from_pixels(pixels)
     bare = {size: bare_seconds(extract.network, inputs, size) for size in (5, 10, 20, 50, 100)}
     best = min(bare, key=bare.get)
     rounds = [

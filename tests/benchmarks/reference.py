@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from training.batches import Batch
-from training.config import Config
+from training.configs.config import Config
+from training.core.batches import Batch
 from training.objectives.adversarial import Adversarial
 
 
@@ -59,7 +59,7 @@ class Loop:
             self.average = EMAModel(network.parameters())
 
     def step(self) -> None:
-        for player in self.objective.turns(0):
+        for player in self.objective.update_order(0):
             samples, labels = next(self.batches)
             batch = Batch(samples, labels if self.config.conditional else None, torch.Generator())
             if isinstance(self.objective, Adversarial):
@@ -76,8 +76,8 @@ class Loop:
             latents = torch.randn(len(batch.samples), generator.config.latent_dim)
             self.fake = generator(latents, batch.labels)
             fake = critic(self.fake.detach(), batch.labels)
-            terms = self.objective.critic_terms(real, fake)
-            terms |= self.objective.penalty_terms(critic, batch.samples, self.fake.detach(), batch)
+            terms = self.objective.critic_losses(real, fake)
+            terms |= self.objective.penalty_losses(critic, batch.samples, self.fake.detach(), batch)
         else:
             terms = self.objective.judge(critic, self.fake, batch)
         sum(terms.values()).backward()

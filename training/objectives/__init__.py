@@ -1,6 +1,6 @@
 """What is minimised, one class an objective."""
 
-from .adversarial import (
+from training.objectives.adversarial import (
     Hinge,
     NonSaturating,
     Relativistic,
@@ -8,11 +8,11 @@ from .adversarial import (
     WassersteinClipping,
     WassersteinPenalty,
 )
-from .autoencoding import Autoencoder, VariationalAutoencoder
-from .base import Objective
-from .classification import Classification
-from .diffusion import Diffusion
-from .inpainting import Inpainting
+from training.objectives.autoencoding import Autoencoder, VariationalAutoencoder
+from training.objectives.base import Objective
+from training.objectives.classification import Classification
+from training.objectives.diffusion import Diffusion
+from training.objectives.inpainting import Inpainting
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "ae": Autoencoder,

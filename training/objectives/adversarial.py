@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.nn import functional as F
 
+from genmodels.errors import UserError
 from genmodels.pipelines.adversarial import AdversarialPipeline
-from training.batches import Batch
-
-from .augmentation import Policy, augment
-from .base import Objective
+from training.core.batches import Batch
+from training.objectives.augmentation import Policy, augment
+from training.objectives.base import Objective
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,18 @@ class Adversarial(Objective):
     https://arxiv.org/abs/1406.2661
     """
 
-    critic_turns: int = 1  # of the critic for each one of the generator
+    critic_updates: int = 1  # of the critic for each one of the generator
     diffaugment: tuple[Policy, ...] = ()  # of all that the critic sees
 
     @abstractmethod
-    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Scores (B,) of real and generated samples -> what the critic minimises."""
 
     @abstractmethod
     def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Generated samples (B, C, *S) as the critic sees them -> what the generator minimises."""
 
-    def penalty_terms(
+    def penalty_losses(
         self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
         """Samples (B, C, *S) as the critic sees them -> what it pays beside, by itself nothing.
@@ -48,13 +48,13 @@ class Adversarial(Objective):
         """Real and generated samples (B, C, *S), as the critic is to tell them apart."""
         return batch.samples, generator(latents, batch.labels)
 
-    def turns(self, step: int) -> tuple[str, ...]:
-        return ("critic",) * self.critic_turns + ("generator",)
+    def update_order(self, step: int) -> tuple[str, ...]:
+        return ("critic",) * self.critic_updates + ("generator",)
 
-    def terms(
+    def losses(
         self,
         player: str,
-        moving: nn.Module,
+        model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
         step: int,
@@ -63,7 +63,7 @@ class Adversarial(Objective):
         shape = (len(real), networks["generator"].config.latent_dim)
         latents = torch.randn(shape, generator=rng, device=real.device, dtype=real.dtype)
         if player == "generator":
-            _, fake = self.play(moving, latents, batch)
+            _, fake = self.play(model, latents, batch)
             seen = augment(fake, self.diffaugment, rng)
             return self.judge(networks["critic"], seen, batch)
         with torch.no_grad():
@@ -71,9 +71,9 @@ class Adversarial(Objective):
         # One call for both, since a wrapper that synchronises gradients allows one.
         seen = augment(torch.cat([real, fake]), self.diffaugment, rng)
         # Losses in the samples' precision, whatever the networks' is under autocast.
-        scores = moving(seen, None if labels is None else labels.repeat(2)).to(real.dtype)
-        penalty = self.penalty_terms(networks["critic"], *seen.chunk(2), batch)
-        return self.critic_terms(*scores.chunk(2)) | penalty
+        scores = model(seen, None if labels is None else labels.repeat(2)).to(real.dtype)
+        penalty = self.penalty_losses(networks["critic"], *seen.chunk(2), batch)
+        return self.critic_losses(*scores.chunk(2)) | penalty
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> AdversarialPipeline:
         return AdversarialPipeline(networks["generator"])
@@ -84,11 +84,11 @@ class Absolute(Adversarial):
     """The generator is judged by its own samples alone."""
 
     @abstractmethod
-    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
         """Scores (B,) of generated samples -> what the generator minimises."""
 
     def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        return self.generator_terms(critic(fake, batch.labels).to(batch.samples.dtype))
+        return self.generator_losses(critic(fake, batch.labels).to(batch.samples.dtype))
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Saturating(Absolute):
     https://arxiv.org/abs/1406.2661
     """
 
-    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"real": F.softplus(-real).mean(), "fake": F.softplus(fake).mean()}
 
-    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
         return {"log(1 - D)": -F.softplus(fake).mean()}
 
 
@@ -116,7 +116,7 @@ class NonSaturating(Saturating):
     https://arxiv.org/abs/1406.2661
     """
 
-    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
         return {"-log D": F.softplus(-fake).mean()}
 
 
@@ -128,10 +128,10 @@ class Hinge(Absolute):
     and 17, https://arxiv.org/abs/1802.05957. The normalisation is the network's: --spectral_norm.
     """
 
-    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"real": F.relu(1 - real).mean(), "fake": F.relu(1 + fake).mean()}
 
-    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
         return {"negative score": -fake.mean()}
 
 
@@ -143,12 +143,12 @@ class Wasserstein(Absolute):
     https://arxiv.org/abs/1701.07875
     """
 
-    critic_turns: int = 5  # of the critic for each one of the generator
+    critic_updates: int = 5  # of the critic for each one of the generator
 
-    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"negative distance": fake.mean() - real.mean()}
 
-    def generator_terms(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
         return {"negative score": -fake.mean()}
 
 
@@ -179,7 +179,7 @@ class WassersteinPenalty(Wasserstein):
 
     penalty: float = 10.0  # weight of the penalty
 
-    def penalty_terms(
+    def penalty_losses(
         self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
         shape = (len(real),) + (1,) * (real.dim() - 1)
@@ -200,10 +200,10 @@ class Relativistic(Adversarial):
 
     gamma: float = 1.0  # weight of the penalties R1 and R2
 
-    def critic_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"relative": F.softplus(fake - real).mean()}
 
-    def penalty_terms(
+    def penalty_losses(
         self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
         twice = None if batch.labels is None else batch.labels.repeat(2)
@@ -224,10 +224,10 @@ def squared_slopes(critic: nn.Module, samples: Tensor, labels: Tensor | None) ->
 
     The critic itself is in bfloat16 where autocast is: the gradient of a penalty is then the same
     to a thousandth, in half the time. In float16 slopes would be lost, so that it is left there.
-    Raises ValueError for a critic that is sharded, whose slopes torch cannot differentiate again.
+    Raises UserError for a critic that is sharded, whose slopes torch cannot differentiate again.
     """
     if isinstance(critic, FSDPModule):
-        raise ValueError("expected DDP, since FSDP cannot train a critic with a gradient penalty")
+        raise UserError("expected DDP, since FSDP cannot train a critic with a gradient penalty")
     samples, device = samples.detach().requires_grad_(), samples.device.type
     halved = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
     with torch.autocast(device, torch.bfloat16, enabled=halved is torch.bfloat16):

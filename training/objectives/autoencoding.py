@@ -9,37 +9,38 @@ from torch import Tensor, nn
 
 from genmodels.networks.autoencoder import GaussianPrior
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
-from training.batches import Batch
-
-from .base import Objective
+from training.core.batches import Batch
+from training.objectives.base import Objective
 
 
 @dataclass(frozen=True)
 class Autoencoding(Objective):
     """One player, which encodes and decodes."""
 
-    def code_terms(self, mean: Tensor, log_variance: Tensor | None, step: int) -> dict[str, Tensor]:
+    def code_losses(
+        self, mean: Tensor, log_variance: Tensor | None, step: int
+    ) -> dict[str, Tensor]:
         """A code or its mean, and its log variance, (B, Z) each -> its cost, by itself nothing."""
         return {}
 
-    def losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
+    def reconstruction_losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
         """(B, C, *S) both -> what is lost of each (B,), by itself the sum of squares."""
         return normal_loss(reconstruction, samples)
 
-    def turns(self, step: int) -> tuple[str]:
+    def update_order(self, step: int) -> tuple[str]:
         return ("autoencoder",)
 
-    def terms(
+    def losses(
         self,
         player: str,
-        moving: nn.Module,
+        model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
         step: int,
     ) -> dict[str, Tensor]:
-        reconstruction, *code = moving(batch.samples, batch.labels, batch.rng)
-        losses = self.losses(reconstruction.to(batch.samples.dtype), batch.samples)
-        return {"reconstruction": losses.mean()} | self.code_terms(*code, step)
+        reconstruction, *code = model(batch.samples, batch.labels, batch.rng)
+        losses = self.reconstruction_losses(reconstruction.to(batch.samples.dtype), batch.samples)
+        return {"reconstruction": losses.mean()} | self.code_losses(*code, step)
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,13 @@ class VariationalAutoencoder(Autoencoding):
     kl_warmup_steps: int = 0  # over which the weight grows from 0
     free_bits: float = 0.0  # nats of each latent, as the mean of a batch, that cost no more
 
-    def losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
+    def reconstruction_losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
         return LIKELIHOODS[self.likelihood](reconstruction, samples)
 
     def steady(self, step: int) -> bool:
         return step >= self.kl_warmup_steps
 
-    def code_terms(self, mean: Tensor, log_variance: Tensor, step: int) -> dict[str, Tensor]:
+    def code_losses(self, mean: Tensor, log_variance: Tensor, step: int) -> dict[str, Tensor]:
         kl = kl_to_standard_normal(mean, log_variance).mean(0).clamp(min=self.free_bits)
         weight = self.beta * min(1.0, (step + 1) / (self.kl_warmup_steps + 1))
         return {"kl": weight * kl.sum()}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
-from training.batches import Batch
+from training.core.batches import Batch
 
 
 @dataclass(frozen=True)
@@ -20,24 +20,24 @@ class Objective(ABC):
     """
 
     @abstractmethod
-    def turns(self, step: int) -> Sequence[str]:
+    def update_order(self, step: int) -> Sequence[str]:
         """The players of a step in their order, one fresh batch each.
 
         A step is one of the generator, autoencoder or U-Net, as the papers count.
         """
 
     @abstractmethod
-    def terms(
+    def losses(
         self,
         player: str,
-        moving: nn.Module,
+        model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
         step: int,
     ) -> dict[str, Tensor]:
         """The loss of the player whose turn it is, as named scalars that are summed.
 
-        moving: the player's network, perhaps in a wrapper that synchronises gradients: call it once
+        model: the player's network, perhaps in a wrapper that synchronises gradients: call it once
         networks: all of them by name, bare; only the player's has parameters that require gradients
         step: how many were made before
         """

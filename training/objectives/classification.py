@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genmodels.networks.classifier import Classifier
-from training.batches import Batch
-
-from .base import Objective
+from training.core.batches import Batch
+from training.objectives.base import Objective
 
 
 @dataclass(frozen=True)
@@ -20,18 +19,18 @@ class Classification(Objective):
     general have come to rest on. https://arxiv.org/abs/1409.4842
     """
 
-    def turns(self, step: int) -> tuple[str]:
+    def update_order(self, step: int) -> tuple[str]:
         return ("classifier",)
 
-    def terms(
+    def losses(
         self,
         player: str,
-        moving: nn.Module,
+        model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
         step: int,
     ) -> dict[str, Tensor]:
-        return {"cross entropy": F.cross_entropy(moving(batch.samples), batch.labels)}
+        return {"cross entropy": F.cross_entropy(model(batch.samples), batch.labels)}
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> Classifier:
         return networks["classifier"]

@@ -9,15 +9,15 @@ import torch
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor, nn
 
-from genmodels.pipelines.denoising import BOUNDED, SOLVER, DenoisingPipeline
-from training.batches import Batch
-
-from .base import Objective
+from genmodels.errors import UserError
+from genmodels.pipelines.denoising import CLIP_SAMPLES, SOLVER, DenoisingPipeline
+from training.core.batches import Batch
+from training.objectives.base import Objective
 
 
 @dataclass(frozen=True)
 class Diffusion(Objective):
-    """Samples are noised to any degree, and a network that is told the degree finds the noise.
+    """Samples are add_noise to any degree, and a network that is told the degree finds the noise.
 
     Denoising Diffusion Probabilistic Models (Ho et al., 2020), algorithm 1 and equation 14,
     https://arxiv.org/abs/2006.11239. The cosine schedule squaredcos_cap_v2 is that of Improved
@@ -36,10 +36,10 @@ class Diffusion(Objective):
     label_dropout: float = 0.1  # of a conditional network's labels, for guidance without classifier
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a schedule that does not end in noise."""
+        """Raise UserError for a schedule that does not end in noise."""
         left = self.scheduler.alphas_cumprod[-1].item()
         if left > 0.01:
-            raise ValueError(
+            raise UserError(
                 f"expected more --ddpm_num_steps for the schedule {self.ddpm_beta_schedule}: after "
                 f"{self.ddpm_num_steps}, {left:.0%} of a sample's variance are left"
             )
@@ -52,13 +52,13 @@ class Diffusion(Objective):
             prediction_type=self.prediction_type,
         )
 
-    def turns(self, step: int) -> tuple[str]:
+    def update_order(self, step: int) -> tuple[str]:
         return ("unet",)
 
-    def terms(
+    def losses(
         self,
         player: str,
-        moving: nn.Module,
+        model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
         step: int,
@@ -74,7 +74,7 @@ class Diffusion(Objective):
         target = noise
         if self.prediction_type == "v_prediction":
             target = self.scheduler.get_velocity(samples, noise, times)
-        predicted = moving(noisy, times, labels, return_dict=False)[0]
+        predicted = model(noisy, times, labels, return_dict=False)[0]
         errors = (predicted.to(samples.dtype) - target).square().flatten(1).mean(1)
         return {"denoising": (self.weights(times) * errors).mean()}
 
@@ -97,6 +97,6 @@ class Diffusion(Objective):
             beta_schedule=self.ddpm_beta_schedule,
             prediction_type=self.prediction_type,
             **SOLVER,
-            **BOUNDED,
+            **CLIP_SAMPLES,
         )
         return DenoisingPipeline(networks["unet"], sampler)

@@ -1,0 +1,1 @@
+"""Distances between distributions: divergences, optimal transport, the lecture's experiments."""

@@ -1,0 +1,1 @@
+"""Latent spaces: interpolation, maps and optimization of latents."""

@@ -1,0 +1,1 @@
+"""Run configurations: config, architectures, and presets."""

@@ -1,0 +1,6 @@
+"""One row per published model: the preset's name -> its config. One file per dataset."""
+
+from training.configs.config import Config
+from training.configs.presets import cifar10, fashion_mnist
+
+PRESETS: dict[str, Config] = {**fashion_mnist.PRESETS, **cifar10.PRESETS}

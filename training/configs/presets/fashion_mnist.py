@@ -1,0 +1,165 @@
+"""Presets for Fashion-MNIST."""
+
+from dataclasses import replace
+
+from training.configs.architectures import (
+    DCGAN,
+    Completion,
+    ConvolutionalAutoencoder,
+    ConvolutionalClassifier,
+    UNet,
+)
+from training.configs.config import Config
+from training.objectives import OBJECTIVES
+
+PRESETS: dict[str, Config] = {
+    "ae-fashion": Config(
+        objective=OBJECTIVES["ae"](),
+        architecture=ConvolutionalAutoencoder(blocks=1, variational=False),
+        train_batch_size=128,
+        max_train_steps=13_000,
+        learning_rate=1e-3,
+        lr_scheduler="cosine",
+        mixed_precision="bf16",
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/ae-fashion",
+    ),
+    "vae-fashion": Config(
+        objective=OBJECTIVES["vae"](likelihood="bernoulli"),
+        architecture=ConvolutionalAutoencoder(width=96, blocks=1),
+        train_batch_size=128,
+        max_train_steps=15_000,
+        learning_rate=1e-3,
+        lr_scheduler="cosine",
+        mixed_precision="bf16",
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/vae-fashion",
+    ),
+    "gan-saturating-fashion": Config(
+        objective=OBJECTIVES["gan-saturating"](),
+        architecture=DCGAN(),
+        max_train_steps=10_000,
+        adam_beta1=0.5,
+        mixed_precision="bf16",
+        output_dir="runs/gan-saturating-fashion",
+    ),
+    "gan-fashion": Config(
+        objective=OBJECTIVES["gan"](),
+        architecture=DCGAN(blocks=1),
+        max_train_steps=18_000,
+        lr_scheduler="linear",
+        adam_beta1=0.5,
+        mixed_precision="bf16",
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/gan-fashion",
+    ),
+    "wgan-fashion": Config(
+        objective=OBJECTIVES["wgan"](critic_updates=3),
+        architecture=DCGAN(blocks=1),
+        train_batch_size=128,
+        max_train_steps=26_000,
+        optimizer="rmsprop",
+        learning_rate=2e-4,
+        lr_scheduler="linear",
+        mixed_precision="bf16",
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/wgan-fashion",
+    ),
+    "wgan-gp-fashion": Config(
+        objective=OBJECTIVES["wgan-gp"](critic_updates=2),
+        architecture=DCGAN(blocks=1),
+        max_train_steps=8000,
+        learning_rate=4e-4,
+        lr_scheduler="linear",
+        adam_beta1=0.0,
+        adam_beta2=0.9,
+        mixed_precision="bf16",
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/wgan-gp-fashion",
+    ),
+    "sngan-fashion": Config(
+        objective=OBJECTIVES["sngan"](),
+        architecture=DCGAN(blocks=1, spectral_norm=True),
+        max_train_steps=20_000,
+        lr_scheduler="linear",
+        adam_beta1=0.5,
+        mixed_precision="bf16",
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/sngan-fashion",
+    ),
+    "r3gan-fashion": Config(
+        objective=OBJECTIVES["r3gan"](gamma=0.1),
+        architecture=DCGAN(blocks=1),
+        train_batch_size=256,
+        max_train_steps=7000,
+        learning_rate=4e-4,
+        lr_scheduler="linear",
+        adam_beta1=0.0,
+        adam_beta2=0.99,
+        mixed_precision="bf16",
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/r3gan-fashion",
+    ),
+    "diffusion-fashion": Config(
+        objective=OBJECTIVES["diffusion"](snr_gamma=5.0),
+        architecture=UNet(width=48, layers_per_block=1),
+        train_batch_size=128,
+        max_train_steps=3500,
+        learning_rate=1e-3,
+        lr_scheduler="cosine",
+        lr_warmup_steps=500,
+        mixed_precision="bf16",
+        channels_last=False,
+        ema_halflife=1000.0,
+        save_precision="fp16",
+        output_dir="runs/diffusion-fashion",
+    ),
+    "inpaint-fashion": Config(
+        objective=OBJECTIVES["inpaint-gan"](),
+        architecture=Completion(),
+        max_train_steps=8000,
+        adam_beta1=0.0,
+        adam_beta2=0.9,
+        mixed_precision="bf16",
+        save_precision="fp16",
+        output_dir="runs/inpaint-fashion",
+    ),
+    "classifier-fashion": Config(
+        objective=OBJECTIVES["classifier"](),
+        architecture=ConvolutionalClassifier(),
+        conditional=True,
+        random_flip=True,
+        train_batch_size=128,
+        max_train_steps=8000,
+        learning_rate=2e-3,
+        lr_scheduler="cosine",
+        lr_warmup_steps=200,
+        mixed_precision="bf16",
+        eval_every=2000,
+        output_dir="runs/classifier-fashion",
+    ),
+}
+
+# The same of a class that is asked for, and in what else they differ.
+CONDITIONAL = {
+    "vae-fashion": {
+        "architecture": ConvolutionalAutoencoder(blocks=1),
+        "max_train_steps": 20_000,
+    },
+    "sngan-fashion": {},
+    "r3gan-fashion": {"train_batch_size": 64, "max_train_steps": 5500},
+    "diffusion-fashion": {},
+}
+PRESETS |= {
+    f"{name}-conditional": replace(
+        PRESETS[name], conditional=True, output_dir=f"runs/{name}-conditional", **differing
+    )
+    for name, differing in CONDITIONAL.items()
+}

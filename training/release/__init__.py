@@ -1,0 +1,1 @@
+"""Publishing: model cards, previews, figures, pushes to the Hub, the Space."""

@@ -1,0 +1,1 @@
+"""Experiments: the 2-D laboratory, training stability, the model zoo."""
