@@ -29,7 +29,6 @@ DEFAULT_COUNT = 32  # images
 MAX_COUNT = 64
 MAX_COMPARED = 16  # images per model in a comparison
 MIN_TRUNCATION = 0.1
-DEFAULT_SCHEDULER = next(iter(SCHEDULERS))
 MAX_STEPS = 100
 MAX_GUIDANCE = 5.0
 ALL_CLASSES = -1  # label that cycles through the classes
@@ -46,7 +45,7 @@ class Settings:
     seed: int
     label: int | None = None  # None cycles through the classes, if any
     truncation: float = MAX_TRUNCATION
-    scheduler: str = DEFAULT_SCHEDULER
+    scheduler: str = next(iter(SCHEDULERS))
     num_inference_steps: int = NUM_INFERENCE_STEPS
     guidance_scale: float = GUIDANCE_SCALE
 

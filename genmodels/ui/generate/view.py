@@ -10,12 +10,11 @@ from PIL import Image
 from genmodels.errors import UserError
 from genmodels.media.image import to_pil
 from genmodels.pipelines.base import MAX_TRUNCATION
-from genmodels.pipelines.denoising import GUIDANCE_SCALE, NUM_INFERENCE_STEPS, SCHEDULERS
+from genmodels.pipelines.denoising import SCHEDULERS
 from genmodels.ui.app_state import AppState, SavedSample
 from genmodels.ui.generate.actions import (
     ALL_CLASSES,
     DEFAULT_COUNT,
-    DEFAULT_SCHEDULER,
     MAX_COMPARED,
     MAX_COUNT,
     MAX_GUIDANCE,
@@ -148,22 +147,22 @@ def build_inputs(
     truncation = gr.Slider(
         MIN_TRUNCATION,
         MAX_TRUNCATION,
-        MAX_TRUNCATION,
+        settings.truncation,
         label=translate("generate_truncation"),
         info=translate("generate_truncation_info"),
         visible=controls.truncation,
     )
     with gr.Group(visible=controls.steps) as step_settings:
         scheduler = gr.Radio(
-            list(SCHEDULERS), value=DEFAULT_SCHEDULER, label=translate("generate_scheduler")
+            list(SCHEDULERS), value=settings.scheduler, label=translate("generate_scheduler")
         )
         steps = gr.Slider(
-            1, MAX_STEPS, NUM_INFERENCE_STEPS, step=1, label=translate("generate_steps")
+            1, MAX_STEPS, settings.num_inference_steps, step=1, label=translate("generate_steps")
         )
     guidance = gr.Slider(
         0,
         MAX_GUIDANCE,
-        GUIDANCE_SCALE,
+        settings.guidance_scale,
         step=0.1,
         label=translate("generate_guidance"),
         info=translate("generate_guidance_info"),
@@ -183,10 +182,10 @@ def connect_generation(
         count: int,
         seed: str,
         label: int = ALL_CLASSES,
-        truncation: float = MAX_TRUNCATION,
-        scheduler: str = DEFAULT_SCHEDULER,
-        num_inference_steps: int = NUM_INFERENCE_STEPS,
-        guidance_scale: float = GUIDANCE_SCALE,
+        truncation: float = Settings.truncation,
+        scheduler: str = Settings.scheduler,
+        num_inference_steps: int = Settings.num_inference_steps,
+        guidance_scale: float = Settings.guidance_scale,
     ) -> Iterator[tuple[list[Image.Image], str, str | dict, str | dict, Settings]]:
         settings = parse_settings(
             model, count, seed, label, truncation, scheduler, num_inference_steps, guidance_scale
