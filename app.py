@@ -1,11 +1,11 @@
-"""One screen that shows everything: python app.py [--models DIR_OR_REPO ...] [--share]"""
+"""The Gradio app: python app.py [--models DIR_OR_REPO ...] [--share]"""
 
 import os
 import socket
 import sys
 from pathlib import Path
 
-# Threads that wait do not spin: with many visitors on few cores that halves their time.
+# Idle threads must not spin: with many visitors on few cores, that doubles the response time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import httpx
@@ -17,11 +17,11 @@ from genmodels.ui.models import Models
 from training.studies import laboratory
 
 ROOT = Path(__file__).parent
-# What lies beside the app, and on the Hub what a Space's front matter names.
+# The local checkpoints, and on a Space the models that its front matter names.
 FRONT_MATTER = RepoCard.load(ROOT / "README.md", repo_type="space").data
 MODELS = (str(ROOT / "checkpoints"), *(FRONT_MATTER.get("models") or ()))
 
-# A Space says in these where it expects the app.
+# Set on a Space.
 HOST = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
 PORT = int(os.environ.get("GRADIO_SERVER_PORT", 7860))
 
@@ -32,17 +32,17 @@ def main(
     """Serve the app.
 
     Args:
-        models: what is offered: folders of a pipeline, folders of several, or ids on the Hub
-        host: address to listen on; 0.0.0.0 for every one of this machine
+        models: folders of a pipeline, folders of such folders, or ids on the Hub
+        host: address to listen on; 0.0.0.0 for all network interfaces
         port: port to listen on
-        share: also open a public link, for a week
+        share: also create a public link, valid for a week
     """
     tools = ui.Laboratory(
         laboratory.run, laboratory.critics, list(laboratory.GAMES), list(laboratory.DATA)
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        # A port that cannot be had is said before the models are loaded.
+        # Check the port before loading models, which takes longer.
         socket.create_server((host, port), family=family).close()
         ui.build(Models(models), tools).launch(
             server_name=host,

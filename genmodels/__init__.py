@@ -1,4 +1,4 @@
-"""Everything needed to use a generative model."""
+"""Load, sample, measure and show generative models."""
 
 from genmodels.pipelines import load
 

@@ -1,4 +1,4 @@
-"""Files of repositories on the Hub, and in words what goes wrong on the way there."""
+"""Download from the Hugging Face Hub, and explain its errors."""
 
 import hashlib
 import os
@@ -20,88 +20,92 @@ from huggingface_hub.errors import (
 
 from genmodels.errors import UserError, first_line
 
-# The first that fits: a gated repository is one that is not found too, and all are answers.
-WORDS = {
-    HFValidationError: "it is no id of a repository",
-    OfflineModeIsEnabled: "HF_HUB_OFFLINE keeps from the network",
-    LocalTokenNotFoundError: "log in by `hf auth login`, or set HF_TOKEN",
-    GatedRepoError: "it is gated: ask for access on its page, then log in by `hf auth login`",
-    RepositoryNotFoundError: "there is no such repository, or it is private and not for this token",
-    RevisionNotFoundError: "it has no such revision",
-    RemoteEntryNotFoundError: "it has no {file}",
+LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+
+# The first match counts: GatedRepoError is a RepositoryNotFoundError, and most are HTTP errors.
+REASONS = {
+    HFValidationError: "invalid repository id",
+    OfflineModeIsEnabled: "offline mode is on: unset HF_HUB_OFFLINE",
+    LocalTokenNotFoundError: f"no token found: {LOG_IN}",
+    GatedRepoError: "the repository is gated: request access on its page, then log in",
+    RepositoryNotFoundError: "no such repository, or it is private and the token cannot read it",
+    RevisionNotFoundError: "no such revision",
+    RemoteEntryNotFoundError: "the repository has no {file}",
     httpx2.TransportError: "the Hub cannot be reached",
 }
-ANSWERS = {
-    401: "the token is missing or wrong: log in by `hf auth login`, or set HF_TOKEN",
-    403: "the token is not for that",
-    429: "the Hub was asked too often",
+STATUS_REASONS = {
+    401: f"missing or invalid token: {LOG_IN}",
+    403: "the token lacks permission",
+    429: "rate limited by the Hub",
 }
 
 
 def cause(error: BaseException) -> BaseException:
-    """What an error of huggingface_hub was made of, where it says less than that."""
-    hides = isinstance(error, RuntimeError | OSError) and not isinstance(error, HfHubHTTPError)
-    return error.__cause__ if hides and error.__cause__ is not None else error
+    """Return the exception behind a generic one of huggingface_hub, else the exception itself."""
+    generic = isinstance(error, RuntimeError | OSError) and not isinstance(error, HfHubHTTPError)
+    return error.__cause__ if generic and error.__cause__ is not None else error
 
 
 def explain_error(error: BaseException) -> str:
-    """Why the Hub gave or took nothing."""
+    """Return in one line why a request to the Hub failed."""
     error = cause(error)
-    for kind, words in WORDS.items():
+    for kind, reason in REASONS.items():
         if isinstance(error, kind):
-            file = error.response.url.path.split("/")[-1] if "{file}" in words else ""
-            return words.format(file=file)
+            file = error.response.url.path.split("/")[-1] if "{file}" in reason else ""
+            return reason.format(file=file)
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
-        return ANSWERS.get(status, f"the Hub answers with {status}")
+        return STATUS_REASONS.get(status, f"the Hub responded with status {status}")
     return first_line(error)
 
 
-def download(source: str, wanted: Sequence[str], revision: str | None = None) -> Path:
-    """Files of a repository -> the folder of a commit that holds them, from the cache where it can.
+def download(source: str, patterns: Sequence[str], revision: str | None = None) -> Path:
+    """Download files of a repository, or find them in the cache.
 
-    The folder's name is the commit, by which more of the same are fetched.
+    Args:
+        source: repository id "user/name"
+        patterns: one file name, or several glob patterns
+        revision: branch, tag or commit
 
-    source: its id "user/name"
-    wanted: a file, or several patterns
-    revision: branch, tag or commit
-    Raises UserError where they cannot be had, or are not what the Hub has announced.
+    Returns:
+        The local folder, named after the commit; pass its name as `revision` to get more files of
+        the same commit.
+
+    Raises:
+        UserError: the files are not available, or their content does not match its hash.
     """
     try:
-        if len(wanted) == 1:
-            folder = Path(hf_hub_download(source, wanted[0], revision=revision)).parent
+        if len(patterns) == 1:
+            folder = Path(hf_hub_download(source, patterns[0], revision=revision)).parent
         else:
-            folder = Path(snapshot_download(source, revision=revision, allow_patterns=list(wanted)))
-    except Exception as error:  # anything may happen on the way
+            folder = Path(snapshot_download(source, revision=revision, allow_patterns=[*patterns]))
+    except Exception as error:  # the client raises many kinds, some undocumented
         at = f" at revision {revision!r}" if revision else ""
         raise UserError(
-            "expected a folder or the id of a model on the Hub, but could not get "
-            f"{source!r}{at}: {explain_error(error)}"
+            f"expected a folder or the id of a model on the Hub, got {source!r}{at}: "
+            f"{explain_error(error)}"
         ) from error
-    for file in {path for pattern in wanted for path in folder.glob(pattern)}:
-        if not sound(file):
+    for file in {path for pattern in patterns for path in folder.glob(pattern)}:
+        if not has_valid_hash(file):
+            (file.parent / os.readlink(file)).unlink()
             file.unlink()
             raise UserError(
-                f"{file.relative_to(folder)} of {source!r} is not what the Hub has announced: try "
-                "again, and it is fetched anew"
+                f"{file.relative_to(folder)} of {source!r} does not match its hash on the Hub and "
+                "was deleted from the cache: try again"
             )
     return folder
 
 
-def sound(file: Path) -> bool:
-    """Whether a file of the cache is what it was announced as; else what it links to goes.
+def has_valid_hash(file: Path) -> bool:
+    """Return whether a cached file has the content that the Hub announced.
 
-    Its link's target is named by a hash of the content: SHA-256, or git's where it is small. The
-    client itself looks at no more than the size.
+    The cache links to blobs named by SHA-256 (large files) or git's SHA-1; the client itself
+    checks only the size. Without symbolic links there is no hash to compare, so the answer is yes.
     """
-    if not file.is_symlink():  # a system without links: no hash is known
+    if not file.is_symlink():
         return True
-    target = file.parent / os.readlink(file)
-    content = target.read_bytes()
-    if len(target.name) == 40:
-        found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    else:
-        found = hashlib.sha256(content).hexdigest()
-    if found != target.name:
-        target.unlink()
-    return found == target.name
+    blob = file.parent / os.readlink(file)
+    content = blob.read_bytes()
+    if len(blob.name) == 40:
+        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob.name
+    return hashlib.sha256(content).hexdigest() == blob.name

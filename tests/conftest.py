@@ -1,4 +1,4 @@
-"""What the tests share: a cut of Fashion-MNIST, and small runs on it."""
+"""Shared fixtures: a subset of Fashion-MNIST, small training configs, a browser and the app."""
 
 import dataclasses
 import io
@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import time
 
-# Before any import of ours: nothing here may wait for the Hub, or write where the user's runs are.
+# Set before importing our modules: tests must neither wait for the Hub nor write to the user's
+# folders.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()
 os.environ["GENMODELS_CACHE"] = tempfile.mkdtemp()
@@ -27,13 +28,13 @@ from training.configs.config import Config
 from training.configs.presets import PRESETS
 from training.objectives import OBJECTIVES
 
-expect.set_options(timeout=30_000)  # a machine may have much else to do
-torch.set_num_threads(1)  # the networks of the tests are too small for more
+expect.set_options(timeout=30_000)  # milliseconds; CI machines are slow
+torch.set_num_threads(1)  # test networks are too small to gain from more
 
 FASHION = "tests/data/fashion_mnist"  # 1,000 training images and 200 test images, in Hub layout
 
 
-# The first preset of each objective.
+# The first preset of each objective
 FIRST = {
     objective: next(name for name, preset in PRESETS.items() if type(preset.objective) is kind)
     for objective, kind in OBJECTIVES.items()
@@ -42,7 +43,7 @@ FIRST = {
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test in the project's root, with a state of accelerate of its own."""
+    """Run each test in the project's root, with a fresh accelerate state."""
     monkeypatch.chdir(ROOT)
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
@@ -50,11 +51,11 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def shrink(name: str, **fields: object) -> Config:
-    """A preset as a run of seconds, and fields that differ."""
+    """Return a preset that trains a tiny network for 4 steps, with other fields replaced."""
     preset = PRESETS[name]
     sizes = {"latent_dim": 8, "width": 8, "critic_width": 8, "blocks": 0}
-    known = {field.name for field in dataclasses.fields(preset.architecture)}
-    sizes = {size: value for size, value in sizes.items() if size in known}
+    fields_of_network = {field.name for field in dataclasses.fields(preset.architecture)}
+    sizes = {name: size for name, size in sizes.items() if name in fields_of_network}
     defaults = {
         "architecture": dataclasses.replace(preset.architecture, **sizes),
         "dataset_name": FASHION,
@@ -72,17 +73,17 @@ def shrink(name: str, **fields: object) -> Config:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Callable[..., Config]:
-    """As `shrink`, with a folder of the test's for each preset's run."""
+    """Return `shrink` with its output folder in the test's temporary folder."""
     return lambda name, **fields: shrink(name, **{"output_dir": str(tmp_path / name)} | fields)
 
 
-# Without these a browser asks its maker's servers for news, and waits.
+# Without these, the browser contacts its vendor's servers and waits.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
 
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    """The address of an app in a process of its own."""
+    """URL of the app, which runs in its own process."""
     with serve_app() as address:
         yield address
 
@@ -110,19 +111,20 @@ def client(url: str) -> Client:
 
 
 def picture_of(page: Page, source: str) -> Image.Image:
-    """What a page shows from an address."""
+    """Download an image with the page's cookies."""
     picture = Image.open(io.BytesIO(page.request.get(source).body()))
     picture.load()
     return picture
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for what no locator tells.
+    """Wait for a condition that no Playwright locator can express.
 
-    Raises TimeoutError.
+    Raises:
+        TimeoutError: the condition does not hold within the given seconds.
     """
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not so in {seconds} s")
+            raise TimeoutError(f"the condition does not hold after {seconds} s")
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The app in a process of its own, for the tests and the benchmarks."""
+"""Run the app in its own process, for tests and benchmarks."""
 
 import os
 import socket
@@ -16,30 +16,35 @@ ROOT = Path(__file__).parents[1]
 
 @contextmanager
 def serve_app(seconds: float = 120) -> Iterator[str]:
-    """Start the app on a free port -> its address, once its page is served."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """Start the app on a free port, wait for its page and yield its URL.
+
+    Raises:
+        TimeoutError: no page within the given seconds.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     environment = os.environ | {"GENMODELS_REFERENCE": "tests/data/fashion_mnist"}
     app = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment
     )
-    address = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(address, app, seconds)
-        yield address
+        wait_for_page(url, app, seconds)
+        yield url
     finally:
         app.terminate()
         app.wait()
 
 
-def wait_for(address: str, app: subprocess.Popen, seconds: float) -> None:
+def wait_for_page(url: str, app: subprocess.Popen, seconds: float) -> None:
+    """Poll until the app responds; fail at once if its process exits."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        assert app.poll() is None, "the app has ended"
+        assert app.poll() is None, f"the app exited with {app.returncode}"
         try:
-            httpx.get(address)
+            httpx.get(url)
             return
         except httpx.TransportError:
             time.sleep(0.05)
-    raise TimeoutError(f"no app on {address} in {seconds} s")
+    raise TimeoutError(f"no response from {url} within {seconds} s")

@@ -1,7 +1,9 @@
-"""The rules of the house: who may import whom."""
+"""Who may import whom, names that must not come back, and limits on length."""
 
 import ast
+import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,74 +17,195 @@ FILES = [
     for path in sorted(ROOT.glob(pattern))
 ]
 
+MAX_FUNCTION_LINES = 60
+MAX_FILE_LINES = 400
+LONG_FILES: set[str] = set()  # exceptions, each with its reason
+
+# (folder or file, modules that it must not import)
+FORBIDDEN_IMPORTS = [
+    ("genmodels/", ["training", "pickle"]),
+    ("training/objectives/", ["accelerate", "training.core.loop", "training.core.checkpoints"]),
+    ("training/objectives/", ["training.configs", "training.release", "training.studies"]),
+    ("training/core/", ["training.studies"]),
+    ("", ["torchvision", "scipy"]),
+]
+
+# (module, only folders and files that may import it)
+ALLOWED_IMPORTERS = [
+    ("gradio", ["genmodels/ui/", "app.py"]),
+    ("genmodels.ui", ["genmodels/ui/", "app.py"]),
+    ("datasets", ["genmodels/data/"]),
+    ("accelerate", ["training/", "genmodels/metrics/__main__.py"]),
+]
+
+# Rooms of the library and the rooms that they may import.
+LAYERS = {
+    "networks": {"networks"},
+    "media": {"media"},
+    "data": {"data"},
+    "distances": {"distances"},
+    "latents": {"latents", "pipelines", "networks", "media"},
+    "pipelines": {"pipelines", "networks", "media", "latents"},
+    "inpainting": {"inpainting", "metrics", "pipelines", "networks", "media", "latents", "data"},
+    "metrics": {"metrics", "distances", "pipelines", "networks", "media", "latents", "data"},
+}
+BASE_MODULES = {"errors", "hub", "device"}
+
+# Besides torch and diffusers, networks import these.
+STANDARD_LIBRARY = {"collections", "dataclasses", "functools", "itertools", "math", "typing"}
+
+# Names that were replaced, as regular expressions. Words match any part of an identifier in
+# snake_case or CamelCase, identifiers match as a whole.
+OLD_WORDS = "eyes|sheets?|games?|players?|obedience|halflife|foreign"
+OLD_PHRASES = "in_turn|go_on_from"
+OLD_IDENTIFIERS = (
+    "Averages|Captured|play|turn|moving|forming|asking|sharing|wish|amiss|whence|"
+    "found|told|drawn|given|seen|kept|shown|asked|taken"
+)
+OLD_MODULES = (
+    "sheets|game|graphs|asking|sharing|words|runs|samples|reference|overview|measurement|"
+    "measuring|plane|maps|descent|foreign|precision|images"
+)
+STANDARD_NAMES = {"ema_halflife"}  # contain an old word, but are the field's term
+
 
 def imports(file: str) -> set[str]:
-    """Full names of the modules and names that a file imports, relative ones resolved."""
+    """Return the full names of the modules and names that a file imports."""
     package = file.removesuffix(".py").split("/")[:-1]
-    found = set()
-    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+    names = set()
+    for node in ast.walk(parse(file)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {f"{module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def parse(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text())
 
 
 def uses(file: str, module: str) -> bool:
     return any(name == module or name.startswith(module + ".") for name in imports(file))
 
 
-def inside(file: str, *places: str) -> bool:
-    return any(file == place or file.startswith(place) for place in places)
+@pytest.mark.parametrize("file", FILES)
+def test_imports(file: str) -> None:
+    for place, modules in FORBIDDEN_IMPORTS:
+        for module in modules:
+            assert not (file.startswith(place) and uses(file, module)), f"{file} imports {module}"
+    for module, places in ALLOWED_IMPORTERS:
+        assert file.startswith(tuple(places)) or not uses(file, module), f"{file} imports {module}"
+    package, _, room = Path(file).parent.as_posix().partition("/")
+    room = room.split("/")[0]
+    if package == "genmodels" and room in LAYERS:
+        ours = {name.split(".")[1] for name in imports(file) if name.startswith("genmodels.")}
+        assert ours <= LAYERS[room] | BASE_MODULES, f"genmodels.{room} imports {ours}"
+    if file.startswith("genmodels/metrics/") and not file.endswith("/__main__.py"):
+        assert not uses(file, "genmodels.pipelines")
+    if room == "networks":
+        libraries = {name.split(".")[0] for name in imports(file)} - {"genmodels"}
+        assert libraries <= {"torch", "diffusers"} | STANDARD_LIBRARY, libraries
+
+
+def test_tabs_do_not_import_each_other() -> None:
+    modules = {module_of(tab.build.__module__) for tab in TABS.values()}
+    assert len(modules) == len(TABS)
+    for file in FILES:
+        own = module_of(file.removesuffix(".py").replace("/", "."))
+        if own in modules:
+            for other in modules - {own}:
+                assert not uses(file, other), f"{file} imports the tab {other}"
+
+
+def module_of(name: str) -> str:
+    """Return the file or package directly in genmodels.ui that a module belongs to."""
+    return ".".join(name.split(".")[:3])
+
+
+def test_top_level_is_fixed() -> None:
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    visible = {name.split("/")[0] for name in tracked if not name.startswith(".")}
+    folders = {"genmodels", "training", "checkpoints", "tests"}
+    files = {"app.py", "requirements.txt", "README.md", "Makefile", "LICENSE", "pyproject.toml"}
+    assert visible - {"CITATION.cff"} == folders | files
+
+
+def identifiers(file: str) -> Iterator[tuple[str, int]]:
+    """Yield the names that a file defines or uses, with their lines."""
+    for node in ast.walk(parse(file)):
+        line = getattr(node, "lineno", 0)
+        for field in ("id", "attr", "arg", "name", "asname"):
+            value = getattr(node, field, None)
+            if isinstance(value, str) and not isinstance(node, ast.alias):
+                yield value, line
+
+
+def is_old(identifier: str) -> bool:
+    """Return whether an identifier is or contains a name that was replaced."""
+    if identifier in STANDARD_NAMES:
+        return False
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", identifier)
+    return bool(
+        any(re.fullmatch(OLD_WORDS, word.lower()) for word in words)
+        or re.search(OLD_PHRASES, identifier)
+        or re.fullmatch(OLD_IDENTIFIERS, identifier)
+    )
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_imports(file: str) -> None:
-    if inside(file, "genmodels/"):
-        assert not uses(file, "training")
-    if not inside(file, "genmodels/ui/", "app.py"):
-        assert not uses(file, "gradio")
-        assert not uses(file, "genmodels.ui")
-    if not inside(file, "genmodels/data/"):
-        assert not uses(file, "datasets")
-    if not inside(file, "training/", "genmodels/metrics/__main__.py"):
-        assert not uses(file, "accelerate")
-    if inside(file, "genmodels/networks/"):
-        ours = {name for name in imports(file) if name.startswith("genmodels.")}
-        assert all(name.startswith(("genmodels.networks.", "genmodels.errors.")) for name in ours)
-    if inside(file, "genmodels/metrics/") and not inside(file, "genmodels/metrics/__main__.py"):
-        assert not uses(file, "genmodels.pipelines")
-    if inside(file, "training/objectives/"):
-        for other in ("core.loop", "core.checkpoints", "configs", "release", "studies"):
-            assert not uses(file, f"training.{other}")
-        assert not uses(file, "accelerate")
-    if inside(file, "genmodels/"):
-        assert not uses(file, "pickle")
-    assert not uses(file, "torchvision")
-    assert not uses(file, "scipy")
+def test_old_names_do_not_come_back(file: str) -> None:
+    lines = {name: line for name, line in identifiers(file) if is_old(name)}
+    assert not lines, f"{file}: {lines}"
+    path = Path(file)
+    name = path.parent.name if path.stem == "__init__" else path.stem
+    assert not re.fullmatch(OLD_MODULES, name)
 
 
-def test_a_tab_never_imports_another_tab() -> None:
-    tabs = {tab.build.__module__.rsplit(".", 1)[1] for tab in TABS.values()}
-    for tab in tabs:
-        for other in tabs - {tab}:
-            assert not uses(f"genmodels/ui/{tab}.py", f"genmodels.ui.{other}")
+@pytest.mark.parametrize("file", FILES)
+def test_functions_and_files_are_short(file: str) -> None:
+    for node in ast.walk(parse(file)):
+        if isinstance(node, ast.FunctionDef):
+            length = node.end_lineno - node.lineno + 1
+            assert length <= MAX_FUNCTION_LINES, f"{file}:{node.lineno} {node.name}: {length} lines"
+    length = len((ROOT / file).read_text().splitlines())
+    assert length <= MAX_FILE_LINES or file in LONG_FILES, f"{file}: {length} lines"
 
 
-def test_top_level_is_as_drawn() -> None:
-    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
-    visible = {name.split("/")[0] for name in tracked if not name.startswith(".")}
-    drawn = {"app.py", "genmodels", "training", "checkpoints", "tests", "requirements.txt"}
-    assert visible == drawn | {"README.md", "Makefile", "LICENSE", "pyproject.toml"}
+@pytest.mark.parametrize(
+    ("identifier", "old"),
+    [
+        ("EyesOfDomain", True),
+        ("GAMES_BY_NAME", True),
+        ("halflife", True),
+        ("labels_in_turn", True),
+        ("found", True),
+        ("ema_halflife", False),
+        ("removing", False),
+        ("earth_moving", False),
+        ("not_found", False),
+    ],
+)
+def test_old_names_are_whole_words(identifier: str, old: bool) -> None:
+    assert is_old(identifier) == old
 
 
-def test_the_rules_see_a_violation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_detect_violations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "genmodels/networks").mkdir(parents=True)
-    file = "genmodels/networks/wrong.py"
-    (tmp_path / file).write_text("from ..pipelines import load\nfrom .dcgan import Critic\n")
+    file = "genmodels/networks/invalid.py"
     monkeypatch.setattr("tests.test_architecture.ROOT", tmp_path)
+    (tmp_path / file).write_text("from ..pipelines import load\nfrom .dcgan import Critic\n")
     assert imports(file) == {"genmodels.pipelines.load", "genmodels.networks.dcgan.Critic"}
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"genmodels\.networks imports"):
         test_imports(file)
+    (tmp_path / file).write_text("import numpy\n")
+    with pytest.raises(AssertionError, match="numpy"):
+        test_imports(file)
+    (tmp_path / file).write_text("def f(eyes): ...\n")
+    with pytest.raises(AssertionError, match="eyes"):
+        test_old_names_do_not_come_back(file)
+    (tmp_path / file).write_text("def f():\n" + "    x = 1\n" * 60)
+    with pytest.raises(AssertionError, match="61 lines"):
+        test_functions_and_files_are_short(file)

@@ -18,6 +18,7 @@ from huggingface_hub import ModelCard, RepoCard, close_session, constants, hf_ap
 from safetensors.torch import load_file, save_file
 
 import genmodels
+from genmodels.errors import UserError
 from genmodels.pipelines.denoising import DenoisingPipeline
 from genmodels.ui.models import Models
 from tests.conftest import ROOT
@@ -34,6 +35,7 @@ from training.release.space import working_tree
 Small = Callable[..., Config]
 
 VAE = ROOT / "checkpoints/vae-fashion"
+WEIGHTS = "autoencoder/diffusion_pytorch_model.safetensors"
 
 
 @pytest.fixture
@@ -294,14 +296,14 @@ def test_the_command_alone_pushes_where_hf_endpoint_says(hub: Hub, tmp_path: Pat
 
 def small_unet(**fields: object) -> UNet2DModel:
     torch.manual_seed(0)
-    given = {"sample_size": 8, "in_channels": 3, "out_channels": 3, "norm_num_groups": 4}
+    sizes = {"sample_size": 8, "in_channels": 3, "out_channels": 3, "norm_num_groups": 4}
+    sizes |= {"block_out_channels": (8, 8), "attention_head_dim": None, "layers_per_block": 1}
     blocks = ("DownBlock2D", "AttnDownBlock2D"), ("AttnUpBlock2D", "UpBlock2D")
-    given |= {"block_out_channels": (8, 8), "attention_head_dim": None, "layers_per_block": 1}
-    return UNet2DModel(**given, down_block_types=blocks[0], up_block_types=blocks[1], **fields)
+    return UNet2DModel(down_block_types=blocks[0], up_block_types=blocks[1], **sizes | fields)
 
 
 def upload(hub: Hub, name: str, folder: Path) -> Repository:
-    """A folder as it is, as anybody's repository."""
+    """Add a folder to the Hub as a repository."""
     repository = hub.repositories[f"models/{name}"] = Repository()
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -312,78 +314,74 @@ def upload(hub: Hub, name: str, folder: Path) -> Repository:
     return repository
 
 
-def test_only_what_a_pipeline_needs_is_fetched_and_only_once(
+def test_load_downloads_only_the_needed_files_and_caches_them(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = upload(hub, "me/vae", VAE)
     repository.commits[-1]["autoencoder/pytorch_model.bin"] = b"\0pickle"
     pipeline = genmodels.load("me/vae")
-    asked = {path.split("/main/")[-1] for _, path in hub.requests if "/resolve/" in path}
-    fetched = {path.split(f"{repository.oid(1)}/")[-1] for path in asked}
-    weights = "autoencoder/diffusion_pytorch_model.safetensors"
-    assert fetched == {"model_index.json", "autoencoder/config.json", weights}
-    # Nobody listens at the address of the Hub: the cache is enough.
-    here, nowhere = constants.HUGGINGFACE_CO_URL_TEMPLATE, "http://127.0.0.1:9"
-    away = here.replace(hub.address, nowhere)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", away)
-    monkeypatch.setattr(constants, "ENDPOINT", nowhere)
+    paths = {path.split("/main/")[-1] for _, path in hub.requests if "/resolve/" in path}
+    files = {path.split(f"{repository.oid(1)}/")[-1] for path in paths}
+    assert files == {"model_index.json", "autoencoder/config.json", WEIGHTS}
+    # Without a server at the Hub's address the cache is used.
+    template, closed_port = constants.HUGGINGFACE_CO_URL_TEMPLATE, "http://127.0.0.1:9"
+    unreachable = template.replace(hub.address, closed_port)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", unreachable)
+    monkeypatch.setattr(constants, "ENDPOINT", closed_port)
     hub.begin()
     assert torch.equal(drawn(genmodels.load("me/vae")), drawn(pipeline))
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", here)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "ENDPOINT", hub.address)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert torch.equal(drawn(genmodels.load("me/vae")), drawn(pipeline))
     assert hub.requests == []
 
 
-def test_weights_are_asked_for_only_once_they_are_of_use(hub: Hub) -> None:
+def test_weights_of_an_unknown_pipeline_are_not_downloaded(hub: Hub) -> None:
     index = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
     hub.repositories["models/a/b"] = Repository(commits=[{"model_index.json": index}])
-    with pytest.raises(ValueError, match="in a/b, but it is a StableDiffusionPipeline"):
+    with pytest.raises(UserError, match="in a/b, got StableDiffusionPipeline"):
         genmodels.load("a/b")
     assert {path for _, path in hub.requests} == {"/a/b/resolve/main/model_index.json"}
 
 
-def test_a_revision_is_a_branch_a_tag_or_a_commit(hub: Hub) -> None:
+def test_revisions_are_branches_tags_and_commits(hub: Hub) -> None:
     repository = upload(hub, "me/model", VAE)
     repository.tags["v1"] = 1
     files = {path: file for path, file in contents(VAE).items() if "autoencoder" not in path}
     repository.commits.append(files)
     for revision in ("v1", repository.oid(1)):
         assert genmodels.load("me/model", revision=revision).latent_shape == (32,)
-    with pytest.raises(ValueError, match="what is in me/model/autoencoder is broken"):
+    with pytest.raises(UserError, match="me/model/autoencoder is broken"):
         genmodels.load("me/model")
 
 
-def gone(hub: Hub) -> None:
+def unreachable(hub: Hub) -> None:
     hub.begin(lambda number: "cut")
 
 
-def hidden(hub: Hub) -> None:
+def make_private(hub: Hub) -> None:
     hub.repositories["models/me/model"].private = True
 
 
-def gated(hub: Hub) -> None:
+def make_gated(hub: Hub) -> None:
     hub.repositories["models/me/model"].gated = True
 
 
-def busy(hub: Hub) -> None:
+def unavailable(hub: Hub) -> None:
     hub.begin(lambda number: 503)
 
 
-def refused(hub: Hub) -> None:
+def forbidden(hub: Hub) -> None:
     hub.begin(lambda number: 403)
 
 
 def offline(hub: Hub) -> None:
-    constants.HF_HUB_OFFLINE = True  # which the fixture puts back
+    constants.HF_HUB_OFFLINE = True  # the fixture restores it
 
 
-WEIGHTS = "autoencoder/diffusion_pytorch_model.safetensors"
-
-
-def sent(path: str, change: Callable[[bytes], bytes]) -> Callable[[Hub], None]:
-    """Send other content than was announced."""
+def tamper_with(path: str, change: Callable[[bytes], bytes]) -> Callable[[Hub], None]:
+    """Send other content than the hash says."""
 
     def tamper(hub: Hub) -> None:
         repository = hub.repositories["models/me/model"]
@@ -392,8 +390,8 @@ def sent(path: str, change: Callable[[bytes], bytes]) -> Callable[[Hub], None]:
     return tamper
 
 
-def holding(path: str, content: bytes | None) -> Callable[[Hub], None]:
-    """Hold another file, or none."""
+def replace_file(path: str, content: bytes | None) -> Callable[[Hub], None]:
+    """Replace a file of the repository, or delete it."""
 
     def hold(hub: Hub) -> None:
         files = hub.repositories["models/me/model"].commits[-1]
@@ -405,42 +403,52 @@ def holding(path: str, content: bytes | None) -> Callable[[Hub], None]:
 
 
 @pytest.mark.parametrize(
-    ("name", "revision", "damage", "sentence"),
+    ("name", "revision", "damage", "message"),
     [
-        ("me/no", None, None, "could not get 'me/no': there is no such repository, or it is pri"),
-        ("me/model", None, hidden, "'me/model': there is no such repository, or it is private"),
-        ("me/model", None, gated, "could not get 'me/model': it is gated: ask for access on its"),
-        ("me/model", "v9", None, "could not get 'me/model' at revision 'v9': it has no such rev"),
-        ("me/model", None, holding("model_index.json", None), "it has no model_index.json"),
-        ("me/model", None, holding("model_index.json", b'{"_class_name": "X"}'), "but it is a X"),
-        ("me/model", None, holding(WEIGHTS, None), "what is in me/model/autoencoder is broken"),
-        ("me/model", None, holding(WEIGHTS, b"\0" * 99), "in me/model/autoencoder is broken"),
-        ("me/model", None, sent(WEIGHTS, lambda it: it[:-9]), "Consistency check failed"),
+        ("me/no", None, None, "got 'me/no': no such repository, or it is private and the token"),
+        ("me/model", None, make_private, "got 'me/model': no such repository, or it is private"),
+        ("me/model", None, make_gated, "got 'me/model': the repository is gated: request access"),
+        ("me/model", "v9", None, "got 'me/model' at revision 'v9': no such revision"),
         (
             "me/model",
             None,
-            sent(WEIGHTS, lambda it: it[:-9] + b"tampered!"),
-            f"{WEIGHTS} of 'me/model' is not what the Hub has announced",
+            replace_file("model_index.json", None),
+            "the repository has no model_index.json",
         ),
         (
             "me/model",
             None,
-            sent("autoencoder/config.json", lambda it: it.replace(b"32", b"33")),
-            "autoencoder/config.json of 'me/model' is not what the Hub has announced",
+            replace_file("model_index.json", b'{"_class_name": "X"}'),
+            "in me/model, got X",
         ),
-        ("me/model", None, gone, "could not get 'me/model': the Hub cannot be reached"),
-        ("me/model", None, busy, "could not get 'me/model': the Hub answers with 503"),
-        ("me/model", None, refused, "could not get 'me/model': the token is not for that"),
-        ("me/model", None, offline, "'me/model': HF_HUB_OFFLINE keeps from the network"),
-        ("a/b/c", None, None, "could not get 'a/b/c': it is no id of a repository"),
+        ("me/model", None, replace_file(WEIGHTS, None), "me/model/autoencoder is broken"),
+        ("me/model", None, replace_file(WEIGHTS, b"\0" * 99), "me/model/autoencoder is broken"),
+        ("me/model", None, tamper_with(WEIGHTS, lambda it: it[:-9]), "Consistency check failed"),
+        (
+            "me/model",
+            None,
+            tamper_with(WEIGHTS, lambda it: it[:-9] + b"tampered!"),
+            f"{WEIGHTS} of 'me/model' does not match its hash",
+        ),
+        (
+            "me/model",
+            None,
+            tamper_with("autoencoder/config.json", lambda it: it.replace(b"32", b"33")),
+            "autoencoder/config.json of 'me/model' does not match its hash",
+        ),
+        ("me/model", None, unreachable, "got 'me/model': the Hub cannot be reached"),
+        ("me/model", None, unavailable, "got 'me/model': the Hub responded with status 503"),
+        ("me/model", None, forbidden, "got 'me/model': the token lacks permission"),
+        ("me/model", None, offline, "got 'me/model': offline mode is on: unset HF_HUB_OFFLINE"),
+        ("a/b/c", None, None, "got 'a/b/c': invalid repository id"),
     ],
 )
 @pytest.mark.parametrize("token", [READER, ""])
-def test_what_cannot_be_had_is_told_in_a_sentence(
+def test_failed_downloads_raise_one_sentence(
     name: str,
     revision: str | None,
     damage: Callable[[Hub], None] | None,
-    sentence: str,
+    message: str,
     token: str,
     hub: Hub,
     monkeypatch: pytest.MonkeyPatch,
@@ -449,21 +457,21 @@ def test_what_cannot_be_had_is_told_in_a_sentence(
     upload(hub, "me/model", VAE)
     if damage is not None:
         damage(hub)
-    for _ in range(2):  # what came wrong once is not taken from the cache
-        with pytest.raises(ValueError, match=re.escape(sentence)) as caught:
+    for _ in range(2):  # a failed download is not taken from the cache
+        with pytest.raises(UserError, match=re.escape(message)) as caught:
             genmodels.load(name, revision)
         assert "\n" not in str(caught.value)
     hub.repositories["models/me/model"].tampered.clear()
-    if "announced" in sentence:
+    if "hash" in message:
         assert genmodels.load(name)
 
 
-FIRST_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+FIRST_ATTENTION_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
 
 def old_name(weight: str) -> str:
-    """What a weight of attention was called at first."""
-    for name, old in FIRST_NAMES.items():
+    """Return the name of an attention weight in the first versions of diffusers."""
+    for name, old in FIRST_ATTENTION_NAMES.items():
         weight = weight.replace(f".{name}.", f".{old}.")
     return weight
 
@@ -480,14 +488,14 @@ SCHEDULERS = {
 def test_unconditional_pipelines_of_diffusers_load(
     name: str, flat: bool, hub: Hub, tmp_path: Path
 ) -> None:
-    """In folders for their parts, or as the oldest of them lie, google/ddpm-cifar10-32 for one."""
+    """In a folder per component, or flat like google/ddpm-cifar10-32."""
     unet, scheduler = small_unet(), SCHEDULERS[name]
     getattr(diffusers, name)(unet, scheduler).save_pretrained(tmp_path / "model")
     if flat:
-        for part in ("unet", "scheduler"):
-            for file in (tmp_path / "model" / part).iterdir():
+        for component in ("unet", "scheduler"):
+            for file in (tmp_path / "model" / component).iterdir():
                 file.rename(tmp_path / "model" / file.name)
-            (tmp_path / "model" / part).rmdir()
+            (tmp_path / "model" / component).rmdir()
         file = tmp_path / "model" / "diffusion_pytorch_model.safetensors"
         weights = load_file(file)
         save_file({old_name(weight): it for weight, it in weights.items()}, file)
@@ -497,53 +505,56 @@ def test_unconditional_pipelines_of_diffusers_load(
         assert type(pipeline) is DenoisingPipeline
         assert pipeline.latent_shape == (3, 8, 8)
         assert pipeline.num_classes is None
-        ours = pipeline.scheduler
-        assert torch.equal(ours.alphas_cumprod, scheduler.alphas_cumprod)
-        assert ours.config.prediction_type == scheduler.config.prediction_type
-        assert (ours.config.solver_order, ours.config.timestep_spacing) == (3, "trailing")
-        assert ours.config.thresholding == scheduler.config.get("clip_sample", False)
+        loaded = pipeline.scheduler
+        assert torch.equal(loaded.alphas_cumprod, scheduler.alphas_cumprod)
+        assert loaded.config.prediction_type == scheduler.config.prediction_type
+        assert (loaded.config.solver_order, loaded.config.timestep_spacing) == (3, "trailing")
+        assert loaded.config.thresholding == scheduler.config.get("clip_sample", False)
         latents = pipeline.draw(2, torch.Generator().manual_seed(0))
-        told = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
-        told.set_timesteps(10)
+        ddim = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
+        ddim.set_timesteps(10)
         samples = latents
         with torch.no_grad():
-            for time in told.timesteps:
-                samples = told.step(unet(samples, time).sample, time, samples).prev_sample
+            for timestep in ddim.timesteps:
+                output = unet(samples, timestep).sample
+                samples = ddim.step(output, timestep, samples).prev_sample
             assert torch.allclose(
                 pipeline.decode(latents, None, 10, scheduler="DDIM"),
                 samples.clamp(-1, 1),
                 atol=1e-4,
             )
-    offered = Models([tmp_path / "model"])  # by the app, as what it becomes
-    assert offered.kinds == {"model": DenoisingPipeline}
-    assert type(offered.get("model")) is DenoisingPipeline
+    models = Models([tmp_path / "model"])
+    assert models.kinds == {"model": DenoisingPipeline}
+    assert type(models.get("model")) is DenoisingPipeline
 
 
 @pytest.mark.parametrize(
-    ("fields", "scheduler", "sentence"),
+    ("fields", "scheduler", "message"),
     [
-        ({"num_class_embeds": 10}, DDPMScheduler(), "but it has classes"),
-        ({}, DDPMScheduler(prediction_type="sample"), "but got sample"),
+        ({"num_class_embeds": 10}, DDPMScheduler(), "expected an unconditional UNet2DModel"),
+        ({"out_channels": 6}, DDPMScheduler(), "3 output channels, .* got 6"),
+        ({"sample_size": (8, 16)}, DDPMScheduler(), r"for square samples, got \[8, 16\]"),
+        ({}, DDPMScheduler(prediction_type="sample"), "or v_prediction, got sample"),
     ],
 )
-def test_what_a_denoising_pipeline_cannot_be_is_named(
-    fields: dict[str, int], scheduler: DDPMScheduler, sentence: str, tmp_path: Path
+def test_unsupported_pipelines_of_diffusers(
+    fields: dict[str, int], scheduler: DDPMScheduler, message: str, tmp_path: Path
 ) -> None:
     diffusers.DDPMPipeline(small_unet(**fields), scheduler).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(UserError, match=message):
         genmodels.load(tmp_path)
 
 
 @pytest.mark.parametrize("folder", sorted(ROOT.glob("checkpoints/*/model_index.json")))
-def test_each_part_of_what_is_published_loads_by_its_own_class(folder: Path, hub: Hub) -> None:
+def test_components_of_checkpoints_load_with_their_own_class(folder: Path, hub: Hub) -> None:
     upload(hub, "me/model", folder.parent)
     pipeline = genmodels.load("me/model")
-    for name, part in pipeline.components.items():
-        alone = type(part).from_pretrained("me/model", subfolder=name)
-        assert repr(alone) == repr(part)
-        if isinstance(part, torch.nn.Module):
-            for weight, twin in zip(part.parameters(), alone.parameters(), strict=True):
-                assert torch.equal(weight, twin)
+    for name, component in pipeline.components.items():
+        alone = type(component).from_pretrained("me/model", subfolder=name)
+        assert repr(alone) == repr(component)
+        if isinstance(component, torch.nn.Module):
+            for weight, other in zip(component.parameters(), alone.parameters(), strict=True):
+                assert torch.equal(weight, other)
 
 
 def test_the_space_is_the_app_and_brought_up_to_date_only_where_it_changed(

@@ -1,14 +1,10 @@
 """Paths through latents, and what they are shown as."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
-import imageio_ffmpeg
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 import genmodels
@@ -26,7 +22,7 @@ from genmodels.latents.interpolation import (
     spline,
     traverse,
 )
-from genmodels.media.image import from_pixels, to_pixels, to_video
+from genmodels.media.image import from_pixels, to_pixels
 from genmodels.metrics import FeatureExtractors
 from genmodels.metrics.path_length import path_lengths
 from tests.conftest import FASHION, ROOT
@@ -189,54 +185,3 @@ def test_a_path_length_is_a_squared_slope() -> None:
     ends = [arc(one, other, times + shift) for shift in (0, 1e-3)]
     slopes = perception.distance(*map(decode, ends)) / 1e-6
     assert model.mean().item() == pytest.approx(slopes.mean().item(), rel=0.1)
-
-
-def test_frames_become_a_film_one_by_one(tmp_path: Path) -> None:
-    ramp = torch.linspace(-1, 1, 27)
-    given = [ramp.roll(place).expand(1, 27, 27) for place in range(12)]
-    to_video(iter(given), tmp_path / "a.gif", rate=20, scale=3)
-    film = Image.open(tmp_path / "a.gif")
-    assert (film.n_frames, film.size, film.info["loop"]) == (12, (82, 82), 0)
-    assert film.info["duration"] == 50
-    film.seek(5)
-    seen = np.asarray(film.convert("L"))[:81:3, :81:3].astype(int)
-    wanted = to_pixels(given[5])[0].numpy().astype(int)
-    assert abs(seen - wanted).max() <= 1
-    to_video(iter(given), tmp_path / "a.mp4", rate=20, scale=3)
-    count, seconds = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "a.mp4"))
-    assert (count, seconds) == (12, pytest.approx(0.6, abs=0.06))
-
-
-@pytest.mark.parametrize(
-    ("name", "fields", "sentence"),
-    [
-        ("a.avi", {}, "expected a file .gif or .mp4, but got 'a.avi'"),
-        ("a.gif", {"rate": 0}, "frames a second"),
-        ("a.gif", {"scale": 0}, "frames a second"),
-        ("a.gif", {"scale": 2.0}, "a whole scale"),
-        ("a.gif", {}, "expected frames, but there are none"),
-    ],
-)
-def test_what_is_no_film_is_said(name: str, fields: dict, sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        to_video([], tmp_path / name, **fields)
-
-
-def test_a_film_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    frame = torch.zeros(1, 28, 28)
-    file = tmp_path / "-a:b.MP4"  # a name that ffmpeg would take for something else
-    to_video([frame] * 3, file)
-    whole = file.read_bytes()
-
-    def breaks() -> Iterator[Tensor]:
-        yield from [frame] * 3
-        raise RuntimeError("cancelled")
-
-    with pytest.raises(RuntimeError, match="cancelled"):
-        to_video(breaks(), file)
-    with pytest.raises(ValueError, match="frames of one size"):
-        to_video([frame, frame[:, :14, :14]], file)
-    assert file.read_bytes() == whole
-    assert [path.name for path in tmp_path.iterdir()] == [file.name]
-    with pytest.raises(OSError, match="No such file"):
-        to_video([frame], tmp_path / "no" / "such.gif")

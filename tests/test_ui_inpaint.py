@@ -246,12 +246,12 @@ def test_every_model_is_offered_with_its_methods_and_none_is_loaded() -> None:
     assert ways[0] == FAST[0]
     assert "diffusion-fashion: RePaint" in ways
     assert ways[-1] == "user/name"
-    assert not models.held
+    assert not models.cache
 
 
 def test_a_conditional_model_is_told_its_class(picture: str) -> None:
     models = Models([])
-    models.held["conditional"] = fresh("vae-fashion-conditional")
+    models.cache["conditional"] = fresh("vae-fashion-conditional")
     assert inpaint.conditional(models, ["conditional: pseudo-Gibbs"])
     asked = [models, picture, "middle", None, ["conditional"], 1]
     rows = [list(inpaint.finish(inpaint.ask(*asked, label, 0, False)))[-1][1] for label in (0, 1)]

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from genmodels.latents.interpolation import slerp
 from genmodels.ui import interpolate, latent_map, latents
-from genmodels.ui.generate import FIRST, ask, draw
+from genmodels.ui.generate.actions import DEFAULT_COUNT, Settings, generate
 from genmodels.ui.interpolate import FRAMES, STRIP
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import example_images
@@ -134,14 +134,14 @@ def test_there_is_no_path_between_kept_samples_of_two_classes(browser: Browser, 
 
 def keep(page: Page, model: str, places: tuple[int, int]) -> list[np.ndarray]:
     """Click samples of a model, one after another, once they are there -> their pictures."""
-    *_, (images, *_) = draw(MODELS, ask(model, FIRST, 0))
+    *_, (images, *_) = generate(MODELS, Settings(model, DEFAULT_COUNT, 0))
     shown = [np.asarray(images[place]) for place in places]
     for kept, (place, image) in enumerate(zip(places, shown, strict=True), 1):
         seen = f".samples .grid-container img >> nth={place}"
         until(lambda seen=seen, image=image: alike(pixels(page, seen), image))
         page.locator(".samples .grid-container button").nth(place).click()
         page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
-        expect(page.locator(".kept .grid-container img")).to_have_count(kept)
+        expect(page.locator(".saved .grid-container img")).to_have_count(kept)
     return shown
 
 

@@ -22,7 +22,7 @@ TOOLS = ui.Laboratory(
 )
 
 
-@pytest.mark.parametrize("objective", TOOLS.games)
+@pytest.mark.parametrize("objective", TOOLS.objectives)
 def test_a_frame_is_drawn_for_every_game_in_few_bytes(objective: str) -> None:
     course = laboratory.run("ring", objective, steps=4, frames=2)
     frames = list(course.frames)
@@ -72,7 +72,7 @@ def test_an_empty_drawing_is_said_to_be_so(drawing: object) -> None:
 def test_a_game_that_runs_out_of_numbers_is_said_in_a_sentence() -> None:
     course = laboratory.run("ring", "gan", steps=1)
     broken = SimpleNamespace(run=lambda *_, frames: course._replace(frames=fail()), data=["ring"])
-    broken.games = ["gan"]
+    broken.objectives = ["gan"]
     with pytest.raises(ValueError, match="run out of numbers: at step 7"):
         list(play(broken, "ring", None, "gan", 10, 0))
 

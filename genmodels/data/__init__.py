@@ -1,5 +1,6 @@
 """Training and reference data: a Hub id, a folder in Hub layout or a folder of images."""
 
-from genmodels.data.sources import SUFFIXES, Images, decode, list_files, load, load_folder
+from genmodels.data.decoding import SUFFIXES
+from genmodels.data.sources import Images, list_files, load, load_folder
 
-__all__ = ["SUFFIXES", "Images", "decode", "list_files", "load", "load_folder"]
+__all__ = ["SUFFIXES", "Images", "list_files", "load", "load_folder"]

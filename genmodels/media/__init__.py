@@ -1,1 +1,1 @@
-"""Media: how a tensor becomes something to see or save, and back. One file a medium."""
+"""Media: convert samples to files and back. One file per medium."""

@@ -1,4 +1,4 @@
-"""The only place where samples in [-1, 1] meet uint8 pixels, PIL and files.
+"""Images and videos: the only conversion between samples in [-1, 1] and pixels, PIL and files.
 
 B batch, C channels, S side.
 """
@@ -17,114 +17,121 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 
+GRID_GAP = 2  # pixels between the images of a grid and around them
+
+# Video options of write_frames by suffix. A GIF gets a palette per frame, so it can be streamed.
+GIF_FILTER = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
+VIDEO_OPTIONS: dict[str, dict[str, object]] = {
+    ".gif": {
+        "codec": "gif",
+        "pix_fmt_out": "pal8",
+        "output_params": ["-filter_complex", GIF_FILTER],
+    },
+    ".mp4": {"quality": 9},
+}
+
 
 def from_pixels(pixels: Tensor) -> Tensor:
-    """uint8 pixels of any shape, 0 to 255 -> float32 samples of that shape in [-1, 1]."""
+    """Convert uint8 pixels of any shape to float32 samples in [-1, 1]."""
     return pixels.float().div_(127.5).sub_(1)
 
 
 def to_pixels(samples: Tensor) -> Tensor:
-    """Samples of any shape -> uint8 pixels of that shape; what lies outside [-1, 1] is clamped.
-
-    The inverse of `from_pixels` on every one of its values.
-    """
+    """Convert samples of any shape to uint8 pixels, clamped to [-1, 1]; inverts `from_pixels`."""
     return samples.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 
 def to_pil(samples: Tensor) -> list[Image.Image]:
-    """(B, C, S, S) in [-1, 1], with one channel or three -> B images in mode L or RGB."""
+    """Convert samples (B, C, S, S) in [-1, 1] to B images: mode L if C is 1, RGB if C is 3."""
     arrays = to_pixels(samples).permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array) for array in arrays]
 
 
 def image_grid(samples: Tensor, columns: int | None = None) -> Image.Image:
-    """(B, C, S, S) in [-1, 1] -> one image of all, row by row, as near a square as can be."""
-    gap = 2  # pixels between two images and around them
+    """Arrange samples (B, C, S, S) in [-1, 1] row by row; as a square by default."""
     tiles = to_pil(samples)
     columns = columns or math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
-    width, height = tiles[0].width + gap, tiles[0].height + gap
-    sheet = Image.new(tiles[0].mode, (columns * width + gap, rows * height + gap), "white")
-    for place, tile in enumerate(tiles):
-        row, column = divmod(place, columns)
-        sheet.paste(tile, (column * width + gap, row * height + gap))
-    return sheet
+    width, height = tiles[0].width + GRID_GAP, tiles[0].height + GRID_GAP
+    grid = Image.new(tiles[0].mode, (columns * width + GRID_GAP, rows * height + GRID_GAP), "white")
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        grid.paste(tile, (column * width + GRID_GAP, row * height + GRID_GAP))
+    return grid
 
 
 def to_video(
     frames: Iterable[Tensor], file: str | Path, rate: float = 25.0, scale: int = 8
 ) -> None:
-    """Samples (C, S, S) in [-1, 1], one after another -> a GIF or an MP4, by the file's suffix.
+    """Write samples (C, S, S) in [-1, 1] as a GIF or an MP4, frame by frame.
 
-    Frames are written as they come, however many they are.
+    Args:
+        frames: samples of one size; any number, because only one is held at a time
+        file: the suffix .gif or .mp4 selects the format
+        rate: frames per second, up to 100; GIF rounds the delay to hundredths of a second
+        scale: pixels per pixel of a sample, in both directions
 
-    rate: frames a second; a GIF knows hundredths of a second
-    scale: how often each pixel is repeated, in rows and columns
-    Raises UserError for another suffix, a rate or scale that cannot be shown, and frames that are
-    none or differ in size; OSError where the film cannot be written, which then does not appear.
+    Raises:
+        UserError: another suffix, an invalid rate or scale, no frames, or frames of several sizes.
+        OSError: the file cannot be written. It then does not appear.
     """
     file = Path(file).absolute()
-    if file.suffix.lower() not in (".gif", ".mp4"):
-        raise UserError(f"expected a file .gif or .mp4, but got {file.name!r}")
-    if not (0 < rate <= 100 and isinstance(scale, int) and scale >= 1):
-        raise UserError(
-            f"expected 0 to 100 frames a second, and a whole scale, but got {rate} and {scale}"
-        )
-    settings: dict[str, object] = {"quality": 9}
-    if file.suffix.lower() == ".gif":
-        # Each frame has a palette of its own, so that none waits for the others.
-        palette = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
-        options = ["-filter_complex", f"{palette}:dither=none"]
-        settings = {"codec": "gif", "pix_fmt_out": "pal8", "output_params": options}
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".film-") as folder:
-        draft = Path(folder) / f"film{file.suffix.lower()}"
-        written = write(frames, str(draft), rate, scale, settings)
-        # The writer says nothing of a disk that is full at the end.
-        if count_frames_and_secs(str(draft))[0] != written:
-            raise OSError(f"could not write {file}: there may be no room")
+    suffix = file.suffix.lower()
+    if suffix not in VIDEO_OPTIONS:
+        raise UserError(f"expected a file .gif or .mp4, got {file.name!r}")
+    if not 0 < rate <= 100:
+        raise UserError(f"expected a rate above 0 and up to 100 frames per second, got {rate}")
+    if not (isinstance(scale, int) and scale >= 1):
+        raise UserError(f"expected a whole scale of at least 1, got {scale}")
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".video-") as folder:
+        draft = Path(folder) / f"video{suffix}"
+        count = write_video(frames, draft, rate, scale)
+        # A full disk at the end raises no error, so count the frames.
+        if count_frames_and_secs(str(draft))[0] != count:
+            raise OSError(f"could not write {file}: the disk may be full")
         draft.replace(file)
 
 
-def write(
-    frames: Iterable[Tensor], file: str, rate: float, scale: int, settings: dict[str, object]
-) -> int:
-    """Write frames as they come -> how many there were."""
+def write_video(frames: Iterable[Tensor], file: Path, rate: float, scale: int) -> int:
+    """Write frames to a file and return their number; see `to_video`."""
     count, size, writer = 0, (0, 0), None
     try:
         for frame in frames:
             image = to_pil(frame[None])[0].convert("RGB")
-            sides = (image.width * scale, image.height * scale)
-            image = image.resize(sides, Image.Resampling.NEAREST)
-            # Films have even sides.
+            image = image.resize(
+                (image.width * scale, image.height * scale), Image.Resampling.NEAREST
+            )
+            # Video codecs need even sides.
             image = ImageOps.expand(image, (0, 0, image.width % 2, image.height % 2))
             if writer is None:
                 size = image.size
-                settings = {"macro_block_size": 2, "ffmpeg_log_level": "quiet"} | settings
-                writer = write_frames(file, size, fps=rate, **settings)
+                options = {"macro_block_size": 2, "ffmpeg_log_level": "quiet"}
+                options |= VIDEO_OPTIONS[file.suffix]
+                writer = write_frames(str(file), size, fps=rate, **options)
                 writer.send(None)
             if image.size != size:
-                raise UserError(f"expected frames of one size, but got {size} and {image.size}")
+                raise UserError(f"expected frames of one size, got {size} and {image.size}")
             writer.send(image.tobytes())
             count += 1
     finally:
         if writer is not None:
             writer.close()
     if not count:
-        raise UserError("expected frames, but there are none")
+        raise UserError("expected at least one frame, got none")
     return count
 
 
 def to_png(image: Image.Image) -> bytes:
-    """An image -> a lossless PNG file at its own size."""
+    """Encode an image as PNG, at its own size."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
 
 
 def to_zip(images: list[Image.Image]) -> bytes:
-    """Images -> a ZIP archive of lossless PNG files 00.png, 01.png, ... at their own size."""
+    """Encode images as a ZIP archive of PNG files 00.png, 01.png, ..., at their own size."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
-        for place, image in enumerate(images):
-            files.writestr(f"{place:02d}.png", to_png(image))
+        for index, image in enumerate(images):
+            files.writestr(f"{index:02d}.png", to_png(image))
     return archive.getvalue()

@@ -1,4 +1,4 @@
-"""Published models: a standard normal latent -> a sample. One file a family."""
+"""Published models: decode a standard normal latent into a sample. One file per family."""
 
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline

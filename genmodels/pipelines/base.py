@@ -1,10 +1,11 @@
-"""What every published model can do: decode a Gaussian latent into a sample.
+"""The interface of every published model: decode a Gaussian latent into a sample.
 
 B batch, C channels, S side, Z latent, K classes; each model has its own latent shape.
 """
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
@@ -18,6 +19,7 @@ from genmodels.media.image import to_pil
 MAX_TRUNCATION = 4.0  # values of a normal latent beyond it are too rare to matter
 
 Labels = int | Sequence[int] | Tensor | None
+Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
 def truncate(latents: Tensor, threshold: float) -> Tensor:
@@ -81,21 +83,32 @@ class LatentPipeline(DiffusionPipeline):
 
         Raises:
             UserError: latents of another shape; labels missing, superfluous or out of range; a
-                setting of diffusion for a model that decodes in one step, or out of its range.
+                setting of diffusion that is out of range or for a model that decodes in one step.
         """
 
-    def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def draw(self, count: int, generator: Generators = None) -> Tensor:
         """Draw standard normal latents (count, *latent_shape) on the pipeline's device.
 
-        Values are drawn on the generator's device, so a CPU generator gives the same latents
-        everywhere.
+        Args:
+            generator: values are drawn on its device, so a CPU generator gives the same latents
+                everywhere. With one generator per latent, each latent depends on its own only.
 
         Raises:
-            UserError: the count is not a whole number of at least 1.
+            UserError: the count is not a whole number of at least 1, or the generator is not a
+                torch.Generator or a list of `count` ones.
         """
-        if not isinstance(count, int) or count < 1:
+        if not isinstance(count, Integral) or count < 1:
             raise UserError(f"expected a number of samples of at least 1, got {count!r}")
-        shape = (count, *self.latent_shape)
+        if isinstance(generator, list | tuple):
+            generator = list(generator)
+            if len(generator) != count:
+                raise UserError(f"expected one generator or {count}, got {len(generator)}")
+        for one in generator if isinstance(generator, list) else [generator]:
+            if one is not None and not isinstance(one, torch.Generator):
+                raise UserError(
+                    f"expected a generator such as torch.Generator().manual_seed(0), got {one!r}"
+                )
+        shape = (int(count), *self.latent_shape)
         return randn_tensor(shape, generator=generator, device=self.device, dtype=self.dtype)
 
     def balanced_labels(self, count: int) -> Tensor | None:
@@ -128,16 +141,18 @@ class LatentPipeline(DiffusionPipeline):
             return None
         expected = f"labels from 0 to {self.num_classes - 1}"
         if labels is None:
-            raise UserError(f"expected {expected}, one for all samples or one for each")
+            raise UserError(f"expected {expected}, one for all samples or one for each; got none")
         try:
             tensor = torch.as_tensor(labels, device=self.device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"expected {expected}, got {labels!r}") from error
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
-            raise UserError(f"expected {expected}, got {labels!r}")
+            raise UserError(f"expected {expected} as integers, got {tensor.dtype}")
         tensor = tensor.expand(count) if tensor.dim() == 0 else tensor
         if tensor.shape != (count,):
-            raise UserError(f"expected {count} labels, got {tensor.numel()}")
+            raise UserError(
+                f"expected one label, or one for each of the {count} samples, got {tensor.numel()}"
+            )
         invalid = tensor[(tensor < 0) | (tensor >= self.num_classes)]
         if len(invalid):
             raise UserError(f"expected {expected}, got {invalid[0]}")
@@ -147,7 +162,7 @@ class LatentPipeline(DiffusionPipeline):
     def __call__(
         self,
         batch_size: int = 1,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         labels: Labels = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -159,7 +174,8 @@ class LatentPipeline(DiffusionPipeline):
 
         Args:
             batch_size: number of samples
-            generator: source of randomness; the same state gives the same samples, bit for bit
+            generator: source of randomness, or one for each sample; the same state gives the same
+                samples, bit for bit
             labels: class of all samples or of each, from 0; None cycles through the classes of a
                 conditional model
             num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
@@ -168,8 +184,7 @@ class LatentPipeline(DiffusionPipeline):
             return_dict: return an object with the field `images` instead of a tuple
 
         Raises:
-            UserError: a batch size below 1, another output type, or arguments that `decode`
-                refuses.
+            UserError: an argument that `draw` or `decode` refuses, or another output type.
         """
         if output_type not in ("pil", "pt"):
             raise UserError(f"expected output_type 'pil' or 'pt', got {output_type!r}")

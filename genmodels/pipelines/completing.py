@@ -7,7 +7,7 @@ from genmodels.pipelines.base import OneStepPipeline
 
 
 class CompletingPipeline(OneStepPipeline):
-    """Complete an image in one pass; `decode` completes an image with no known pixel."""
+    """Fill the hole of an image in one pass; `decode` fills an image that is all hole."""
 
     def __init__(self, completer: Completer) -> None:
         super().__init__()

@@ -2,9 +2,15 @@
 
 import itertools
 from collections.abc import Iterator
+from numbers import Integral, Real
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet2DModel
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    SchedulerMixin,
+    UNet2DModel,
+)
 from torch import Tensor
 
 from genmodels.errors import UserError
@@ -42,7 +48,9 @@ class DenoisingPipeline(LatentPipeline):
             evaluation per step; other values need two. Default 1.5. Classifier-Free Diffusion
             Guidance (Ho and Salimans, 2022), equation 6, where it is 1 + w,
             https://arxiv.org/abs/2207.12598.
-        scheduler: a key of SCHEDULERS. Default "DPM-Solver++".
+        scheduler: a key of SCHEDULERS. Default: the class of the `scheduler` component, which is
+            "DPM-Solver++" unless replaced as diffusers does it:
+            `pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)`.
     """
 
     def __init__(self, unet: UNet2DModel, scheduler: DPMSolverMultistepScheduler) -> None:
@@ -93,15 +101,13 @@ class DenoisingPipeline(LatentPipeline):
         self.check_shape(latents, self.latent_shape, "latents")
         labels = self.prepare_labels(labels, len(latents))
         guidance_scale = self.check_guidance(guidance_scale)
-        name = "DPM-Solver++" if scheduler is None else scheduler
-        if name not in SCHEDULERS:
-            raise UserError(f"expected scheduler {' or '.join(SCHEDULERS)}, got {name!r}")
-        timesteps = self.timesteps(self.check_steps(num_inference_steps, NUM_INFERENCE_STEPS))
-        solver = SCHEDULERS[name].from_config(self.scheduler.config)  # stateful: one per call
-        if name == "DDIM":  # uniform in time
-            solver.set_timesteps(len(timesteps), device=latents.device)
+        steps = self.check_steps(num_inference_steps, NUM_INFERENCE_STEPS)
+        solver_class = self.scheduler_class(scheduler)
+        solver = solver_class.from_config(self.scheduler.config)  # stateful: one per call
+        if solver_class is DDIMScheduler:  # uniform in time
+            solver.set_timesteps(steps, device=latents.device)
         else:
-            solver.set_timesteps(timesteps=timesteps, device=latents.device)
+            solver.set_timesteps(timesteps=self.timesteps(steps), device=latents.device)
         samples = latents
         for timestep in solver.timesteps:
             output = self.predict(samples, timestep, labels, guidance_scale)
@@ -136,6 +142,19 @@ class DenoisingPipeline(LatentPipeline):
             latents = add_noise(clean, noise, next_alpha)
         return latents
 
+    def scheduler_class(self, name: str | None) -> type[SchedulerMixin]:
+        """Return the class of SCHEDULERS with a name; None gives that of the pipeline's scheduler.
+
+        Raises:
+            UserError: another name, or a pipeline whose scheduler was replaced by another class.
+        """
+        if name is None and type(self.scheduler) in SCHEDULERS.values():
+            return type(self.scheduler)
+        if not isinstance(name, str) or name not in SCHEDULERS:
+            got = repr(name) if isinstance(name, str) else type(name or self.scheduler).__name__
+            raise UserError(f"expected scheduler {' or '.join(SCHEDULERS)}, got {got}")
+        return SCHEDULERS[name]
+
     def check_steps(self, steps: int | None, default: int) -> int:
         """Return the number of steps; None gives the default, or all timesteps if fewer.
 
@@ -144,11 +163,11 @@ class DenoisingPipeline(LatentPipeline):
         """
         if steps is None:
             return min(default, self.num_timesteps)
-        if not isinstance(steps, int) or not 1 <= steps <= self.num_timesteps:
+        if not isinstance(steps, Integral) or not 1 <= steps <= self.num_timesteps:
             raise UserError(
                 f"expected num_inference_steps from 1 to {self.num_timesteps}, got {steps!r}"
             )
-        return steps
+        return int(steps)
 
     def check_guidance(self, scale: float | None) -> float | None:
         """Return the guidance scale; None gives the default of a conditional model.
@@ -162,7 +181,7 @@ class DenoisingPipeline(LatentPipeline):
             return None
         if scale is None:
             return GUIDANCE_SCALE
-        if not isinstance(scale, int | float) or not 0 <= scale <= MAX_GUIDANCE_SCALE:
+        if not isinstance(scale, Real) or not 0 <= scale <= MAX_GUIDANCE_SCALE:
             raise UserError(
                 f"expected guidance_scale from 0 to {MAX_GUIDANCE_SCALE:g}, got {scale!r}"
             )

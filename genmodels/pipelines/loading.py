@@ -1,4 +1,4 @@
-"""What is published: folders or Hub repositories in diffusers' layout, weights in safetensors."""
+"""Load published pipelines: folders or Hub repositories in the layout of diffusers."""
 
 import json
 import os
@@ -17,9 +17,13 @@ from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoenc
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
-from genmodels.pipelines.diffusers_compat import denoising
+from genmodels.pipelines.diffusers_compat import (
+    DIFFUSERS_PIPELINES,
+    FLAT_FILES,
+    from_diffusers,
+)
 
-# In the order in which they are offered: what is fast and sharp comes first.
+# In the order of the app's lists: fast and sharp models first.
 PIPELINES: dict[str, type[LatentPipeline]] = {
     pipeline.__name__: pipeline
     for pipeline in (
@@ -31,117 +35,123 @@ PIPELINES: dict[str, type[LatentPipeline]] = {
     )
 }
 
-# Those of diffusers that come down to one of ours, by what makes it of their parts.
-FOREIGN: dict[str, Callable[..., LatentPipeline]] = {
-    "DDPMPipeline": denoising,
-    "DDIMPipeline": denoising,
-    "PNDMPipeline": denoising,
-}
-# Where the older of them have their parts: in no folders of their own.
-FLAT = ["config.json", "scheduler_config.json", "diffusion_pytorch_model.safetensors"]
+Factory = Callable[..., LatentPipeline]  # from components by name to a pipeline
+FACTORIES: dict[str, Factory] = PIPELINES | dict.fromkeys(DIFFUSERS_PIPELINES, from_diffusers)
 
 
 def load(source: str | Path, revision: str | None = None) -> LatentPipeline:
-    """A published pipeline, from a folder or from the Hub, in evaluation mode on the CPU.
+    """Load a published pipeline from a folder or the Hub, in evaluation mode, float32, on the CPU.
 
-    In float32, whatever the precision of its files.
+    Reads only JSON and safetensors, and builds only the classes that a pipeline of genmodels
+    names: no code of the source runs. DIFFUSERS_PIPELINES are loaded as a DenoisingPipeline.
 
-    Only JSON and safetensors are read, and only classes that a pipeline of genmodels names are
-    built: no code of the source runs. Unconditional pipelines of diffusers (FOREIGN) come as a
-    DenoisingPipeline.
+    Args:
+        source: folder with a model_index.json, or the id "user/name" of such a repository
+        revision: branch, tag or commit on the Hub
 
-    source: a folder with a model_index.json, or the id "user/name" of such a repository
-    revision: branch, tag or commit on the Hub
-    Raises UserError when the source is no pipeline of these, or cannot be had, or is broken.
+    Raises:
+        UserError: the source is not available, is not one of these pipelines, or is broken.
     """
     return from_folder(Path(source)) if os.path.isdir(source) else from_hub(str(source), revision)
 
 
 def from_hub(source: str, revision: str | None = None) -> LatentPipeline:
-    """A repository of the Hub, by its id "user/name". Else as `load`."""
+    """Load a repository "user/name" of the Hub; see `load`."""
     folder = download(source, ["model_index.json"], revision)
-    # The weights come only once it is known that they are of use, and from the same commit.
-    build, parts = read_index(folder, source)
-    wanted = [f"{part}/*{suffix}" for part in parts for suffix in (".json", ".safetensors")]
-    if build in FOREIGN.values():
-        wanted += FLAT
-    return from_folder(download(source, ["model_index.json", *wanted], folder.name), source)
+    # Check the index before the large files, and take those from the same commit.
+    factory, components = read_index(folder, source)
+    patterns = [f"{name}/*{suffix}" for name in components for suffix in (".json", ".safetensors")]
+    if factory is from_diffusers:
+        patterns += FLAT_FILES
+    return from_folder(download(source, ["model_index.json", *patterns], folder.name), source)
 
 
 def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
-    """A folder with a model_index.json. Else as `load`.
+    """Load a folder with a model_index.json; see `load`.
 
-    source: what it is called where it is broken; None: by its path
+    Args:
+        source: name in error messages; None for the folder's path
     """
-    build, parts = read_index(folder, source)
-    flat = build in FOREIGN.values() and not any((folder / part).is_dir() for part in parts)
-    loaded = {}
-    for part, kind in parts.items():
-        called = f"{source or folder}/{part}"
-        loaded[part] = load_component(folder if flat else folder / part, kind, called)
-    return build(**loaded)
+    factory, components = read_index(folder, source)
+    flat = factory is from_diffusers and not any((folder / name).is_dir() for name in components)
+    loaded = {
+        name: load_component(folder if flat else folder / name, kind, f"{source or folder}/{name}")
+        for name, kind in components.items()
+    }
+    return factory(**loaded)
 
 
 def read_index(
     folder: Path, source: str | None = None
-) -> tuple[Callable[..., LatentPipeline], dict[str, type[ConfigMixin]]]:
-    """The model_index.json in a folder -> its pipeline's class and its parts' classes by name.
+) -> tuple[Factory, dict[str, type[ConfigMixin]]]:
+    """Read the model_index.json of a folder.
 
-    In place of a class of diffusers, what makes a pipeline of such parts. A class of a part is only
-    ever one of those that these name.
+    Returns:
+        the pipeline's class, or `from_diffusers`, and the class of each of its arguments
+
+    Raises:
+        UserError: no valid index, or classes that no pipeline of genmodels names.
     """
-    called = source or folder
+    source = source or folder
     try:
         index = json.loads((folder / "model_index.json").read_text())
     except FileNotFoundError as error:
-        raise UserError(
-            f"expected a pipeline in {called}, but it has no model_index.json"
-        ) from error
+        raise UserError(f"expected a pipeline in {source}, found no model_index.json") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"the model_index.json in {called} is broken: {error}") from error
+        raise UserError(f"the model_index.json in {source} is broken: {error}") from error
     name = index.get("_class_name") if isinstance(index, dict) else index
-    known = PIPELINES | FOREIGN
-    if not isinstance(name, str) or name not in known:
-        raise UserError(f"expected {' or '.join(known)} in {called}, but it is a {name}")
-    build = known[name]
-    expected = get_type_hints(build.__init__ if isinstance(build, type) else build)
-    expected.pop("return")
-    found = {part: kind for part, kind in index.items() if not part.startswith("_")}
-    if found.keys() != expected.keys():
-        raise UserError(f"expected {', '.join(expected)} in {called}, but got {', '.join(found)}")
-    parts = {}
-    for part, hint in expected.items():
+    if not isinstance(name, str) or name not in FACTORIES:
+        raise UserError(f"expected {' or '.join(FACTORIES)} in {source}, got {name}")
+    factory = FACTORIES[name]
+    hints = get_type_hints(factory.__init__ if isinstance(factory, type) else factory)
+    hints.pop("return")
+    entries = {name: entry for name, entry in index.items() if not name.startswith("_")}
+    if entries.keys() != hints.keys():
+        raise UserError(f"expected {', '.join(hints)} in {source}, got {', '.join(entries)}")
+    components = {}
+    for name, hint in hints.items():
         kinds = get_args(hint) or (hint,)
-        fitting = [kind for kind in kinds if found[part] == [library(kind), kind.__name__]]
-        if not fitting:
-            wanted = " or ".join(f"{library(kind)}.{kind.__name__}" for kind in kinds)
-            raise UserError(f"expected {wanted} as {part} in {called}, but got {found[part]}")
-        parts[part] = fitting[0]
-    return build, parts
+        matches = [kind for kind in kinds if entries[name] == [library(kind), kind.__name__]]
+        if not matches:
+            expected = " or ".join(f"{library(kind)}.{kind.__name__}" for kind in kinds)
+            raise UserError(f"expected {expected} as {name} in {source}, got {entries[name]}")
+        components[name] = matches[0]
+    return factory, components
 
 
 def pipeline_class(folder: Path) -> type[LatentPipeline]:
-    """What `from_folder` makes of a folder, of which no weight is read. Raises UserError as it."""
-    build, _ = read_index(folder)
-    return build if isinstance(build, type) else get_type_hints(build)["return"]
+    """Return the class that `from_folder` would load, without reading weights.
+
+    Raises:
+        UserError: as `read_index`.
+    """
+    factory, _ = read_index(folder)
+    return factory if isinstance(factory, type) else DenoisingPipeline
 
 
 def library(kind: type[ConfigMixin]) -> str:
-    """Where a class comes from, in the words of diffusers: its own classes count as one library."""
+    """Return the library of a class as a model_index.json names it."""
     return kind.__module__ if kind.__module__.startswith("genmodels.") else "diffusers"
 
 
-def load_component(folder: Path, kind: type[ConfigMixin], called: str) -> ConfigMixin:
-    """A schedule of noise, or a network with exactly the weights that its file holds."""
+def load_component(folder: Path, kind: type[ConfigMixin], source: str) -> ConfigMixin:
+    """Load a scheduler, or a network whose weights match its config exactly.
+
+    Args:
+        source: name in error messages
+
+    Raises:
+        UserError: files that are missing, broken or do not match.
+    """
     try:
         if not issubclass(kind, ModelMixin):
             return kind.from_pretrained(folder)
-        network, found = kind.from_pretrained(
+        network, info = kind.from_pretrained(
             folder, use_safetensors=True, output_loading_info=True, torch_dtype=torch.float32
         )
-    except Exception as error:  # anything may be wrong with the files of others
-        raise UserError(f"what is in {called} is broken: {first_line(error)}") from error
-    wrong = found["missing_keys"] + found["unexpected_keys"] + found["mismatched_keys"]
-    if wrong:
-        raise UserError(f"the weights in {called} do not fit its network: {wrong[0]} ...")
+    except Exception as error:  # diffusers raises many kinds for broken files
+        raise UserError(f"{source} is broken: {first_line(error)}") from error
+    mismatches = info["missing_keys"] + info["unexpected_keys"] + info["mismatched_keys"]
+    if mismatches:
+        raise UserError(f"the weights in {source} do not match its config: {mismatches[0]} ...")
     return network.eval()

@@ -1,4 +1,4 @@
-"""The tabs of the app: one file each, and a row here."""
+"""The Gradio app. To add a tab, write its file or package and add a row to TABS and TEXTS."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,12 +16,13 @@ __all__ = ["CSS", "HEAD", "I18N", "TABS", "THEME", "Laboratory", "build"]
 
 
 class Tab(NamedTuple):
-    """What a tab shows, and its words; its key in addresses is its file's name."""
+    """A tab: the function that builds its components, and its texts."""
 
     build: Callable[[AppState], None]
-    words: Texts
+    texts: Texts
 
 
+# By the tab's name in URLs: ?tab=...
 TABS: dict[str, Tab] = {
     "generate": Tab(generate.tab, generate.TEXTS),
     "inpaint": Tab(inpaint.tab, inpaint.TEXTS),
@@ -34,11 +35,11 @@ TABS: dict[str, Tab] = {
 
 TEXTS: Texts = {
     "app_title": (
-        "# genmodels\nGenerative models of the classic lecture, side by side.",
-        "# genmodels\nПорождающие модели классической лекции, рядом друг с другом.",
+        "# genmodels\nVAEs, GANs and diffusion models, side by side.",
+        "# genmodels\nVAE, GAN и диффузионные модели — рядом, для сравнения.",
     ),
-    "tab_generate": ("Generate", "Порождение"),
-    "tab_inpaint": ("Inpaint", "Дорисовка"),
+    "tab_generate": ("Generate", "Генерация"),
+    "tab_inpaint": ("Inpaint", "Инпейнтинг"),
     "tab_interpolate": ("Interpolate", "Интерполяция"),
     "tab_metrics": ("Metrics", "Метрики"),
     "tab_distances": ("Distances", "Расстояния"),
@@ -46,25 +47,25 @@ TEXTS: Texts = {
     "tab_models": ("Models", "Модели"),
 }
 
-I18N = translations(TEXTS, COMMON, *(tab.words for tab in TABS.values()))
+I18N = translations(TEXTS, COMMON, *(tab.texts for tab in TABS.values()))
 
 
 def build(models: Models, laboratory: Laboratory | None = None) -> gr.Blocks:
-    """The app over some models.
+    """Build the app.
 
-    laboratory: what its tab and that of distances need of training; without it they lack a part
+    Args:
+        laboratory: for the tabs Laboratory and Distances; without it they lack the parts that train
     """
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 86400)) as app:
         gr.Markdown(translate("app_title"))
-        shared = AppState(
-            models, laboratory, gr.State([], time_to_live=3600), {}, gr.Tabs(elem_id="tabs")
-        )
-        with shared.tabs:
+        saved_samples, tabs = gr.State([], time_to_live=3600), gr.Tabs(elem_id="tabs")
+        shared = AppState(models, laboratory, saved_samples, tabs)
+        with tabs:
             for name, tab in TABS.items():
                 with gr.Tab(translate(f"tab_{name}"), id=name, elem_id=f"tab-{name}"):
                     tab.build(shared)
         shared.follow_links(app)
     for component in app.blocks.values():
         if isinstance(component, gr.components.Component):
-            check_component(component, f"a value that a {component.get_block_name()} takes")
+            check_component(component, f"a valid value for a {component.get_block_name()}")
     return app

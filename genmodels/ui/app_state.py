@@ -1,7 +1,7 @@
-"""What the tabs share, none of which imports another."""
+"""State shared by the tabs, so that no tab imports another."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import gradio as gr
@@ -11,16 +11,16 @@ from genmodels.ui.models import Models
 
 
 class Laboratory(NamedTuple):
-    """What two tabs need of training, handed over by whoever imports both."""
+    """Parts of the training package that two tabs need; app.py passes them in."""
 
     run: Callable[..., object]  # training.studies.laboratory.run
     critics: Callable[..., object]  # training.studies.laboratory.critics
-    games: list[str]  # names of the objectives
-    data: list[str]  # names of the data
+    objectives: list[str]  # names
+    data: list[str]  # names of the 2-D datasets
 
 
 class SavedSample(NamedTuple):
-    """A sample that the visitor clicked, to be taken to another tab."""
+    """A sample that the visitor clicked, for use in other tabs."""
 
     model: str
     latent: Tensor  # (*Z)
@@ -28,34 +28,36 @@ class SavedSample(NamedTuple):
     image: Tensor  # (C, S, S) in [-1, 1]
 
 
-@dataclass
+@dataclass(frozen=True)
 class AppState:
-    """One for the app: its components belong to each visitor's own page all the same."""
+    """The models, and the components that several tabs use. Values are per visitor."""
 
     models: Models
     laboratory: Laboratory | None
-    kept: gr.State  # list[SavedSample], the newest last
-    links: dict[str, list[gr.components.Component]]  # by the parameter of an address they follow
+    saved_samples: gr.State  # list[SavedSample], the newest last
     tabs: gr.Tabs
-    reopen: dict[str, object] | None = None  # an event, to follow when the links have been
+    links: dict[str, list[gr.components.Component]] = field(default_factory=dict)
+    linked_events: list[dict[str, object]] = field(default_factory=list)
 
     def link(self, **components: gr.components.Component) -> None:
-        """Let components follow parameters of the page's address: ?model=...&seed=..."""
+        """Set components from parameters of the page's URL: ?model=...&seed=..."""
         for name, component in components.items():
             self.links.setdefault(name, []).append(component)
 
+    def run_after_links(self, event: dict[str, object]) -> None:
+        """Run an event, given as arguments of `then`, after the linked components are set."""
+        self.linked_events.append(event)
+
     def follow_links(self, app: gr.Blocks) -> None:
-        """Restore from the address what was linked, when the page is opened."""
-        components = [component for several in self.links.values() for component in several]
+        """Set the selected tab and the linked components when the page is opened."""
+        names = [name for name, linked in self.links.items() for _ in linked]
+        components = [component for linked in self.links.values() for component in linked]
 
         def restore(request: gr.Request) -> list[object]:
-            asked = dict(request.query_params)
-            tabs = gr.Tabs(selected=asked["tab"]) if "tab" in asked else gr.skip()
-            values = [
-                asked.get(name, gr.skip()) for name, several in self.links.items() for _ in several
-            ]
-            return [tabs, *values]
+            parameters = dict(request.query_params)
+            tabs = gr.Tabs(selected=parameters["tab"]) if "tab" in parameters else gr.skip()
+            return [tabs, *(parameters.get(name, gr.skip()) for name in names)]
 
-        event = app.load(restore, None, [self.tabs, *components], api_visibility="private")
-        if self.reopen:
-            event.then(**self.reopen, api_visibility="private")
+        loaded = app.load(restore, None, [self.tabs, *components], api_visibility="private")
+        for event in self.linked_events:
+            loaded.then(**event, api_visibility="private")

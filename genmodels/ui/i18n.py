@@ -1,32 +1,37 @@
-"""What the page says, in English and Russian: the browser's language decides which is read."""
+"""UI texts in English and Russian.
+
+Explanations follow the browser's language (English or Russian); results and errors are in English.
+"""
 
 import gradio as gr
 from gradio.i18n import I18nData
 
-Texts = dict[str, tuple[str, str]]  # what a key stands for in English and in Russian
+Texts = dict[str, tuple[str, str]]  # key: (English, Russian)
 
-# What several tabs say.
+# Texts of several tabs
 COMMON: Texts = {
     "model": ("Model", "Модель"),
     "model_info": (
-        "One of these, or the id of one on the Hub: user/name",
-        "Одна из этих или имя модели на Hub: user/name",
+        "Choose a model or enter a Hub id: user/name",
+        "Выберите модель или введите её id на Hub: user/name",
     ),
     "class": ("Class", "Класс"),
-    "seed": ("Seed", "Зерно"),
+    "seed": ("Seed", "Сид"),
     "seed_info": ("A whole number below 4294967296", "Целое число меньше 4294967296"),
     "stop": ("Stop", "Стоп"),
     "stopped": ("Stopped.", "Остановлено."),
 }
 
-translate = I18nData  # a key, which the page replaces by its words
+translate = I18nData  # a key, which the page replaces by its text
 
 
 def translations(*tables: Texts) -> gr.I18n:
-    """The words of all tabs together. A key belongs to one of them."""
+    """Merge the texts of all tabs. Keys must be unique."""
     keys = [key for table in tables for key in table]
-    assert len(keys) == len(set(keys)), "a key that two tabs use"
+    duplicates = {key for key in keys if keys.count(key) > 1}
+    assert not duplicates, f"texts with the same key: {duplicates}"
     english, russian = (
-        {key: words[side] for table in tables for key, words in table.items()} for side in (0, 1)
+        {key: texts[language] for table in tables for key, texts in table.items()}
+        for language in (0, 1)
     )
     return gr.I18n(en=english, ru=russian)

@@ -365,7 +365,9 @@ def tab(shared: AppState) -> None:
     ]
     chosen = [
         held_out.select(pick, None, picture, **EACH, api_visibility="private"),
-        take.click(show_user_errors(latest), shared.kept, picture, api_visibility="private"),
+        take.click(
+            show_user_errors(latest), shared.saved_samples, picture, api_visibility="private"
+        ),
         picture.upload(lambda: None, api_visibility="private"),
         hole.input(
             lambda hole: gr.Column(visible=hole == DRAWN),
@@ -390,9 +392,9 @@ def tab(shared: AppState) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-    shared.kept.change(
+    shared.saved_samples.change(
         lambda kept: latest(kept) if kept else gr.skip(),
-        shared.kept,
+        shared.saved_samples,
         picture,
         show_progress="hidden",
         api_visibility="private",

@@ -362,7 +362,7 @@ def build_path(shared: AppState, model: gr.Dropdown, label: gr.Number, shown: Wa
             yield [*shown, 0]
 
     settings = {
-        "inputs": [model, label, ends, seeds, one, other, way, count, shared.kept],
+        "inputs": [model, label, ends, seeds, one, other, way, count, shared.saved_samples],
         "outputs": [frame, strips, note, gif, mp4, walked, position],
         "concurrency_id": "device",
         "show_progress": "minimal",
@@ -391,11 +391,11 @@ def build_path(shared: AppState, model: gr.Dropdown, label: gr.Number, shown: Wa
         api_name="frame",
         api_description="The frame at a place from 0 to 1 of the path walked last.",
     )
-    shared.kept.change(
+    shared.saved_samples.change(
         lambda kept: (
             [kept[-1].model, "kept", kept[-1].label or 0] if pair(kept) else [gr.skip()] * 3
         ),
-        shared.kept,
+        shared.saved_samples,
         [model, ends, label],
         show_progress="hidden",
         api_visibility="private",

@@ -195,7 +195,7 @@ def begin(
 ) -> Course:
     """The course of a game that is about to be played. Raises UserError for what is none."""
     data = parse_choice(data, [*tools.data, DRAWN], "data")
-    objective = parse_choice(objective, tools.games, "an objective")
+    objective = parse_choice(objective, tools.objectives, "an objective")
     steps, seed = parse_int(steps, 1, MOST, "steps"), parse_seed(seed)
     points = marks(drawing) if data == DRAWN else data
     return tools.run(points, objective, steps, seed, frames=min(FRAMES, max(1, steps // 10)))
@@ -247,7 +247,7 @@ def settings(tools: Laboratory) -> list[gr.components.Component]:
         format="png",
         visible=False,
     )
-    objective = gr.Dropdown(tools.games, value="gan", label=translate("laboratory_objective"))
+    objective = gr.Dropdown(tools.objectives, value="gan", label=translate("laboratory_objective"))
     steps = gr.Slider(1, MOST, STEPS, step=1, label=translate("laboratory_steps"))
     seed = gr.Textbox("0", label=translate("seed"), info=translate("seed_info"), max_lines=1)
     return [data, drawing, objective, steps, seed]
@@ -267,7 +267,7 @@ def tab(shared: AppState) -> None:
         pad = gr.update(visible=data == DRAWN)
         if data == DRAWN:
             return pad, plane_figure(torch.zeros(0, 2), None)
-        course = begin(tools, data, None, tools.games[0], 1, seed)
+        course = begin(tools, data, None, tools.objectives[0], 1, seed)
         return pad, plane_figure(course.shown, None)
 
     first = begin(tools, tools.data[0], None, "gan", STEPS, 0)

@@ -1,4 +1,4 @@
-"""The published models that the app offers, loaded when they are first asked for."""
+"""The models that the app offers, loaded on first use."""
 
 import math
 import threading
@@ -19,16 +19,26 @@ from genmodels.pipelines import (
     pipeline_class,
 )
 
-ROOM = 2 * 2**30  # bytes of weights that are kept in memory at once
-
-PIXELS = 3 * 256**2  # numbers of a sample at the most
+MAX_BYTES = 2 * 2**30  # weights in memory at once, and files of one model from the Hub
+MAX_SAMPLE_VALUES = 3 * 256**2
 
 
 class Models:
-    """Folders of published pipelines by name, repositories on the Hub, and any other Hub id."""
+    """Pipelines in local folders by name, repositories on the Hub, and any other public Hub id.
 
-    def __init__(self, sources: Sequence[Path | str], room: int = ROOM) -> None:
-        """sources: folders of a pipeline, folders of such folders, and Hub ids."""
+    Attributes:
+        folders: local folders by name, in the order of PIPELINES; broken models last
+        kinds: pipeline classes of the local models that are not broken
+        repositories: Hub ids
+    """
+
+    def __init__(self, sources: Sequence[Path | str], max_bytes: int = MAX_BYTES) -> None:
+        """Find the models without loading them.
+
+        Args:
+            sources: folders of a pipeline, folders of such folders, and Hub ids
+            max_bytes: loaded weights to keep; the least recently used models are dropped
+        """
         folders: dict[str, Path] = {}
         self.repositories: list[str] = []
         for source in sources:
@@ -36,20 +46,20 @@ class Models:
             if not folder.is_dir():
                 self.repositories.append(str(source))
                 continue
-            within = sorted(path.parent for path in folder.glob("*/model_index.json"))
-            for found in [folder] if (folder / "model_index.json").exists() else within:
-                folders[free_name(found, folders)] = found
+            subfolders = sorted(path.parent for path in folder.glob("*/model_index.json"))
+            for path in [folder] if (folder / "model_index.json").exists() else subfolders:
+                folders[unique_name(path, folders)] = path
         kinds: dict[str, type[LatentPipeline]] = {}
         for name, folder in folders.items():
             try:
                 kinds[name] = pipeline_class(folder)
-            except UserError:  # it will say so when it is asked for
+            except UserError:  # reported when the model is loaded
                 continue
-        offered = [*PIPELINES.values(), None]  # last what cannot be read
-        order = sorted(folders, key=lambda name: (offered.index(kinds.get(name)), name))
+        ranks = [*PIPELINES.values(), None]
+        order = sorted(folders, key=lambda name: (ranks.index(kinds.get(name)), name))
         self.folders = {name: folders[name] for name in order}
         self.kinds = {name: kinds[name] for name in order if name in kinds}
-        self.room, self.held = room, OrderedDict[str, LatentPipeline]()
+        self.max_bytes, self.cache = max_bytes, OrderedDict[str, LatentPipeline]()
         self.lock = threading.Lock()
 
     @property
@@ -58,59 +68,67 @@ class Models:
 
     @property
     def generators(self) -> list[str]:
-        """Names of those that are for more than completing."""
+        """Names of the models that generate, not only inpaint."""
         return [name for name in self.names if self.kinds.get(name) is not CompletingPipeline]
 
     def get(self, name: object) -> LatentPipeline:
-        """A name of these, or the id "user/name" of a repository on the Hub.
+        """Return a model by its name, or by the id "user/name" of a public Hub repository.
 
-        A visitor may ask for anything: no other path of the server is ever looked up. Those asked
-        for least lately make room. Raises UserError as `genmodels.load`.
+        Never reads any other path of the server, whatever the visitor enters.
+
+        Raises:
+            UserError: as `genmodels.load`, or a model that is not public or too large.
         """
         if not isinstance(name, str) or not name:
             raise UserError("expected a model of the list or the id of one on the Hub")
         with self.lock:
-            pipeline = self.held.get(name)
-        if pipeline is None:  # others are served meanwhile
+            pipeline = self.cache.get(name)
+        if pipeline is None:  # load without the lock, so that other visitors need not wait
             pipeline = self.load(name)
         with self.lock:
-            self.held[name] = pipeline
-            self.held.move_to_end(name)
-            while len(self.held) > 1 and sum(map(size, self.held.values())) > self.room:
-                self.held.popitem(last=False)
+            self.cache[name] = pipeline
+            self.cache.move_to_end(name)
+            while len(self.cache) > 1 and sum(map(num_bytes, self.cache.values())) > self.max_bytes:
+                self.cache.popitem(last=False)
         return pipeline
 
     def load(self, name: str) -> LatentPipeline:
-        """Raises UserError also for what is too large for a machine that serves many."""
+        """Load a model from its folder or the Hub; see `get`."""
         folder = self.folders.get(name)
         if folder is None and name not in self.repositories:
-            expect_public(name)
+            check_public(name)
         pipeline = from_hub(name) if folder is None else from_folder(folder)
-        if math.prod(pipeline.sample_shape) > PIXELS:
-            raise UserError(f"expected samples of at most {PIXELS:,} numbers from {name!r}")
+        values = math.prod(pipeline.sample_shape)
+        if values > MAX_SAMPLE_VALUES:
+            raise UserError(
+                f"expected samples of at most {MAX_SAMPLE_VALUES:,} values, got {values:,} "
+                f"from {name!r}"
+            )
         return pipeline
 
 
-def free_name(folder: Path, taken: Mapping[str, Path]) -> str:
-    """As `errors.display_name`, or with as much of the path before it as tells it from others."""
+def unique_name(folder: Path, folders: Mapping[str, Path]) -> str:
+    """Return the display name of a folder, with more of its path if another has the same name."""
     parts, shortest = folder.resolve().parts, display_name(folder).count("/") + 1
-    tails = ("/".join(parts[-length:]) for length in range(shortest, len(parts) + 1))
+    candidates = ("/".join(parts[-length:]) for length in range(shortest, len(parts) + 1))
     return next(
-        name for name in tails if name not in taken or taken[name].resolve() == folder.resolve()
+        name
+        for name in candidates
+        if name not in folders or folders[name].resolve() == folder.resolve()
     )
 
 
-def expect_public(name: str) -> None:
-    """Raise UserError unless anybody may read it: the server's own token is for no visitor."""
+def check_public(name: str) -> None:
+    """Raise UserError unless a repository is public: visitors must not use the server's token."""
     try:
-        found = HfApi(token=False).model_info(name, files_metadata=True)
-    except Exception as error:  # anything may happen on the way
+        info = HfApi(token=False).model_info(name, files_metadata=True)
+    except Exception as error:  # the client raises many kinds, some undocumented
         raise UserError(f"could not get {name!r} from the Hub: {explain_error(error)}") from error
-    if found.gated or sum(file.size or 0 for file in found.siblings or []) > ROOM:
-        raise UserError(f"expected a model that is open and below 2 GiB, but {name!r} is not")
+    if info.gated or sum(file.size or 0 for file in info.siblings or []) > MAX_BYTES:
+        raise UserError(f"expected a model that is not gated and below 2 GiB, got {name!r}")
 
 
-def size(pipeline: LatentPipeline) -> int:
-    """Bytes of its weights."""
-    parts = [part for part in pipeline.components.values() if hasattr(part, "parameters")]
-    return sum(weight.nbytes for part in parts for weight in part.parameters())
+def num_bytes(pipeline: LatentPipeline) -> int:
+    """Return the bytes of a pipeline's weights."""
+    networks = [part for part in pipeline.components.values() if hasattr(part, "parameters")]
+    return sum(weight.nbytes for network in networks for weight in network.parameters())

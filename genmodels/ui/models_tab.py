@@ -1,8 +1,9 @@
-"""What is offered: each model with its family, its size and the card that tells how it was made."""
+"""Models: a table of all models, and the model card of each."""
 
 import math
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio as gr
 from huggingface_hub import ModelCard
@@ -11,27 +12,39 @@ from safetensors import SafetensorError, safe_open
 from genmodels.hub import download
 from genmodels.ui.app_state import AppState
 from genmodels.ui.i18n import Texts, translate
-from genmodels.ui.models import Models, size
+from genmodels.ui.models import Models, num_bytes
 from genmodels.ui.plots import FORMULAS
 from genmodels.ui.validation import EACH, show_user_errors
 
 TEXTS: Texts = {
     "models_what": (
-        "What is offered here. Every model maps a normal latent to an image, "
-        "$G: \\mathcal N(0, I) \\to x$; how it was trained stands in its card.",
-        "Что здесь есть. Каждая модель переводит нормальный латент в изображение, "
-        "$G: \\mathcal N(0, I) \\to x$; как она обучена, сказано в её карточке.",
+        "All models of this app. Each one decodes a standard normal latent $z \\sim N(0, I)$ into "
+        "an image $x = G(z)$; its model card describes how it was trained.",
+        "Все модели этого приложения. Каждая декодирует латентный вектор $z \\sim N(0, I)$ в "
+        "изображение $x = G(z)$; как она обучена, описано в её карточке.",
     ),
     "models_table": ("Models", "Модели"),
-    "models_any": ("A model here or on the Hub", "Модель отсюда или с Hub"),
+    "models_any": ("Model to load", "Загрузить модель"),
     "models_any_info": (
-        "user/name; its weights are safetensors, and no code comes with it",
-        "user/name; веса только safetensors, чужой код не исполняется",
+        "A name from the table or a Hub id: user/name. Only safetensors are read; no code of the "
+        "repository runs.",
+        "Имя из таблицы или id на Hub: user/name. Читаются только safetensors; код из репозитория "
+        "не выполняется.",
     ),
-    "models_load": ("Load and read its card", "Загрузить и прочитать карточку"),
+    "models_load": ("Load and show the model card", "Загрузить и показать карточку"),
 }
 
 HEADERS = ["model", "family", "parameters", "MB", "data", "FID", "protocol"]
+
+
+class CardMetadata(NamedTuple):
+    """Metadata of a model card; fields without a value are empty."""
+
+    family: str = ""
+    datasets: str = ""
+    fid: str = ""
+    protocol: str = ""
+    parameters: int = 0
 
 
 def tab(shared: AppState) -> None:
@@ -54,10 +67,10 @@ def tab(shared: AppState) -> None:
     card = gr.Markdown()
 
     def describe(name: str) -> str:
-        pipeline = models.get(name)
-        return f"**{name}**: {size(pipeline) / 1e6:.1f} MB in memory\n\n{text(models, name)}"
+        megabytes = num_bytes(models.get(name)) / 1e6
+        return f"**{name}**: {megabytes:.1f} MB in memory\n\n{card_text(models, name)}"
 
-    def chosen(event: gr.SelectData) -> tuple[str, str]:
+    def describe_row(event: gr.SelectData) -> tuple[str, str]:
         return event.row_value[0], describe(event.row_value[0])
 
     button.click(
@@ -69,7 +82,7 @@ def tab(shared: AppState) -> None:
         api_description="Load a model, by its name or Hub id: its size, and its card in Markdown.",
     )
     table.select(
-        show_user_errors(chosen),
+        show_user_errors(describe_row),
         None,
         [name, card],
         concurrency_id="device",
@@ -78,60 +91,62 @@ def tab(shared: AppState) -> None:
     )
 
 
-def text(models: Models, name: str) -> str:
-    """A model's card in Markdown, without its metadata and pictures, which are files beside it."""
+def card_text(models: Models, name: str) -> str:
+    """Return a model card in Markdown without metadata and images, or nothing if unreadable."""
     folder = models.folders.get(name)
     try:
         folder = download(name, ["README.md"]) if folder is None else folder
         card = ModelCard.load(folder / "README.md")
-    except Exception:  # there may be none, or one that cannot be read
+    except Exception:  # missing or invalid, and not needed to use the model
         return ""
     return re.sub(r"!\[[^]]*\]\([^)]*\)", "", card.text).strip()
 
 
 def rows(models: Models) -> list[list[str]]:
-    """A row of HEADERS for each model. Of those on the Hub only the name is known at first."""
+    """Return a table row, in the order of HEADERS, per model; of Hub models only the name."""
     local = [row(name, folder) for name, folder in models.folders.items()]
     return local + [[name, *[""] * (len(HEADERS) - 1)] for name in models.repositories]
 
 
 def row(name: str, folder: Path) -> list[str]:
-    """A folder's row, for which no weight is read. One that is broken says so."""
-    weights = list(folder.glob("*/*.safetensors"))
+    """Return the table row of a local model, without loading its weights."""
+    files = list(folder.glob("*/*.safetensors"))
     try:
-        numbers = sum(map(parameters, weights))
+        values = sum(map(count_values, files))
     except (OSError, SafetensorError):
         return [name, "broken", *[""] * (len(HEADERS) - 2)]
-    family, data, fid, protocol, count = told(folder / "README.md")
-    megabytes = sum(file.stat().st_size for file in weights) / 1e6
-    return [name, family, f"{count or numbers:,}", f"{megabytes:.1f}", data, fid, protocol]
+    card = read_card_metadata(folder / "README.md")
+    megabytes = sum(file.stat().st_size for file in files) / 1e6
+    parameters = f"{card.parameters or values:,}"
+    size = f"{megabytes:.1f}"
+    return [name, card.family, parameters, size, card.datasets, card.fid, card.protocol]
 
 
-def parameters(file: Path) -> int:
-    """Numbers in a file of weights, by its header, BatchNorm's statistics among them."""
+def count_values(file: Path) -> int:
+    """Count the values of a weights file by its header, BatchNorm statistics included."""
     with safe_open(file, "pt") as weights:
         shapes = [weights.get_slice(key).get_shape() for key in weights.keys()]  # noqa: SIM118
     return sum(math.prod(shape) for shape in shapes)
 
 
-def told(card: Path) -> tuple[str, str, str, str, int]:
-    """What a card's metadata say: family, data, the FID with its protocol, and how many parameters.
-    Each may be nothing."""
+def read_card_metadata(file: Path) -> CardMetadata:
+    """Read a model card's metadata; empty if the card is missing or invalid."""
     try:
-        data = ModelCard.load(card).data
-        results = [it for it in data.eval_results or [] if it.metric_type == "fid"]
-        results.sort(key=lambda it: usual(it.metric_args or {}))
+        data = ModelCard.load(file).data
+        results = [result for result in data.eval_results or [] if result.metric_type == "fid"]
         fid, protocol = "", ""
         if results:
-            fid, protocol = f"{results[-1].metric_value:.1f}", results[-1].metric_name
-        count = (data.get("genmodels") or {}).get("parameters") or 0
-        return (data.tags or [""])[0], ", ".join(data.datasets or []), fid, protocol or "", count
-    except Exception:  # there may be none, or one that cannot be read
-        return "", "", "", "", 0
+            *_, result = sorted(results, key=lambda one: protocol_rank(one.metric_args or {}))
+            fid, protocol = f"{result.metric_value:.1f}", result.metric_name or ""
+        parameters = (data.get("genmodels") or {}).get("parameters") or 0
+        family, datasets = (data.tags or [""])[0], ", ".join(data.datasets or [])
+        return CardMetadata(family, datasets, fid, protocol, parameters)
+    except Exception:  # cards are written by hand too
+        return CardMetadata()
 
 
-def usual(protocol: dict) -> tuple[bool, bool, int]:
-    """How near a protocol is to that by which most are compared, so that one column holds it."""
+def protocol_rank(protocol: dict) -> tuple[bool, bool, int]:
+    """Rank protocols of the FID, the most common one highest, so that models are comparable."""
     inception = str(protocol.get("extractor")).startswith("inception")
     count = protocol.get("count") or 0
     return count == 10_000, inception, count

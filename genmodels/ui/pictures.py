@@ -1,4 +1,4 @@
-"""Pictures that a visitor gives, read with care, and those that are shown."""
+"""Uploaded pictures, and components that show images."""
 
 import hashlib
 import tempfile
@@ -16,52 +16,53 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 
-SIDE = 4096  # pixels that a picture may measure
+SIDE = 4096  # largest width and height of an upload, in pixels
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ACCEPTED_PICTURE = f"a picture ({', '.join(FORMATS)}) of at most {SIDE} x {SIDE} pixels"
 
-# PIL opens nothing that has more than twice as many pixels, be it gradio that asks.
+# PIL then refuses pictures of more than twice as many pixels, also when gradio opens them.
 Image.MAX_IMAGE_PIXELS = SIDE**2
 
-# 16 images of split test of Fashion-MNIST (Xiao et al., 2017, https://arxiv.org/abs/1708.07747; MIT
-# license): the first of each class, and the second of the first six.
+# 16 images of the test split of Fashion-MNIST (Xiao et al., 2017, MIT license,
+# https://arxiv.org/abs/1708.07747): the first of each class, and the second of the first six.
 EXAMPLES = Path(__file__).with_name("examples.png")
 
 
 def example_images() -> list[Image.Image]:
-    """The held-out images, cut out of their sheet, on which 2 pixels lie between them."""
-    sheet = Image.open(EXAMPLES).convert("L")
-    step = 30
+    """Return the 16 test images, cut out of the grid in EXAMPLES."""
+    grid = Image.open(EXAMPLES).convert("L")
+    step = 30  # images of 28 pixels, with gaps of 2
     corners = [(x + 2, y + 2) for y in (0, step) for x in range(0, 8 * step, step)]
-    return [sheet.crop((x, y, x + 28, y + 28)) for x, y in corners]
+    return [grid.crop((x, y, x + 28, y + 28)) for x, y in corners]
 
 
 def open_picture(file: object) -> Image.Image:
-    """A file -> its picture, upright and square, cut about its centre.
+    """Open an uploaded file as an RGBA image: EXIF orientation applied, center-cropped to a square.
 
-    Raises UserError for what is no picture, and for one that is too large.
+    Raises:
+        UserError: no picture, or one that is too large.
     """
     if not isinstance(file, str):
-        raise UserError(f"expected {ACCEPTED_PICTURE}, but there is none")
+        raise UserError(f"expected {ACCEPTED_PICTURE}, got none")
     try:
         with Image.open(file, formats=FORMATS) as picture:
             if max(picture.size) > SIDE:
                 raise UserError(
-                    f"expected {ACCEPTED_PICTURE}, but got {picture.width} x {picture.height}"
+                    f"expected {ACCEPTED_PICTURE}, got {picture.width} x {picture.height}"
                 )
             upright = ImageOps.exif_transpose(picture).convert("RGBA")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"expected {ACCEPTED_PICTURE}, but the file is none") from error
+        raise UserError(f"expected {ACCEPTED_PICTURE}, got another kind of file") from error
     side = min(upright.size)
-    # What is transparent is black, as the ground of the images that the models know.
-    ground = Image.new("RGBA", (side, side), "black")
-    return Image.alpha_composite(ground, ImageOps.fit(upright, (side, side)))
+    # Transparent parts become black, like the background of Fashion-MNIST.
+    background = Image.new("RGBA", (side, side), "black")
+    return Image.alpha_composite(background, ImageOps.fit(upright, (side, side)))
 
 
 def to_sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
-    """A square picture -> (C, S, S) in [-1, 1], as a model of that shape knows them."""
+    """Scale a square picture to a sample of a shape (C, S, S), in [-1, 1]."""
     channels, side, _ = shape
-    # Boxes give an image back that has been magnified.
+    # A box filter inverts nearest-neighbour magnification exactly.
     small = picture.convert("L" if channels == 1 else "RGB").resize(
         (side, side), Image.Resampling.BOX
     )
@@ -70,10 +71,12 @@ def to_sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
 
 
 def write_download(content: bytes, name: str) -> str:
-    """A file of that content, for a visitor to be shown or to download.
+    """Write a file that the page can show or download, and return its path.
 
-    It is there whole or not at all, though the same is shown to another one. Raises OSError where
-    there is no room.
+    The file appears complete or not at all, even if several visitors get the same one.
+
+    Raises:
+        OSError: the disk is full.
     """
     folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,12 +89,12 @@ def write_download(content: bytes, name: str) -> str:
 def save_pil_to_cache(
     picture: Image.Image, cache_dir: str, name: str = "image", format: str = "png"
 ) -> str:
-    """What components do of gradio's with a picture that they show."""
+    """Replace gradio's function of this name, with which components write their images."""
     return write_download(processing_utils.encode_pil_to_bytes(picture, format), f"{name}.{format}")
 
 
-# gradio's own writes into the file of the same picture again. Who reads it meanwhile, a browser or
-# another event, finds a broken one, or none.
+# gradio's own truncates and rewrites the file of an image that is shown again, so a browser or
+# another event that reads it at that moment gets a broken or empty file.
 processing_utils.save_pil_to_cache = save_pil_to_cache
 
 
@@ -103,7 +106,7 @@ def gallery(
     show_label: bool = True,
     visible: bool = True,
 ) -> gr.Gallery:
-    """Pictures beside each other, perhaps with captions, each pixel crisp."""
+    """Create a gallery with crisp pixels. kind: a CSS class"""
     return gr.Gallery(
         value,
         label=label,
@@ -120,7 +123,7 @@ def gallery(
 
 
 def large_image(value: Image.Image | None, label: I18nData, kind: str = "") -> gr.Image:
-    """A picture to look at, its pixels large."""
+    """Create a magnified image with crisp pixels. kind: a CSS class"""
     return gr.Image(
         value,
         label=label,

@@ -1,4 +1,4 @@
-"""How plots look: on the page's own ground, in few colours, and with formulas beside them."""
+"""Style of plots: transparent background, few colours, and LaTeX formulas."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,17 +11,22 @@ FORMULAS = [
 ]
 SLATE, TEAL, ORANGE, VIOLET = "#64748b", "#0d9488", "#ea580c", "#8b5cf6"
 COLOURS = ("#14b8a6", "#b45309", "#818cf8", "#db2777")  # the first has the accent's hue
-DASHES = ("solid", "dash", "dot", "dashdot")  # for whoever sees no colours
-HEIGHT = 190  # pixels of a panel
+DASHES = ("solid", "dash", "dot", "dashdot")  # so that lines differ without colours
+HEIGHT = 190  # pixels per panel
 
 
 def panes(heights: list[float], **axes: dict) -> go.Figure:
-    """Panes one below the other, so many pixels high. axes: fields of the layout, by name."""
+    """Create subplots one below the other.
+
+    Args:
+        heights: in pixels
+        axes: fields of the layout, such as xaxis={"range": [0, 1]}
+    """
     total = sum(heights) + 40 * len(heights)
     gap = 40 / total
     figure = make_subplots(rows=len(heights), row_heights=heights, vertical_spacing=gap)
-    dress(figure, total, {"l": 40, "r": 12, "t": 8, "b": 36}, 1.01)
-    # A finger that moves over a plot scrolls the page.
+    set_style(figure, total, {"l": 40, "r": 12, "t": 8, "b": 36}, 1.01)
+    # On touch screens a swipe over a plot has to scroll the page.
     figure.update_layout(dragmode=False, **axes)
     figure.update_xaxes(fixedrange=True)
     figure.update_yaxes(fixedrange=True)
@@ -29,31 +34,31 @@ def panes(heights: list[float], **axes: dict) -> go.Figure:
 
 
 def panels(titles: list[str]) -> go.Figure:
-    """A panel for each title, one below the other; with lines in COLOURS and DASHES."""
+    """Create subplots with titles, one below the other, for lines in COLOURS and DASHES."""
     count = max(len(titles), 1)
     figure = make_subplots(count, 1, subplot_titles=titles, vertical_spacing=0.25 / count)
     margin = {"l": 50, "r": 10, "t": 60, "b": 40}
-    dress(figure, 90 + HEIGHT * count, margin, 1 + 30 / (HEIGHT * count))
+    set_style(figure, 90 + HEIGHT * count, margin, 1 + 30 / (HEIGHT * count))
     figure.update_annotations(font_size=13)
     figure.update_xaxes(gridcolor="#888", automargin=True)
     figure.update_yaxes(gridcolor="#888", automargin=True)
     return figure
 
 
-def dress(figure: go.Figure, height: float, margin: dict[str, int], legend: float) -> None:
-    """The page shows through, and gives the colours. legend: its foot, in heights of the plot"""
-    figure.layout.template = None  # of several kilobytes, which are not used
+def set_style(figure: go.Figure, height: float, margin: dict[str, int], legend_y: float) -> None:
+    """Set size and legend; the page's CSS sets the colours of text and grid."""
+    figure.layout.template = None  # several unused kilobytes
     figure.update_layout(
         height=height,
         margin=margin,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "bottom", "y": legend},
+        legend={"orientation": "h", "yanchor": "bottom", "y": legend_y},
     )
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(zeroline=False)
 
 
 def to_numpy(values: Tensor) -> np.ndarray:
-    """As they travel to the page, in few bytes."""
+    """Convert to float32, which plotly sends in half the bytes of float64."""
     return values.float().numpy()

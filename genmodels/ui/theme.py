@@ -1,11 +1,11 @@
-"""How the app looks: one accent, system fonts, pixels shown as pixels."""
+"""The look of the app: one accent colour, system fonts, crisp pixels."""
 
 import gradio as gr
 
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 CODE_FONTS = ["ui-monospace", "Consolas", "Noto Sans Mono", "monospace"]
 
-# Darker than gradio's own where a contrast of 4.5 with the text or its ground asks for it.
+# Darker than gradio's defaults, for a contrast of at least 4.5 between text and background.
 THEME = gr.themes.Default(
     primary_hue="teal", neutral_hue="slate", radius_size="md", font=FONTS, font_mono=CODE_FONTS
 ).set(
@@ -19,7 +19,7 @@ THEME = gr.themes.Default(
     color_accent="*primary_700",
 )
 
-# Cells as wide as fit, eight to a row on a desk and four in a hand, where the pictures come first.
+# Galleries with eight images per row on desktops and four on phones, where images come first.
 CSS = """
 .gradio-container { width: 100% !important; max-width: 1200px !important; margin: auto !important; }
 .dark { --color-accent: var(--primary-400); }
@@ -61,22 +61,22 @@ CSS = """
 }
 """
 
-# What gradio's own parts lack for those who cannot see or point: names, roles, and focus.
+# Accessibility that gradio's components lack: labels, roles, and keyboard focus for scrolling.
 HEAD = """
 <script>
-const mend = () => {
+const addLabels = () => {
   for (const button of document.querySelectorAll(".image-container > button:not([aria-label])"))
     button.setAttribute("aria-label", button.closest(".block").innerText.trim() || "image");
-  for (const empty of document.querySelectorAll("div[aria-label]:not([role])"))
-    empty.setAttribute("role", "img");
+  for (const element of document.querySelectorAll("div[aria-label]:not([role])"))
+    element.setAttribute("role", "img");
   for (const block of document.querySelectorAll(".block.hide-container:not([tabindex])"))
     if (block.scrollWidth > block.clientWidth || block.scrollHeight > block.clientHeight)
       block.setAttribute("tabindex", "0");
 };
-let due = false;
+let scheduled = false;
 new MutationObserver(() => {
-  if (!due) setTimeout(() => { due = false; mend(); }, 300);
-  due = true;
+  if (!scheduled) setTimeout(() => { scheduled = false; addLabels(); }, 300);
+  scheduled = true;
 }).observe(document, { childList: true, subtree: true });
 </script>
 """

@@ -1,114 +1,127 @@
-"""What a visitor gives: taken for nothing but what it is, and answered in a sentence."""
+"""Validation of user input, and how the page reports errors."""
 
 import functools
 import html
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import gradio as gr
 
 from genmodels.errors import UserError
 from genmodels.ui.i18n import translate
 
+SEEDS = 2**32  # seeds are below this
+
+# Options for events that may arrive while the previous one runs; gradio drops those by default.
+LATEST = {"trigger_mode": "always_last"}  # run once more, with the inputs at that time
+EACH = {"trigger_mode": "multiple"}  # run all, each with its own gr.SelectData
+
+
+@contextmanager
+def as_gradio_error() -> Iterator[None]:
+    """Turn a UserError into a gr.Error, which the page shows."""
+    try:
+        yield
+    except UserError as error:
+        # The page renders the message as HTML, and it may quote user input.
+        message = html.escape(str(error), quote=False)
+        raise gr.Error(message, print_exception=False) from error
+
 
 def show_user_errors(function: Callable) -> Callable:
-    """The same, of which a UserError is shown to the visitor as the sentence that it is."""
-
-    def sentence(error: UserError) -> gr.Error:
-        # The page takes the message for HTML, and a visitor's words may stand in it.
-        return gr.Error(html.escape(str(error), quote=False), print_exception=False)
-
+    """Wrap an event's function or generator so that the page shows its UserErrors."""
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
-        def streaming(*arguments: object) -> object:
-            try:
+        def wrapped(*arguments: object) -> object:
+            with as_gradio_error():
                 yield from function(*arguments)
-            except UserError as error:
-                raise sentence(error) from error
+    else:
 
-        return streaming
+        @functools.wraps(function)
+        def wrapped(*arguments: object) -> object:
+            with as_gradio_error():
+                return function(*arguments)
 
-    @functools.wraps(function)
-    def calling(*arguments: object) -> object:
-        try:
-            return function(*arguments)
-        except UserError as error:
-            raise sentence(error) from error
-
-    return calling
+    return wrapped
 
 
-def check_component(component: gr.components.Component, wanted: str) -> None:
-    """Let it answer in a sentence where gradio cannot take what it was given.
-
-    wanted: in words
-    """
-    plain = component.preprocess
+def check_component(component: gr.components.Component, expected: str) -> None:
+    """Report `expected <expected>` if gradio cannot convert a component's value."""
+    convert = component.preprocess
 
     def preprocess(payload: object) -> object:
         try:
-            return plain(payload)
+            return convert(payload)
         except gr.Error:
             raise
-        except Exception as error:  # anything may have been given
-            raise gr.Error(f"expected {wanted}", print_exception=False) from error
+        except Exception as error:  # gradio raises many kinds for invalid payloads
+            raise gr.Error(f"expected {expected}", print_exception=False) from error
 
     component.preprocess = preprocess
 
 
-# Of an event that comes while the one before it is at work, which gradio would drop: the page would
-# show something else than what was asked for last.
-LATEST = {"trigger_mode": "always_last"}  # the last one follows, by what its inputs are then
-EACH = {"trigger_mode": "multiple"}  # all follow, each by its own gr.SelectData
-
-
 def connect_stop(stop: gr.Button, events: list[gr.events.Dependency], note: gr.Markdown) -> None:
-    """Let a button stop events and say so in their note."""
-    # One after the other: of one click that does both the page hears the words first, and what the
-    # event gave meanwhile is written over them.
+    """Let a button cancel events and report it in their note."""
+    # Two events, cancel first: a single one would report first, and a last output of the cancelled
+    # event would overwrite the note.
     stop.click(None, cancels=events, api_visibility="private")
     stop.click(lambda: translate("stopped"), None, note, api_visibility="private")
 
 
-SEEDS = 2**32  # a seed is below it
-
-
 def parse_seed(value: object) -> int:
-    """What a visitor gave for a seed -> the whole number that it is."""
+    """Parse a seed from 0 to SEEDS - 1."""
     return parse_int(value, 0, SEEDS - 1, "as the seed")
 
 
 def parse_int(value: object, least: int, most: int, what: str) -> int:
-    """What a visitor gave for a number, as a number or in digits -> the whole number that it is."""
+    """Parse a whole number, given as a number or as digits.
+
+    Raises:
+        UserError: "expected <least> to <most> <what>, got ..."
+    """
     text = str(value).strip()
     if not re.fullmatch(r"[0-9]{1,15}(\.0)?", text) or not least <= int(float(text)) <= most:
-        raise UserError(f"expected {least} to {most} {what}, but got {text[:40]!r}")
+        raise UserError(f"expected {least} to {most} {what}, got {text[:40]!r}")
     return int(float(text))
 
 
+def parse_float(value: object, least: float, most: float, what: str) -> float:
+    """Parse a number.
+
+    Raises:
+        UserError: "expected <least> to <most> <what>, got ..."
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not least <= number <= most:
+        raise UserError(f"expected {least:g} to {most:g} {what}, got {str(value)[:40]!r}")
+    return number
+
+
 def parse_choice(value: object, choices: list[str], what: str) -> str:
-    """What a visitor gave for a row of a list -> that row."""
+    """Check that a value is one of the choices.
+
+    Raises:
+        UserError: "expected <what>: <choices>; got ..."
+    """
     if not isinstance(value, str) or value not in choices:
-        raise UserError(f"expected {what}: {', '.join(choices)}; but got {str(value)[:40]!r}")
+        raise UserError(f"expected {what}: {', '.join(choices)}; got {str(value)[:40]!r}")
     return value
 
 
-def parse_float(value: object, least: float, most: float, what: str) -> float:
-    """What a visitor gave for a number -> the number that it is."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    if not least <= found <= most:
-        raise UserError(f"expected {least:g} to {most:g} {what}, but got {str(value)[:40]!r}")
-    return found
-
-
 def parse_choices(values: object, choices: list[str], most: int, what: str) -> list[str]:
-    """What a visitor gave for some rows of a list -> those rows, each once."""
+    """Check that each of 1 to `most` values is one of the choices, and drop duplicates.
+
+    Raises:
+        UserError: "expected 1 to <most> <what>, got ..." or as `parse_choice`.
+    """
     if not isinstance(values, list) or not 1 <= len(values) <= most:
-        raise UserError(f"expected 1 to {most} {what}")
-    return list(dict.fromkeys(parse_choice(value, choices, f"{what} of these") for value in values))
+        got = len(values) if isinstance(values, list) else repr(str(values)[:40])
+        raise UserError(f"expected 1 to {most} {what}, got {got}")
+    return list(dict.fromkeys(parse_choice(value, choices, what) for value in values))
