@@ -14,9 +14,9 @@ class Laboratory(NamedTuple):
     """What two tabs need of training, handed over by whoever imports both."""
 
     run: Callable[..., object]  # training.studies.laboratory.run
-    critics: Callable[..., object]  # training.studies.laboratory.critics
-    games: list[str]  # names of the objectives
-    data: list[str]  # names of the data
+    train_critics: Callable[..., object]  # training.studies.laboratory.train_critics
+    objectives: list[str]
+    datasets: list[str]
 
 
 class SavedSample(NamedTuple):
