@@ -14,9 +14,9 @@ class Laboratory(NamedTuple):
     """What two tabs need of training, handed over by whoever imports both."""
 
     run: Callable[..., object]  # training.studies.laboratory.run
-    train_critics: Callable[..., object]  # training.studies.laboratory.train_critics
-    objectives: list[str]
-    datasets: list[str]
+    critics: Callable[..., object]  # training.studies.laboratory.critics
+    objectives: list[str]  # names
+    data: list[str]  # names of the 2-D datasets
 
 
 class SavedSample(NamedTuple):

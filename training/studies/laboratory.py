@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -200,21 +201,13 @@ def run(
     if seed < 0:
         raise UserError(f"expected a seed of at least 0, got {seed}")
     rng = torch.Generator().manual_seed(mix_seed(seed))
-    if isinstance(data, Tensor):
-        real = resampled_points(data, POINTS, rng)
-    else:
-        real = DATASETS[data](POINTS, rng)
-    samples, others = real.points[:PLOT_SAMPLES], real.points[PLOT_SAMPLES : 2 * PLOT_SAMPLES]
+    make = partial(resampled_points, data) if isinstance(data, Tensor) else DATASETS[data]
+    real = make(POINTS, rng)
+    points, samples = real.points, real.points[:PLOT_SAMPLES]
+    js = jensen_shannon(histogram(points[:EVAL_SAMPLES]), histogram(points[EVAL_SAMPLES:])).item()
+    w1 = exact_transport(points[PLOT_SAMPLES : 2 * PLOT_SAMPLES], samples).cost.item()
     frame_steps = sorted({round(steps * frame / frames) for frame in range(frames + 1)})
-    return Run(
-        real,
-        samples,
-        jensen_shannon(
-            histogram(real.points[:EVAL_SAMPLES]), histogram(real.points[EVAL_SAMPLES:])
-        ).item(),
-        exact_transport(others, samples).cost.item(),
-        train(EXPERIMENTS[objective], real, frame_steps, seed),
-    )
+    return Run(real, samples, js, w1, train(EXPERIMENTS[objective], real, frame_steps, seed))
 
 
 def train(
@@ -222,12 +215,13 @@ def train(
 ) -> Iterator[Frame]:
     """Train, and yield a frame after each of some numbers of steps."""
     start = time.perf_counter()
-    trainer = new_trainer(experiment.config, 2, seed)
+    config, field, num_inference_steps = experiment
+    trainer = new_trainer(config, 2, seed)
     networks = trainer.ema.networks
-    pipeline = experiment.config.objective.pipeline(networks)
+    pipeline = config.objective.pipeline(networks)
     rng = torch.Generator().manual_seed(mix_seed(seed, 1))
     latents = torch.randn(EVAL_SAMPLES, *pipeline.latent_shape, generator=rng)
-    batches = PointBatches(real.points, experiment.config.train_batch_size, seed)
+    batches = PointBatches(real.points, config.train_batch_size, seed)
     real_histogram = histogram(real.points[EVAL_SAMPLES:])
     losses: dict[str, float] = {}
     for step in frame_steps:
@@ -238,9 +232,8 @@ def train(
                 for name, value in values.items()
             }
         with torch.no_grad():
-            samples = pipeline.decode(
-                latents, num_inference_steps=experiment.num_inference_steps
-            ).flatten(1)
+            decoded = pipeline.decode(latents, num_inference_steps=num_inference_steps)
+        samples = decoded.flatten(1)
         if not samples.isfinite().all():
             raise UserError(
                 f"training diverged: non-finite values at step {step}; try another seed or "
@@ -250,7 +243,7 @@ def train(
             step,
             {name: float(value) for name, value in losses.items()},
             samples[:PLOT_SAMPLES],
-            experiment.field(pipeline, networks),
+            field(pipeline, networks),
             jensen_shannon(histogram(samples), real_histogram).item(),
             exact_transport(samples[:PLOT_SAMPLES], real.points[:PLOT_SAMPLES]).cost.item(),
             *real.mode_coverage(samples),

@@ -92,7 +92,7 @@ def build_fit(shared: AppState) -> None:
 
 def build_transport(shared: AppState) -> None:
     def critics(center: float) -> tuple[go.Figure, str]:
-        return plot_critics(center, shared.laboratory.train_critics)
+        return plot_critics(center, shared.laboratory.critics)
 
     figures = plot_transport(-0.8)
     center = gr.Slider(-2, 2, -0.8, step=0.1, label=translate("distances_center"))

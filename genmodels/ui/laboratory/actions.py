@@ -52,7 +52,7 @@ def prepare_run(
     Raises:
         UserError: an input is invalid.
     """
-    data = parse_choice(data, [*tools.datasets, DRAWING], "data")
+    data = parse_choice(data, [*tools.data, DRAWING], "data")
     objective = parse_choice(objective, tools.objectives, "an objective")
     steps, seed = parse_int(steps, 1, MAX_STEPS, "steps"), parse_seed(seed)
     source = drawing_to_points(drawing) if data == DRAWING else data

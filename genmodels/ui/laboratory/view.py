@@ -18,8 +18,8 @@ from genmodels.ui.validation import LATEST, SEEDS, show_user_errors
 def add_inputs(tools: Laboratory) -> list[gr.components.Component]:
     """Add the data, the drawing, the objective, the number of steps and the seed."""
     data = gr.Radio(
-        [*tools.datasets, DRAWING],
-        value=tools.datasets[0],
+        [*tools.data, DRAWING],
+        value=tools.data[0],
         label=translate("laboratory_data"),
         info=translate("laboratory_data_info"),
     )
@@ -57,7 +57,7 @@ def tab(shared: AppState) -> None:
         gr.Markdown(translate("laboratory_missing"))
         return
     tools = shared.laboratory
-    first = actions.prepare_run(tools, tools.datasets[0], None, "gan", STEPS, 0)
+    first = actions.prepare_run(tools, tools.data[0], None, "gan", STEPS, 0)
     gr.Markdown(translate("laboratory_intro"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=2, min_width=260):
@@ -103,7 +103,7 @@ def connect(
         show_progress_on=losses,
         api_name="laboratory",
         api_description=f"Train a generative model on 2-D points: data "
-        f"({', '.join(tools.datasets)}, or {DRAWING} with a drawing), an objective, 1 to "
+        f"({', '.join(tools.data)}, or {DRAWING} with a drawing), an objective, 1 to "
         f"{MAX_STEPS} steps, and a seed from 0 to {SEEDS - 1}. Yields plots of the points and of "
         f"JS and W1, the step, the seconds, the number of covered modes, the fraction of samples "
         f"near a mode, and the losses.",
