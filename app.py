@@ -38,7 +38,10 @@ def main(
         share: also create a public link, valid for a week
     """
     tools = ui.Laboratory(
-        laboratory.run, laboratory.critics, list(laboratory.GAMES), list(laboratory.DATA)
+        laboratory.run,
+        laboratory.train_critics,
+        list(laboratory.EXPERIMENTS),
+        list(laboratory.DATASETS),
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

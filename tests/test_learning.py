@@ -7,8 +7,8 @@ import torch
 
 from training.core.batches import Batch
 from training.objectives import OBJECTIVES
-from training.studies.laboratory import ADVERSARIAL, ALONE, begin, run
-from training.studies.toy2d import DATA, Coder, Draws
+from training.studies.laboratory import GAN, NON_ADVERSARIAL, new_trainer, run
+from training.studies.toy2d import DATASETS, PointBatches, ToyAutoencoder
 
 STEPS = {"wgan-gp": 800, "sngan": 800, "r3gan": 800, "diffusion": 2000}
 
@@ -16,19 +16,19 @@ STEPS = {"wgan-gp": 800, "sngan": 800, "r3gan": 800, "diffusion": 2000}
 @pytest.mark.parametrize("name", STEPS)
 def test_all_eight_modes_of_a_ring_are_covered(name: str) -> None:
     *_, last = run("ring", name, STEPS[name], frames=1).frames
-    assert last.covered == 8
-    assert last.near > 0.5
+    assert last.covered_modes == 8
+    assert last.fraction_near_modes > 0.5
 
 
 def test_a_vae_is_sampled_better_than_an_ae_and_reconstructs() -> None:
     rng = torch.Generator().manual_seed(1)
-    real, near = DATA["ring"](2000, rng), {}
+    real, near = DATASETS["ring"](2000, rng), {}
     points = real.points[:, :, None, None]
     for name, objective in {"ae": OBJECTIVES["ae"](), "vae": OBJECTIVES["vae"](beta=0.003)}.items():
-        coder = Coder(width=128, variational=name == "vae")
-        config = replace(ALONE, objective=objective, architecture=coder)
-        game = begin(config, 2, seed=0)
-        batches = Draws(real.points, 256, seed=0)
+        coder = ToyAutoencoder(width=128, variational=name == "vae")
+        config = replace(NON_ADVERSARIAL, objective=objective, architecture=coder)
+        game = new_trainer(config, 2, seed=0)
+        batches = PointBatches(real.points, 256, seed=0)
         for _ in range(1500):
             game.train_step(batches)
         pipeline = objective.pipeline(game.ema.networks)
@@ -36,8 +36,8 @@ def test_a_vae_is_sampled_better_than_an_ae_and_reconstructs() -> None:
         with torch.no_grad():
             samples = pipeline.decode(torch.randn(2000, 2, generator=rng)).flatten(1)
             again = pipeline.decode(pipeline.encode(points.clamp(-1, 1))).flatten(1)
-        _, near[name, "samples"] = real.covered(samples)
-        _, near[name, "reconstructions"] = real.covered(again)
+        _, near[name, "samples"] = real.mode_coverage(samples)
+        _, near[name, "reconstructions"] = real.mode_coverage(again)
     assert near["vae", "reconstructions"] > 0.9 > near["ae", "samples"]
     assert near["ae", "reconstructions"] > 0.9
     assert near["vae", "samples"] > near["ae", "samples"]
@@ -45,12 +45,12 @@ def test_a_vae_is_sampled_better_than_an_ae_and_reconstructs() -> None:
 
 def slope(name: str) -> float:
     """Norm of the generator's gradient, once a critic is perfect: real and generated lie apart."""
-    game = begin(replace(ADVERSARIAL, objective=OBJECTIVES[name]()), 2, seed=0)
+    game = new_trainer(replace(GAN, objective=OBJECTIVES[name]()), 2, seed=0)
     last = game.networks["generator"].layers[-1]
     last.weight.data.zero_()
     last.bias.data.fill_(0.1)  # one point, off the ring
-    real = DATA["ring"](20_000, torch.Generator().manual_seed(1))
-    batches = Draws(real.points, 256, seed=0)
+    real = DATASETS["ring"](20_000, torch.Generator().manual_seed(1))
+    batches = PointBatches(real.points, 256, seed=0)
     for _ in range(200):
         game.update("critic", batches)
     game.networks.requires_grad_(True)

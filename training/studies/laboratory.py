@@ -1,22 +1,23 @@
-"""The laboratory: any objective on points of the plane, and critics on the line, while one looks.
+"""The 2-D laboratory: train any objective on toy data, and critics on the line, step by step.
 
-What is played is `training.core.trainer`, with the objectives by which images are learnt.
+`training.core.trainer` trains here as it does on images, with the same objectives.
 
-N points, G side of the critic's surface, A arrows.
+N points, G side of the grid of scores, A arrows.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from genmodels.distances.divergences import Discrete, common, jensen_shannon, transport
+from genmodels.distances.divergences import Discrete, align_supports, jensen_shannon
+from genmodels.distances.optimal_transport import exact_transport
 from genmodels.errors import UserError
 from genmodels.pipelines.base import LatentPipeline
 from training.configs.config import Config
@@ -24,72 +25,80 @@ from training.core.batches import mix_seed
 from training.core.trainer import Trainer
 from training.objectives import OBJECTIVES
 from training.objectives.adversarial import Wasserstein
-from training.studies.toy2d import DATA, Adversaries, Coder, Data, Diffuser, Draws, Quantiles, drawn
+from training.studies.toy2d import (
+    DATASETS,
+    FixedGenerator,
+    PointBatches,
+    ToyAutoencoder,
+    ToyData,
+    ToyDiffusion,
+    ToyGAN,
+    resampled_points,
+)
 
-STEPS = 2000  # of a whole run
-MOST = 5000  # steps of a run at the most
-SIDE = 1.0  # half the side of the plane that is looked at
-SHOWN = 512  # samples of a frame
-COUNTED = 2048  # samples of JS and of the places that are covered
-CELLS = 24  # of a side of the histograms of JS
-SURFACE = 41  # places of a side of the critic's surface
-ARROWS = 15  # of a side of the field
-
-
-class Field(NamedTuple):
-    """What a model says of places of the plane."""
-
-    scores: Tensor | None  # (G, G) of the critic, row by row from below; None where there is none
-    places: Tensor  # (A, 2)
-    arrows: Tensor  # (A, 2), to where it would move what is there
-
+STEPS = 2000  # by default
+MAX_STEPS = 5000
+POINTS = 20_000  # training points
+PLOT_SAMPLES = 512  # samples in a frame
+EVAL_SAMPLES = 2048  # samples for JS and mode coverage
+BINS = 24  # per side of the histograms for JS
+SCORE_SIDE = 41  # side of the grid of critic scores
+ARROW_SIDE = 15  # side of the grid of arrows
 
 Networks = Mapping[str, nn.Module]
 
 
-def slopes(pipeline: LatentPipeline, networks: Networks) -> Field:
-    """The critic's surface, and its gradient, which the generator's samples follow."""
-    score = networks["critic"]
+class Field(NamedTuple):
+    """A model's output on a grid over [-1, 1]²."""
+
+    scores: Tensor | None  # (G, G) critic scores, rows by increasing y; None without a critic
+    positions: Tensor  # (A, 2)
+    arrows: Tensor  # (A, 2), the direction in which the model moves a sample
+
+
+def critic_field(pipeline: LatentPipeline, networks: Networks) -> Field:
+    """Compute the critic's scores and their gradient, which the generator's samples follow."""
+    critic = networks["critic"]
     with torch.no_grad():
-        scores = score(lattice(SURFACE)[:, :, None, None]).view(SURFACE, SURFACE)
-    places = lattice(ARROWS).requires_grad_()
-    (arrows,) = torch.autograd.grad(score(places[:, :, None, None]).sum(), places)
-    return Field(scores, places.detach(), arrows)
+        scores = critic(square_grid(SCORE_SIDE)[:, :, None, None]).view(SCORE_SIDE, SCORE_SIDE)
+    positions = square_grid(ARROW_SIDE).requires_grad_()
+    (arrows,) = torch.autograd.grad(critic(positions[:, :, None, None]).sum(), positions)
+    return Field(scores, positions.detach(), arrows)
 
 
 @torch.no_grad()
-def reconstructions(pipeline: LatentPipeline, networks: Networks) -> Field:
-    """Where an autoencoder puts what it is given."""
-    places = lattice(ARROWS)
-    found = pipeline.decode(pipeline.encode(places[:, :, None, None])).flatten(1)
-    return Field(None, places, found - places)
+def reconstruction_field(pipeline: LatentPipeline, networks: Networks) -> Field:
+    """Compute the shift from each point to its reconstruction by an autoencoder."""
+    positions = square_grid(ARROW_SIDE)
+    reconstructions = pipeline.decode(pipeline.encode(positions[:, :, None, None])).flatten(1)
+    return Field(None, positions, reconstructions - positions)
 
 
 @torch.no_grad()
-def denoisings(pipeline: LatentPipeline, networks: Networks) -> Field:
-    """Where the denoiser takes a point to come from, once a fourth of the noise is in it."""
-    places = lattice(ARROWS)
-    found = pipeline.predict_clean(places[:, :, None, None], 250, None).flatten(1)
-    return Field(None, places, found - places)
+def denoising_field(pipeline: LatentPipeline, networks: Networks) -> Field:
+    """Compute the shift from each point to its denoised estimate at timestep 250 of 1000."""
+    positions = square_grid(ARROW_SIDE)
+    clean = pipeline.predict_clean(positions[:, :, None, None], 250, None).flatten(1)
+    return Field(None, positions, clean - positions)
 
 
-def lattice(side: int) -> Tensor:
-    """Places (side², 2) of the plane, row by row from below."""
-    line = torch.linspace(-SIDE, SIDE, side)
+def square_grid(side: int) -> Tensor:
+    """Points (side², 2) of a grid over [-1, 1]², rows by increasing y."""
+    line = torch.linspace(-1, 1, side)
     return torch.cartesian_prod(line, line).flip(1)
 
 
-class Setting(NamedTuple):
-    """How an objective is played here, and what is seen of it."""
+class Experiment(NamedTuple):
+    """A training configuration, and how to sample and show the model."""
 
     config: Config
-    field: Callable[[LatentPipeline, Networks], Field] = slopes
-    sampling: Mapping[str, int] = MappingProxyType({})  # arguments of `decode`
+    field: Callable[[LatentPipeline, Networks], Field] = critic_field
+    num_inference_steps: int | None = None  # diffusion only
 
 
-ADVERSARIAL = Config(
+GAN = Config(
     objective=OBJECTIVES["gan"](),
-    architecture=Adversaries(),
+    architecture=ToyGAN(),
     train_batch_size=128,
     learning_rate=1e-3,
     adam_beta1=0.0,
@@ -100,199 +109,203 @@ ADVERSARIAL = Config(
     report_to="none",
     output_dir="nowhere",
 )
-ALONE = replace(ADVERSARIAL, learning_rate=2e-3, adam_beta1=0.9, adam_beta2=0.99)
+NON_ADVERSARIAL = replace(GAN, learning_rate=2e-3, adam_beta1=0.9, adam_beta2=0.99)
 
-# As few turns of the critic as do, so that a run takes seconds.
-GAMES: dict[str, Setting] = {
-    "gan-saturating": Setting(replace(ADVERSARIAL, objective=OBJECTIVES["gan-saturating"]())),
-    "gan": Setting(ADVERSARIAL),
-    "wgan": Setting(
+# Few critic updates per step, so that training takes seconds.
+EXPERIMENTS: dict[str, Experiment] = {
+    "gan-saturating": Experiment(replace(GAN, objective=OBJECTIVES["gan-saturating"]())),
+    "gan": Experiment(GAN),
+    "wgan": Experiment(
         replace(
-            ADVERSARIAL,
+            GAN,
             objective=OBJECTIVES["wgan"](critic_updates=3, clip=0.1),
             optimizer="rmsprop",
             learning_rate=5e-4,
         )
     ),
-    "wgan-gp": Setting(
-        replace(ADVERSARIAL, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty=1.0))
+    "wgan-gp": Experiment(
+        replace(GAN, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty=1.0))
     ),
-    "sngan": Setting(
+    "sngan": Experiment(
         replace(
-            ADVERSARIAL,
+            GAN,
             objective=OBJECTIVES["sngan"](critic_updates=2),
-            architecture=Adversaries(spectral_norm=True),
+            architecture=ToyGAN(spectral_norm=True),
         )
     ),
-    "r3gan": Setting(replace(ADVERSARIAL, objective=OBJECTIVES["r3gan"](gamma=0.1))),
-    "vae": Setting(
-        replace(ALONE, objective=OBJECTIVES["vae"](beta=0.003), architecture=Coder()),
-        reconstructions,
-    ),
-    "diffusion": Setting(
+    "r3gan": Experiment(replace(GAN, objective=OBJECTIVES["r3gan"](gamma=0.1))),
+    "vae": Experiment(
         replace(
-            ALONE,
+            NON_ADVERSARIAL, objective=OBJECTIVES["vae"](beta=0.003), architecture=ToyAutoencoder()
+        ),
+        reconstruction_field,
+    ),
+    "diffusion": Experiment(
+        replace(
+            NON_ADVERSARIAL,
             objective=OBJECTIVES["diffusion"](),
-            architecture=Diffuser(),
+            architecture=ToyDiffusion(),
             train_batch_size=256,
             ema_halflife=100.0,
         ),
-        denoisings,
-        {"num_inference_steps": 10},  # enough for two dimensions
+        denoising_field,
+        num_inference_steps=10,
     ),
 }
 
 
 class Frame(NamedTuple):
-    """A game after some of its steps."""
+    """The state of training after a number of steps, evaluated with the EMA weights."""
 
     step: int
-    losses: dict[str, float]  # by player and term
-    samples: Tensor  # (N, 2), of the averages
+    losses: dict[str, float]  # keys "network/loss"; empty before the first step
+    samples: Tensor  # (N, 2)
     field: Field
-    js: float  # nats, of histograms
-    w1: float  # of N samples against N points, exactly
-    covered: int  # places of the data that have samples
-    near: float  # part of the samples that is at a place
+    js: float  # in nats, between histograms
+    w1: float  # between N samples and N points, exact
+    covered_modes: int
+    fraction_near_modes: float
     seconds: float  # since the start
 
 
-class Course(NamedTuple):
-    """A game that is about to be played."""
+class Run(NamedTuple):
+    """A training run. Training happens while `frames` are consumed."""
 
-    data: Data
-    shown: Tensor  # (N, 2) points of the data
-    js: float  # of other points of the data: no model is to be expected to beat it
-    w1: float
-    frames: Iterator[Frame]  # whoever asks for no more of them ends the game
+    data: ToyData
+    samples: Tensor  # (N, 2) points of the data
+    js_floor: float  # between two samples of the data: the best value to expect of a model
+    w1_floor: float
+    frames: Iterator[Frame]
 
 
 def run(
     data: str | Tensor, objective: str, steps: int = STEPS, seed: int = 0, frames: int = 40
-) -> Course:
-    """Play a row of GAMES on a row of DATA, or on points (N, 2) in [-1, 1] that a user drew.
+) -> Run:
+    """Prepare a training run. The same arguments give bit-equal frames, except for `seconds`.
 
-    frames: so many, beside the one before any step
-    The same arguments give the same frames, bit for bit, but for their seconds. A frame raises
-    FloatingPointError where the game has run out of numbers.
-    Raises UserError for another game or data, and for a count of steps or a seed that is none.
+    Args:
+        data: row of DATASETS, or points (N, 2) in [-1, 1]
+        objective: row of EXPERIMENTS
+        steps: from 1 to MAX_STEPS
+        frames: number of frames after the one at step 0
+
+    Raises:
+        UserError: an argument is out of range. A frame raises UserError if training diverges.
     """
-    if objective not in GAMES:
-        raise UserError(f"expected {', '.join(GAMES)}, but got {objective!r}")
-    if not isinstance(data, Tensor) and data not in DATA:
-        raise UserError(f"expected {', '.join(DATA)} or points, but got {data!r}")
-    if not 1 <= steps <= MOST:
-        raise UserError(f"expected 1 to {MOST} steps, but got {steps}")
+    if objective not in EXPERIMENTS:
+        raise UserError(f"expected one of {', '.join(EXPERIMENTS)}, got {objective!r}")
+    if not isinstance(data, Tensor) and data not in DATASETS:
+        raise UserError(f"expected one of {', '.join(DATASETS)} or points, got {data!r}")
+    if not 1 <= steps <= MAX_STEPS:
+        raise UserError(f"expected steps from 1 to {MAX_STEPS}, got {steps}")
     if seed < 0:
-        raise UserError(f"expected a seed of at least 0, but got {seed}")
+        raise UserError(f"expected a seed of at least 0, got {seed}")
     rng = torch.Generator().manual_seed(mix_seed(seed))
-    count = 20_000
-    real = drawn(data, count, rng) if isinstance(data, Tensor) else DATA[data](count, rng)
-    shown, others = real.points[:SHOWN], real.points[SHOWN : 2 * SHOWN]
-    due = sorted({round(steps * frame / frames) for frame in range(frames + 1)})
-    return Course(
-        real,
-        shown,
-        jensen_shannon(cells(real.points[:COUNTED]), cells(real.points[COUNTED:])).item(),
-        transport(others, shown).cost.item(),
-        play(GAMES[objective], real, due, seed),
-    )
+    make = partial(resampled_points, data) if isinstance(data, Tensor) else DATASETS[data]
+    real = make(POINTS, rng)
+    points, samples = real.points, real.points[:PLOT_SAMPLES]
+    js = jensen_shannon(histogram(points[:EVAL_SAMPLES]), histogram(points[EVAL_SAMPLES:])).item()
+    w1 = exact_transport(points[PLOT_SAMPLES : 2 * PLOT_SAMPLES], samples).cost.item()
+    frame_steps = sorted({round(steps * frame / frames) for frame in range(frames + 1)})
+    return Run(real, samples, js, w1, train(EXPERIMENTS[objective], real, frame_steps, seed))
 
 
-def play(setting: Setting, real: Data, due: list[int], seed: int) -> Iterator[Frame]:
-    """The frames at the steps that are due."""
+def train(
+    experiment: Experiment, real: ToyData, frame_steps: list[int], seed: int
+) -> Iterator[Frame]:
+    """Train, and yield a frame after each of some numbers of steps."""
     start = time.perf_counter()
-    game = begin(setting.config, 2, seed)
-    networks = game.ema.networks
-    pipeline = setting.config.objective.pipeline(networks)
+    config, field, num_inference_steps = experiment
+    trainer = new_trainer(config, 2, seed)
+    networks = trainer.ema.networks
+    pipeline = config.objective.pipeline(networks)
     rng = torch.Generator().manual_seed(mix_seed(seed, 1))
-    latents = torch.randn(COUNTED, *pipeline.latent_shape, generator=rng)
-    batches = Draws(real.points, setting.config.train_batch_size, seed)
-    histogram = cells(real.points[COUNTED:])
+    latents = torch.randn(EVAL_SAMPLES, *pipeline.latent_shape, generator=rng)
+    batches = PointBatches(real.points, config.train_batch_size, seed)
+    real_histogram = histogram(real.points[EVAL_SAMPLES:])
     losses: dict[str, float] = {}
-    for step in due:
-        while game.progress.step < step:
-            played = game.train_step(batches)
+    for step in frame_steps:
+        while trainer.progress.step < step:
             losses = {
-                f"{player}/{term}": value
-                for player, terms in played
-                for term, value in terms.items()
+                f"{network}/{name}": value
+                for network, values in trainer.train_step(batches)
+                for name, value in values.items()
             }
         with torch.no_grad():
-            samples = pipeline.decode(latents, **setting.sampling).flatten(1)
+            decoded = pipeline.decode(latents, num_inference_steps=num_inference_steps)
+        samples = decoded.flatten(1)
         if not samples.isfinite().all():
-            raise FloatingPointError(f"at step {step} a weight is not finite")
+            raise UserError(
+                f"training diverged: non-finite values at step {step}; try another seed or "
+                "fewer steps"
+            )
         yield Frame(
             step,
             {name: float(value) for name, value in losses.items()},
-            samples[:SHOWN],
-            setting.field(pipeline, networks),
-            jensen_shannon(cells(samples), histogram).item(),
-            transport(samples[:SHOWN], real.points[:SHOWN]).cost.item(),
-            *real.covered(samples),
+            samples[:PLOT_SAMPLES],
+            field(pipeline, networks),
+            jensen_shannon(histogram(samples), real_histogram).item(),
+            exact_transport(samples[:PLOT_SAMPLES], real.points[:PLOT_SAMPLES]).cost.item(),
+            *real.mode_coverage(samples),
             time.perf_counter() - start,
         )
 
 
-BEGINNING = threading.Lock()  # of networks, before which each game seeds torch
+SEED_LOCK = threading.Lock()  # held from seeding torch globally until networks are initialised
 
 
-def begin(config: Config, channels: int, seed: int, **instead: nn.Module) -> Trainer:
-    """A game at its start.
-
-    instead: networks by name, in place of the config's
-    """
-    with BEGINNING:
+def new_trainer(
+    config: Config, channels: int, seed: int, replacements: Networks | None = None
+) -> Trainer:
+    """Create a trainer on the CPU. Some of the config's networks can be replaced by others."""
+    with SEED_LOCK:
         torch.manual_seed(mix_seed(seed, 2))
         networks = config.architecture.networks(channels, 1)
-    return Trainer(config, networks | instead, Accelerator(cpu=True))
+    return Trainer(config, networks | dict(replacements or {}), Accelerator(cpu=True))
 
 
-def cells(points: Tensor) -> Discrete:
-    """Points (N, 2) -> their histogram, in which what lies outside counts to the outermost."""
-    places = ((points / SIDE + 1) / 2 * CELLS).floor().clamp(0, CELLS - 1).long()
-    counts = torch.bincount(places[:, 1] * CELLS + places[:, 0], minlength=CELLS**2).double()
-    return Discrete(torch.arange(CELLS**2), counts / counts.sum())
+def histogram(points: Tensor) -> Discrete:
+    """Histogram of points (N, 2) over [-1, 1]²; points outside count in the outermost bins."""
+    bins = ((points + 1) / 2 * BINS).floor().clamp(0, BINS - 1).long()
+    counts = torch.bincount(bins[:, 1] * BINS + bins[:, 0], minlength=BINS**2).double()
+    return Discrete(torch.arange(BINS**2), counts / counts.sum())
 
 
-class Estimate(NamedTuple):
-    """What a critic says of the distance of two distributions on the line."""
+class CriticEstimate(NamedTuple):
+    """A trained critic and its estimate of W₁ between two distributions on the line."""
 
-    values: Tensor  # (N,) f at the points of both, first 0
-    steepest: float  # slope of f between two points
-    distance: float  # E_p f − E_q f, divided by it: never more than W₁
+    values: Tensor  # (N,) f on the union of supports, first 0
+    lipschitz: float  # largest slope of f between neighbouring points
+    distance: float  # (E_p f − E_q f) / lipschitz, a lower bound of W₁
 
 
-# Narrow critics, as of their kinds, with the same loss. That of `sngan` is no distance.
+# The hinge loss of SNGAN estimates no distance, so spectral norm is combined with the WGAN loss.
 CRITICS: dict[str, Config] = {
-    "clipping": replace(GAMES["wgan"].config, learning_rate=1e-3),
-    "penalty": replace(ADVERSARIAL, objective=OBJECTIVES["wgan-gp"](penalty=10.0)),
-    "spectral norm": replace(
-        ADVERSARIAL, objective=Wasserstein(), architecture=Adversaries(spectral_norm=True)
-    ),
+    "weight clipping": replace(EXPERIMENTS["wgan"].config, learning_rate=1e-3),
+    "gradient penalty": replace(GAN, objective=OBJECTIVES["wgan-gp"](penalty=10.0)),
+    "spectral norm": replace(GAN, objective=Wasserstein(), architecture=ToyGAN(spectral_norm=True)),
 }
 
 
-def critics(p: Discrete, q: Discrete, steps: int = 300, seed: int = 0) -> dict[str, Estimate]:
-    """A critic of each kind, trained to tell p from q, beside `divergences.potential`.
-
-    Divided by its steepest slope each is 1-Lipschitz, and so a lower bound of W₁.
-    """
-    points, left, right = common(p, q)
+def train_critics(
+    p: Discrete, q: Discrete, steps: int = 300, seed: int = 0
+) -> dict[str, CriticEstimate]:
+    """Train each of CRITICS to estimate W₁, whose exact critic is the Kantorovich potential."""
+    points, left, right = align_supports(p, q)
     rng = torch.Generator().manual_seed(mix_seed(seed))
     real, fake = (
-        points[side.multinomial(20_000, replacement=True, generator=rng)].float()[:, None]
-        for side in (left, right)
+        points[masses.multinomial(POINTS, replacement=True, generator=rng)].float()[:, None]
+        for masses in (left, right)
     )
-    found = {}
+    estimates = {}
     for name, config in CRITICS.items():
-        game = begin(config, 1, seed, generator=Quantiles(fake))
-        batches = Draws(real, config.train_batch_size, seed)
+        trainer = new_trainer(config, 1, seed, {"generator": FixedGenerator(fake)})
+        batches = PointBatches(real, config.train_batch_size, seed)
         for _ in range(steps):
-            game.update("critic", batches)
+            trainer.update("critic", batches)
         with torch.no_grad():
-            values = game.networks["critic"].eval()(points.float()[:, None]).double()
-        steepest = (values.diff() / points.diff()).abs().max()
-        distance = ((left - right) * values).sum() / steepest.clamp(min=1e-12)
-        found[name] = Estimate(values - values[0], steepest.item(), distance.item())
-    return found
+            values = trainer.networks["critic"].eval()(points.float()[:, None]).double()
+        slope = (values.diff() / points.diff()).abs().max()
+        distance = ((left - right) * values).sum() / slope.clamp(min=1e-12)
+        estimates[name] = CriticEstimate(values - values[0], slope.item(), distance.item())
+    return estimates

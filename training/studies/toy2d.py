@@ -1,7 +1,6 @@
-"""Points of the plane: small enough that what a game does can be seen.
+"""Toy data in two dimensions, and networks for it.
 
-Samples are (B, 2, 1, 1) in [-1, 1], as of images with two channels and one pixel. N points, K
-places.
+Samples are (B, 2, 1, 1) in [-1, 1], as images with two channels and one pixel. N points, K modes.
 """
 
 import itertools
@@ -20,96 +19,97 @@ from training.configs.architectures import Architecture
 from training.core.batches import Batch, mix_seed
 
 
-class Data(NamedTuple):
-    """Where points come from, and the places at which a model is to have some."""
+class ToyData(NamedTuple):
+    """Points of a distribution, and its modes for measuring mode coverage."""
 
     points: Tensor  # (N, 2)
-    places: Tensor  # (K, 2)
-    radius: float  # within which a sample counts as at a place
+    modes: Tensor  # (K, 2)
+    radius: float  # a sample counts for a mode within this distance
 
-    def covered(self, samples: Tensor) -> tuple[int, float]:
-        """Samples (B, 2) -> places with a fifth of their share at least, and part at any place.
+    def mode_coverage(self, samples: Tensor) -> tuple[int, float]:
+        """Return the number of covered modes and the fraction of samples (B, 2) near any mode.
 
-        A place's share is the part of the points that lies nearest to it.
+        A mode is covered if its fraction of samples is at least a fifth of its fraction of points.
         """
-        counts, near = self.counts(samples)
-        shares, _ = self.counts(self.points)
-        enough = counts / len(samples) >= shares / shares.sum() / 5
-        return int(enough.sum()), near
+        counts, fraction = self.count_per_mode(samples)
+        expected, _ = self.count_per_mode(self.points)
+        covered = counts / len(samples) >= expected / expected.sum() / 5
+        return int(covered.sum()), fraction
 
-    def counts(self, samples: Tensor) -> tuple[Tensor, float]:
-        """Samples (B, 2) -> those at each place (K,), and the part that is at any."""
-        distance, place = torch.cdist(samples, self.places).min(1)
-        near = distance < self.radius
-        return torch.bincount(place[near], minlength=len(self.places)), near.float().mean().item()
+    def count_per_mode(self, samples: Tensor) -> tuple[Tensor, float]:
+        """Return the samples near each mode (K,) and the fraction of samples near any mode."""
+        distances, modes = torch.cdist(samples, self.modes).min(1)
+        near = distances < self.radius
+        return torch.bincount(modes[near], minlength=len(self.modes)), near.float().mean().item()
 
 
-def ring(count: int, rng: torch.Generator) -> Data:
-    """Eight normal distributions on a circle."""
+def ring(count: int, rng: torch.Generator) -> ToyData:
+    """Eight Gaussians on a circle."""
     angles = torch.arange(8) / 8 * 2 * math.pi
-    return bumps(0.7 * torch.stack([angles.cos(), angles.sin()], 1), count, rng)
+    return gaussian_mixture(0.7 * torch.stack([angles.cos(), angles.sin()], 1), count, rng)
 
 
-def grid(count: int, rng: torch.Generator) -> Data:
-    """Twenty-five normal distributions, five to a row."""
+def grid(count: int, rng: torch.Generator) -> ToyData:
+    """Twenty-five Gaussians on a 5 x 5 grid."""
     side = torch.linspace(-0.8, 0.8, 5)
-    return bumps(torch.cartesian_prod(side, side), count, rng)
+    return gaussian_mixture(torch.cartesian_prod(side, side), count, rng)
 
 
-def bumps(centres: Tensor, count: int, rng: torch.Generator) -> Data:
-    """Normal distributions of a deviation of 0.03 about centres (K, 2), each as likely."""
-    chosen = centres[torch.randint(len(centres), (count,), generator=rng)]
-    return Data(chosen + 0.03 * torch.randn(count, 2, generator=rng), centres, 0.15)
+def gaussian_mixture(means: Tensor, count: int, rng: torch.Generator) -> ToyData:
+    """Gaussians with means (K, 2), standard deviation 0.03 and equal weights."""
+    chosen = means[torch.randint(len(means), (count,), generator=rng)]
+    return ToyData(chosen + 0.03 * torch.randn(count, 2, generator=rng), means, 0.15)
 
 
-def spirals(count: int, rng: torch.Generator) -> Data:
-    """Two arms that wind about the middle."""
-    along = torch.rand(count, generator=rng).sqrt()
-    angles = 3 * math.pi * along + math.pi * torch.randint(2, (count,), generator=rng)
-    arms = 0.85 * along[:, None] * torch.stack([angles.cos(), angles.sin()], 1)
-    return scattered(arms, rng)
+def spirals(count: int, rng: torch.Generator) -> ToyData:
+    """Two interleaved spiral arms."""
+    radii = torch.rand(count, generator=rng).sqrt()
+    angles = 3 * math.pi * radii + math.pi * torch.randint(2, (count,), generator=rng)
+    arms = 0.85 * radii[:, None] * torch.stack([angles.cos(), angles.sin()], 1)
+    return noisy_points(arms, rng)
 
 
-def moons(count: int, rng: torch.Generator) -> Data:
-    """Two half circles, each of which reaches into the other."""
+def two_moons(count: int, rng: torch.Generator) -> ToyData:
+    """Two interleaved half circles."""
     angles = math.pi * torch.rand(count, generator=rng)
     lower = torch.randint(2, (count,), generator=rng)
     sign = 1 - 2 * lower
-    halves = torch.stack([sign * angles.cos() + lower, sign * angles.sin() + lower / 2], 1)
-    return scattered((halves - torch.tensor([0.5, 0.25])) * 0.55, rng)
+    moons = torch.stack([sign * angles.cos() + lower, sign * angles.sin() + lower / 2], 1)
+    return noisy_points((moons - torch.tensor([0.5, 0.25])) * 0.55, rng)
 
 
-def drawn(points: Tensor, count: int, rng: torch.Generator) -> Data:
-    """What a user drew, (N, 2) in [-1, 1], with a little noise about each point.
+def resampled_points(points: Tensor, count: int, rng: torch.Generator) -> ToyData:
+    """Points (N, 2) in [-1, 1], such as a user's drawing, resampled with noise.
 
-    Raises UserError for fewer than three points, and for those outside.
+    Raises:
+        UserError: fewer than three points, or coordinates outside [-1, 1].
     """
     if points.dim() != 2 or points.shape[1] != 2 or len(points) < 3:
-        raise UserError(f"expected three points of the plane or more, but got {len(points)}")
+        raise UserError(f"expected points (N, 2) with N of at least 3, got {tuple(points.shape)}")
     if not (points.abs() <= 1).all():
-        raise UserError("expected points with coordinates from -1 to 1")
-    return scattered(points[torch.randint(len(points), (count,), generator=rng)], rng)
+        raise UserError(f"expected coordinates from -1 to 1, got up to {points.abs().max():g}")
+    return noisy_points(points[torch.randint(len(points), (count,), generator=rng)], rng)
 
 
-def scattered(points: Tensor, rng: torch.Generator, places: int = 24) -> Data:
-    """Points of no centres, with noise: their places are points as far apart as can be."""
+def noisy_points(points: Tensor, rng: torch.Generator, num_modes: int = 24) -> ToyData:
+    """Add noise to points. As modes take some of them by farthest-point sampling."""
     points = (points + 0.02 * torch.randn(points.shape, generator=rng)).clamp(-1, 1)
-    found = points[:1]
-    for _ in range(places - 1):
-        found = torch.cat([found, points[torch.cdist(points, found).min(1).values.argmax()][None]])
-    return Data(points, found, 0.15)
+    modes = points[:1]
+    for _ in range(num_modes - 1):
+        modes = torch.cat([modes, points[torch.cdist(points, modes).min(1).values.argmax()][None]])
+    return ToyData(points, modes, 0.15)
 
 
-DATA: dict[str, Callable[[int, torch.Generator], Data]] = {
+DATASETS: dict[str, Callable[[int, torch.Generator], ToyData]] = {
     "ring": ring,
     "grid": grid,
     "spirals": spirals,
-    "two moons": moons,
+    "two moons": two_moons,
 }
 
 
-class Draws:
-    """Batches of points, drawn with replacement; each a function of (seed, number)."""
+class PointBatches:
+    """Batches of points, sampled with replacement; each is a function of (seed, number)."""
 
     def __init__(self, points: Tensor, size: int, seed: int) -> None:
         self.points, self.size, self.seed, self.rng = points, size, seed, torch.Generator()
@@ -120,50 +120,47 @@ class Draws:
         return Batch(self.points[chosen, :, None, None], None, rng)
 
 
-def layers(inputs: int, outputs: int, width: int) -> nn.Sequential:
+def mlp(inputs: int, outputs: int, width: int) -> nn.Sequential:
     sizes = [inputs, width, width, width]
     hidden = [
-        part
-        for one, other in itertools.pairwise(sizes)
-        for part in (nn.Linear(one, other), nn.LeakyReLU(0.2))
+        layer
+        for size, next_size in itertools.pairwise(sizes)
+        for layer in (nn.Linear(size, next_size), nn.LeakyReLU(0.2))
     ]
     return nn.Sequential(*hidden, nn.Linear(width, outputs))
 
 
 class Generator(nn.Module):
-    """Latents (B, Z) -> points (B, C, 1, 1)."""
+    """Map latents (B, Z) to points (B, C, 1, 1)."""
 
     def __init__(self, latent_dim: int, width: int, channels: int) -> None:
         super().__init__()
         self.config = SimpleNamespace(latent_dim=latent_dim, num_classes=None)
-        self.layers = layers(latent_dim, channels, width)
+        self.layers = mlp(latent_dim, channels, width)
 
     def forward(self, latents: Tensor, labels: None = None) -> Tensor:
         return self.layers(latents)[:, :, None, None]
 
 
-class Quantiles(nn.Module):
-    """A generator that has nothing to learn: normal latents (B, 1) -> points (B, 1, 1, 1) of a set.
-
-    points: (N, 1), each as likely
-    """
+class FixedGenerator(nn.Module):
+    """Map normal latents (B, 1) to uniformly distributed rows (B, 1, 1, 1) of points (N, 1)."""
 
     def __init__(self, points: Tensor) -> None:
         super().__init__()
         self.config = SimpleNamespace(latent_dim=1, num_classes=None)
-        self.points = nn.Parameter(points)
+        self.points = nn.Parameter(points)  # a Trainer needs parameters for its optimizer
 
     def forward(self, latents: Tensor, labels: None = None) -> Tensor:
-        chosen = (torch.special.ndtr(latents[:, 0]) * len(self.points)).long()
-        return self.points[chosen.clamp(max=len(self.points) - 1), :, None, None]
+        rows = (torch.special.ndtr(latents[:, 0]) * len(self.points)).long()
+        return self.points[rows.clamp(max=len(self.points) - 1), :, None, None]
 
 
 class Critic(nn.Module):
-    """Points (B, C, 1, 1) -> scores (B,)."""
+    """Map points (B, C, 1, 1) to scores (B,)."""
 
     def __init__(self, width: int, channels: int, spectral_norm: bool) -> None:
         super().__init__()
-        self.layers = layers(channels, 1, width)
+        self.layers = mlp(channels, 1, width)
         if spectral_norm:
             normalise_spectrally(self)
 
@@ -172,24 +169,24 @@ class Critic(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """Noisy points (B, C, 1, 1) and times () or (B,) below 1000 -> what is predicted of them."""
+    """Map noisy points (B, C, 1, 1) and timesteps () or (B,) below 1000 to a prediction."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.config = SimpleNamespace(in_channels=channels, sample_size=1, num_class_embeds=None)
-        self.layers = layers(channels + 16, channels, width)
+        self.layers = mlp(channels + 16, channels, width)
 
     def forward(
-        self, samples: Tensor, times: Tensor, labels: None, return_dict: bool
+        self, samples: Tensor, timesteps: Tensor, labels: None, return_dict: bool
     ) -> tuple[Tensor]:
-        angles = times.reshape(-1, 1) / 1000 * math.pi * 2 ** torch.arange(-1, 7)
+        angles = timesteps.reshape(-1, 1) / 1000 * math.pi * 2 ** torch.arange(-1, 7)
         angles = angles.expand(len(samples), -1)
-        seen = torch.cat([samples.flatten(1), angles.sin(), angles.cos()], 1)
-        return (self.layers(seen)[:, :, None, None],)
+        inputs = torch.cat([samples.flatten(1), angles.sin(), angles.cos()], 1)
+        return (self.layers(inputs)[:, :, None, None],)
 
 
 class Autoencoder(nn.Module):
-    """Points (B, C, 1, 1) -> codes (B, Z), and back."""
+    """Map points (B, C, 1, 1) to codes (B, Z) and back."""
 
     def __init__(self, latent_dim: int, width: int, channels: int, variational: bool) -> None:
         super().__init__()
@@ -197,8 +194,8 @@ class Autoencoder(nn.Module):
             latent_dim=latent_dim, num_classes=None, channels=channels, side=1
         )
         self.variational = variational
-        self.encoder = layers(channels, 2 * latent_dim, width)
-        self.decoder = layers(latent_dim, channels, width)
+        self.encoder = mlp(channels, 2 * latent_dim, width)
+        self.decoder = mlp(latent_dim, channels, width)
 
     @property
     def device(self) -> torch.device:
@@ -222,8 +219,8 @@ class Autoencoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class Adversaries(Architecture):
-    """A generator and a critic of linear layers."""
+class ToyGAN(Architecture):
+    """A generator and a critic, both MLPs."""
 
     latent_dim: int = 4  # of the normal latent
     width: int = 64  # of each hidden layer
@@ -239,23 +236,23 @@ class Adversaries(Architecture):
 
 
 @dataclass(frozen=True)
-class Coder(Architecture):
-    """An encoder and a decoder of linear layers."""
+class ToyAutoencoder(Architecture):
+    """An encoder and a decoder, both MLPs."""
 
     latent_dim: int = 2  # of the code
     width: int = 64  # of each hidden layer
-    variational: bool = True  # the encoder gives a distribution of the code
+    variational: bool = True  # the encoder predicts a distribution of the code
 
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
     ) -> dict[str, nn.Module]:
-        parts = (self.latent_dim, self.width, channels, self.variational)
-        return {"autoencoder": Autoencoder(*parts)}
+        sizes = (self.latent_dim, self.width, channels)
+        return {"autoencoder": Autoencoder(*sizes, self.variational)}
 
 
 @dataclass(frozen=True)
-class Diffuser(Architecture):
-    """A denoiser of linear layers."""
+class ToyDiffusion(Architecture):
+    """A denoiser that is an MLP."""
 
     width: int = 64  # of each hidden layer
 

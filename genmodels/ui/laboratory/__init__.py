@@ -1,0 +1,6 @@
+"""Tab Laboratory: train a generative model on 2-D points and watch it learn."""
+
+from genmodels.ui.laboratory.texts import TEXTS
+from genmodels.ui.laboratory.view import tab
+
+__all__ = ["TEXTS", "tab"]
