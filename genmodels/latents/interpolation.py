@@ -66,17 +66,12 @@ INTERPOLATIONS: dict[str, Interpolation] = {"lerp": lerp, "slerp": slerp, "splin
 
 
 def locate(keys: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the key before each time (T,), and the fraction (T,) of the way to the next key.
-
-    Raises:
-        UserError: fewer than two keys, keys that are not finite, or times outside [0, 1].
-    """
+    """Find the key before each time (T,), and the fraction (T,) of the way to the next key."""
     if len(keys) < 2:
         raise UserError(f"expected at least 2 latents to interpolate, got {len(keys)}")
     if not keys.is_floating_point():
         raise UserError(f"expected floating-point latents, got {keys.dtype}")
-    if not keys.isfinite().all():
-        raise UserError("expected finite latents, got NaN or infinity")
+    check_finite(keys)
     if not ((times >= 0) & (times <= 1)).all():
         raise UserError(f"expected times in [0, 1], got {times.min():g} to {times.max():g}")
     positions = times.cpu().double() * (len(keys) - 1)  # not every device has float64
@@ -87,6 +82,12 @@ def locate(keys: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
     return index.long(), positions - index
 
 
+def check_finite(latents: Tensor) -> None:
+    """Raise UserError if latents contain NaN or infinity."""
+    if not latents.isfinite().all():
+        raise UserError("expected finite latents, got NaN or infinity")
+
+
 def weighted_sum(start: Tensor, end: Tensor, start_weight: Tensor, end_weight: Tensor) -> Tensor:
     """Add pairs of latents (T, *Z), weighted by (T,) each; weights 1 and 0 return one exactly."""
     shape = (-1,) + (1,) * (start.dim() - 1)
@@ -94,11 +95,7 @@ def weighted_sum(start: Tensor, end: Tensor, start_weight: Tensor, end_weight: T
 
 
 def slerp_pairs(start: Tensor, end: Tensor, fraction: Tensor) -> Tensor:
-    """Interpolate along a great circle between each pair of latents (T, *Z).
-
-    Args:
-        fraction: (T,), 0 at the start, 1 at the end; values outside [0, 1] extrapolate
-    """
+    """Slerp between each pair of latents (T, *Z); fractions (T,) outside [0, 1] extrapolate."""
     a, b = start.flatten(1).cpu().double(), end.flatten(1).cpu().double()
     cosine = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-30)
     angle = cosine.clamp(-1, 1).acos()
@@ -118,17 +115,11 @@ def decode_frames(
     labels: Tensor | None = None,
     batch_size: int = 16,
 ) -> Iterator[Tensor]:
-    """Decode a path batch by batch and yield its samples (C, S, S) one by one.
+    """Decode latents (T, *Z), with labels (T,) for a conditional model, into samples (C, S, S).
 
-    Only one batch of samples is in memory at a time.
-
-    Args:
-        decode: `pipeline.decode`
-        latents: (T, *Z)
-        labels: (T,) for a conditional model, else None
+    Yields them one by one and holds only one batch in memory. `decode` is a pipeline's method.
     """
-    if not latents.isfinite().all():
-        raise UserError("expected finite latents, got NaN or infinity")
+    check_finite(latents)
     for first in range(0, len(latents), batch_size):
         batch = slice(first, first + batch_size)
         yield from decode(latents[batch], None if labels is None else labels[batch])
@@ -150,11 +141,7 @@ def loop(keys: Tensor, frames: int) -> Tensor:
 
 
 def traverse_dimension(latent: Tensor, dimension: int, values: Tensor) -> Tensor:
-    """Repeat a latent (*Z) with one dimension, counted from 0, set to each value (T,).
-
-    Returns:
-        (T, *Z)
-    """
+    """Repeat a latent (*Z) as (T, *Z), with one dimension set to each of the values (T,)."""
     latents = latent.flatten().repeat(len(values), 1)
     if not 0 <= dimension < latents.shape[1]:
         raise UserError(f"expected a dimension from 0 to {latents.shape[1] - 1}, got {dimension}")
@@ -163,7 +150,7 @@ def traverse_dimension(latent: Tensor, dimension: int, values: Tensor) -> Tensor
 
 
 def attribute_direction(latents: Tensor, labels: Tensor, target: int, source: int) -> Tensor:
-    """Compute the direction (*Z) from the mean latent of one class to the mean of another.
+    """Subtract the mean latent of a source class from that of a target class -> (*Z).
 
     Deep Feature Interpolation for Image Content Changes (Upchurch et al., 2017), equation 3.
     https://arxiv.org/abs/1611.05507
@@ -171,8 +158,6 @@ def attribute_direction(latents: Tensor, labels: Tensor, target: int, source: in
     Args:
         latents: (N, *Z)
         labels: classes (N,)
-        target: class at the end of the direction
-        source: class at its start
     """
     for label in (target, source):
         if not (labels == label).any():

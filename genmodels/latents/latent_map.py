@@ -14,11 +14,10 @@ Classify = Callable[[Tensor], Tensor]  # samples -> logits (N, K)
 
 @torch.no_grad()
 def sensitivities(decode: Decode, latent: Tensor, limit: float = 3.0) -> Tensor:
-    """Measure how much each dimension of a latent (Z,) changes the sample.
+    """Measure how much each dimension of a latent (Z,) changes the sample -> (Z,).
 
-    Returns:
-        (Z,): standard deviation of a pixel while the dimension takes 5 values from -limit to
-        limit and the others stay fixed, averaged over pixels.
+    That is the standard deviation of a pixel, averaged over pixels, while one dimension takes 5
+    values from -limit to limit and the others stay fixed.
     """
     values = torch.linspace(-limit, limit, 5)
     dimensions = torch.arange(len(latent))
@@ -29,18 +28,11 @@ def sensitivities(decode: Decode, latent: Tensor, limit: float = 3.0) -> Tensor:
 
 @torch.no_grad()
 def most_informative_plane(decode: Decode, latents: Tensor, classify: Classify | None) -> Tensor:
-    """Choose the plane through the origin on which a map shows the most variation.
+    """Choose orthonormal directions (2, Z) of the plane on which samples vary the most.
 
-    PCA does not help, because all directions of a normal distribution have the same variance.
+    PCA does not help: standard normal latents (N, Z) have the same variance in all directions.
     With a classifier, the plane maximizes the distances between the mean latents of the classes,
-    weighted by class frequency. Without one, it is spanned by the two dimensions of the highest
-    sensitivity. A latent space of two dimensions is the plane itself.
-
-    Args:
-        latents: (N, Z), standard normal
-
-    Returns:
-        Orthonormal directions (2, Z).
+    weighted by class frequency. Without one, the two most sensitive dimensions span it.
     """
     size = latents.shape[1]
     if size == 2:
@@ -55,15 +47,10 @@ def most_informative_plane(decode: Decode, latents: Tensor, classify: Classify |
 
 
 def plane_grid(directions: Tensor, tiles: int, limit: float = 3.0) -> Tensor:
-    """Place tiles x tiles latents on a plane, at the centres of equal squares.
+    """Place latents (tiles * tiles, Z), row by row, on the plane of directions (2, Z).
 
-    Args:
-        directions: (2, Z), horizontal and vertical
-        tiles: number of squares per side
-        limit: coordinates range from -limit to limit
-
-    Returns:
-        (tiles * tiles, Z), row by row.
+    Coordinates lie at the centres of tiles, from -limit to limit: the first direction is
+    horizontal, the second vertical.
     """
     centres = (torch.arange(tiles) + 0.5) / tiles * 2 * limit - limit
     down, across = torch.meshgrid(centres, centres, indexing="ij")

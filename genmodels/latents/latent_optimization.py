@@ -65,14 +65,11 @@ def optimize_latents(
 
 
 def select_best(latents: Tensor, losses: Tensor, count: int, best: int) -> Tensor:
-    """Select for each of `count` images its `best` latents of the lowest losses.
+    """Select the latents (count * best, *Z) of the lowest losses, `best` for each image.
 
     Args:
-        latents: (count * N, *Z), grouped by image
+        latents: (count * N, *Z), N candidates for each of `count` images
         losses: (count * N,)
-
-    Returns:
-        (count * best, *Z)
     """
     index = losses.view(count, -1).argsort(1)[:, :best]
     rows = latents.unflatten(0, (count, -1))
@@ -85,18 +82,15 @@ def minimize(
     steps: int,
     progress: Callable[[float], object] = lambda fraction: None,
 ) -> tuple[Tensor, Tensor]:
-    """Minimize a loss over latents with Adam, each row separately.
+    """Minimize a loss with Adam -> the best latents (N, *Z) and their losses (N,).
 
     Stops early when no row improves any more.
 
     Args:
-        loss: maps latents (N, *Z) to (N,), where a row depends on its own latent only
+        loss: maps latents (N, *Z) to (N,), each row separately
         start: (N, *Z)
         steps: maximum number of steps
-        progress: called with the completed fraction of the steps; an exception from it stops
-
-    Returns:
-        The best latents (N, *Z) and their losses (N,).
+        progress: called with the completed fraction; an exception from it stops
     """
     latents = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], LEARNING_RATE)
