@@ -15,7 +15,7 @@ from genmodels.inpainting.__main__ import main, mean_fill, nearest_fill
 from genmodels.inpainting.blending import blend, laplacian
 from genmodels.inpainting.masks import HOLES, mixed
 from genmodels.inpainting.repaint import JUMP, RESAMPLE, STEPS, walk
-from genmodels.latents.latent_optimization import descend, search
+from genmodels.latents.latent_optimization import minimize, optimize_latents
 from genmodels.media.image import from_pixels
 from tests.conftest import FASHION
 from tests.test_pipelines import fresh
@@ -43,7 +43,7 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genmodels.inpainting.repaint.STEPS", 6)
     monkeypatch.setattr("genmodels.inpainting.repaint.RESAMPLE", 2)
     monkeypatch.setattr("genmodels.inpainting.pseudo_gibbs.ROUNDS", 3)
-    for name in ("FIRST", "SECOND", "CANDIDATES"):
+    for name in ("COARSE_STEPS", "FINE_STEPS", "CANDIDATES"):
         monkeypatch.setattr(f"genmodels.latents.latent_optimization.{name}", 5)
 
 
@@ -169,24 +169,24 @@ def test_a_search_finds_the_latent_of_a_sample() -> None:
 
     with torch.no_grad():
         begun = loss(pipeline.decode(pipeline.draw(3, seeded())), wanted)
-        found = search(pipeline, loss, [wanted], None, seeded(), prior=0.0)
+        found = optimize_latents(pipeline, loss, [wanted], None, seeded(), prior=0.0)
         assert (loss(pipeline.decode(found), wanted) < begun).all()
     # Each image for itself: the others of its batch change nothing.
     near = torch.linspace(-1, 1, 8)[:, None].repeat(1, 4)
-    best, least = descend(lambda latents: (latents - 0.5).square().sum(1), near, 200)
+    best, least = minimize(lambda latents: (latents - 0.5).square().sum(1), near, 200)
     assert torch.allclose(best, torch.full_like(best, 0.5), atol=0.02)
-    alone, _ = descend(lambda latents: (latents - 0.5).square().sum(1), near[:1], 200)
+    alone, _ = minimize(lambda latents: (latents - 0.5).square().sum(1), near[:1], 200)
     assert torch.allclose(alone, best[:1], atol=0.02)
     assert least.max() < 1e-2
 
 
 def test_a_descent_ends_when_nothing_gets_better() -> None:
     calls: list[float] = []
-    descend(lambda latents: 0 * latents.sum(1) + 1, torch.zeros(2, 3), 1000, calls.append)
+    minimize(lambda latents: 0 * latents.sum(1) + 1, torch.zeros(2, 3), 1000, calls.append)
     assert len(calls) < 20
     # Of two the one that goes on is waited for.
     start = torch.tensor([[0.0], [9.0]])
-    best, _ = descend(lambda latents: latents.square().sum(1) + 1, start, 1000)
+    best, _ = minimize(lambda latents: latents.square().sum(1) + 1, start, 1000)
     assert best.abs().max() < 0.3
 
 

@@ -1,5 +1,6 @@
-"""The tab of interpolation: in a browser, through the API, and its parts."""
+"""The Interpolate tab: in a browser, through the API, and its actions."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from genmodels.latents.interpolation import slerp
-from genmodels.ui import interpolate, latent_map, latents
-from genmodels.ui.generate.actions import DEFAULT_COUNT, Settings, generate
-from genmodels.ui.interpolate import FRAMES, STRIP
+from genmodels.errors import UserError
+from genmodels.latents import slerp
+from genmodels.ui import latents
+from genmodels.ui.app_state import SavedSample
+from genmodels.ui.interpolate import actions, map_actions
+from genmodels.ui.interpolate.actions import FRAMES, STRIP
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import example_images
 from tests.conftest import ROOT, picture_of, until
@@ -24,13 +27,13 @@ MODELS = Models([ROOT / "checkpoints"])
 CONDITIONAL = "sngan-fashion-conditional"
 
 
-def pixels(page: Page, where: str) -> np.ndarray:
-    source = page.locator(where).first.get_attribute("src")
+def pixels(page: Page, selector: str) -> np.ndarray:
+    source = page.locator(selector).first.get_attribute("src")
     return np.asarray(picture_of(page, source))
 
 
-def alike(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.shape == other.shape and np.abs(one.astype(int) - other).mean() < 3
+def similar(first: np.ndarray, second: np.ndarray) -> bool:
+    return first.shape == second.shape and np.abs(first.astype(int) - second).mean() < 3
 
 
 @pytest.fixture
@@ -42,15 +45,18 @@ def tab(browser: Browser, url: str) -> Iterator[Page]:
     page.close()
 
 
-def test_a_visitor_walks_from_one_sample_to_another_and_takes_the_film(
-    tab: Page, tmp_path: Path
-) -> None:
+def choose_model(tab: Page, name: str) -> None:
+    tab.get_by_role("combobox", name="Model").last.click()
+    tab.get_by_role("option", name=name, exact=True).last.click()
+
+
+def test_the_slider_moves_along_the_path_and_the_film_downloads(tab: Page, tmp_path: Path) -> None:
     frame = ".frame img"
     first = pixels(tab, frame)
     assert first.shape == (28, 28)
     source = tab.locator(frame).first.get_attribute("src")
-    slider = tab.get_by_role("slider", name="From start to end").or_(
-        tab.get_by_label("range slider for From start to end")
+    slider = tab.get_by_role("slider", name="Position on the path").or_(
+        tab.get_by_label("range slider for Position on the path")
     )
     slider.first.focus()
     slider.first.press("End")
@@ -66,111 +72,121 @@ def test_a_visitor_walks_from_one_sample_to_another_and_takes_the_film(
     assert (film.n_frames, film.size) == (FRAMES, (168, 168))
 
 
-def test_a_visitor_clicks_on_the_map(tab: Page) -> None:
+def test_a_click_on_the_map_decodes_a_point(tab: Page) -> None:
     tab.get_by_text("Map of the latent space").first.click()
     tab.get_by_role("button", name="Draw the map").click()
     expect(tab.get_by_text("Ankle boot")).to_be_visible(timeout=60_000)
     chart = tab.locator(".map img")
-    colours = pixels(tab, ".map img")
-    assert colours.shape[2] == 3
-    found = []
-    for part in (0.1, 0.9):
+    assert pixels(tab, ".map img").shape[2] == 3
+    points = []
+    for fraction in (0.1, 0.9):
         box = chart.bounding_box()
-        source = tab.locator(".point img")
-        before = source.get_attribute("src") if source.count() else ""
-        chart.click(position={"x": part * box["width"], "y": part * box["height"]})
-        expect(source).not_to_have_attribute("src", before)
-        across = float(tab.get_by_label("number input for Across").input_value())
-        assert across == pytest.approx(6 * part - 3, abs=0.05)
-        found.append(pixels(tab, ".point img"))
-    assert np.abs(found[0].astype(int) - found[1]).mean() > 10
+        point = tab.locator(".point img")
+        before = point.get_attribute("src") if point.count() else ""
+        chart.click(position={"x": fraction * box["width"], "y": fraction * box["height"]})
+        expect(point).not_to_have_attribute("src", before)
+        horizontal = tab.get_by_label("number input for Horizontal").input_value()
+        assert float(horizontal) == pytest.approx(6 * fraction - 3, abs=0.05)
+        points.append(pixels(tab, ".point img"))
+    assert np.abs(points[0].astype(int) - points[1]).mean() > 10
 
 
-def test_a_stop_is_heard(tab: Page) -> None:
-    tab.get_by_role("combobox", name="Model").last.click()
-    tab.get_by_role("option", name="diffusion-fashion").last.click()
-    tab.get_by_role("button", name="Walk", exact=True).click()
+def test_stop_cancels_the_path(tab: Page) -> None:
+    choose_model(tab, "diffusion-fashion")
+    tab.get_by_role("button", name="Interpolate", exact=True).click()
     expect(tab.get_by_text("8 of 17 frames")).to_be_visible()
     tab.get_by_role("button", name="Stop").locator("visible=true").first.click()
     expect(tab.get_by_text("Stopped.")).to_be_visible()
-    tab.wait_for_timeout(1500)
-    expect(tab.get_by_text("Stopped.")).to_be_visible()  # nothing came after
+    # The next event on the device starts when the cancelled one has ended.
+    choose_model(tab, "vae-fashion")
+    tab.get_by_text("Grid between four seeds").first.click()
+    tab.get_by_role("button", name="Draw the grid").click()
+    expect(tab.get_by_text("49 of 49")).to_be_visible()
+    expect(tab.get_by_text("Stopped.")).to_be_visible()
 
 
-# Of a conditional model two of a class that is not the first.
+def save_samples(page: Page, model: str, indices: tuple[int, int]) -> list[np.ndarray]:
+    """Click on samples of seed 0 in the Generate tab, one after another; return their images."""
+    gallery = page.locator(".samples .grid-container img")
+    until(lambda: gallery.count() > max(indices))
+    generator = torch.Generator().manual_seed(0)
+    generated = MODELS.get(model)(gallery.count(), generator).images
+    images = [np.asarray(generated[index]) for index in indices]
+    for saved, (index, image) in enumerate(zip(indices, images, strict=True), 1):
+        selector = f".samples .grid-container img >> nth={index}"
+        until(lambda selector=selector, image=image: similar(pixels(page, selector), image))
+        page.locator(".samples .grid-container button").nth(index).click()
+        page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
+        expect(page.locator(".saved .grid-container img")).to_have_count(saved)
+    return images
+
+
+# The classes of the conditional model are equal, and not 0.
 @pytest.mark.parametrize(
-    ("address", "model", "places"),
+    ("query", "model", "indices"),
     [("", "gan-fashion", (1, 4)), (f"/?model={CONDITIONAL}", CONDITIONAL, (8, 18))],
 )
-def test_samples_that_were_kept_are_taken_to_both_tabs(
-    address: str, model: str, places: tuple[int, int], browser: Browser, url: str
+def test_saved_samples_are_used_in_other_tabs(
+    query: str, model: str, indices: tuple[int, int], browser: Browser, url: str
 ) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(url + address)
-    shown = keep(page, model, places)
+    page.goto(url + query)
+    images = save_samples(page, model, indices)
     page.get_by_role("tab", name="Interpolate").click()
-    expect(page.get_by_label("the last two kept")).to_be_checked()
-    page.get_by_role("button", name="Walk", exact=True).click()
+    expect(page.get_by_label("the last two saved samples")).to_be_checked()
+    page.get_by_role("button", name="Interpolate", exact=True).click()
     expect(page.get_by_text("frames by slerp")).to_be_hidden()
     expect(page.get_by_text("frames by slerp")).to_be_visible(timeout=60_000)
-    for place, image in zip((0, STRIP - 1), shown, strict=True):
-        assert alike(pixels(page, f".strip .grid-container img >> nth={place}"), image)
+    for index, image in zip((0, STRIP - 1), images, strict=True):
+        assert similar(pixels(page, f".strip .grid-container img >> nth={index}"), image)
     page.get_by_role("tab", name="Inpaint").click()
     page.get_by_role("button", name="Take the sample kept last").click()
-    until(lambda: alike(pixels(page, ".completions img"), shown[1]))
+    until(lambda: similar(pixels(page, ".completions img"), images[1]))
     page.close()
-
-
-def test_there_is_no_path_between_kept_samples_of_two_classes(browser: Browser, url: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(f"{url}/?model={CONDITIONAL}")
-    keep(page, CONDITIONAL, (8, 19))
-    page.get_by_role("tab", name="Interpolate").click()
-    expect(page.get_by_label("the last two kept")).to_be_checked()
-    page.get_by_role("button", name="Walk", exact=True).click()
-    expect(page.get_by_text("expected two kept samples of one class")).to_be_visible()
-    page.close()
-
-
-def keep(page: Page, model: str, places: tuple[int, int]) -> list[np.ndarray]:
-    """Click samples of a model, one after another, once they are there -> their pictures."""
-    *_, (images, *_) = generate(MODELS, Settings(model, DEFAULT_COUNT, 0))
-    shown = [np.asarray(images[place]) for place in places]
-    for kept, (place, image) in enumerate(zip(places, shown, strict=True), 1):
-        seen = f".samples .grid-container img >> nth={place}"
-        until(lambda seen=seen, image=image: alike(pixels(page, seen), image))
-        page.locator(".samples .grid-container button").nth(place).click()
-        page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
-        expect(page.locator(".saved .grid-container img")).to_have_count(kept)
-    return shown
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_scrolls_sideways(tab: Page, width: int) -> None:
+def test_the_page_does_not_scroll_sideways(tab: Page, width: int) -> None:
     tab.set_viewport_size({"width": width, "height": 844})
-    for part in ("Between four corners", "One number of the latent", "Map of the latent space"):
-        tab.get_by_text(part).first.click()
+    for title in ("Grid between four seeds", "Latent traversal", "Map of the latent space"):
+        tab.get_by_text(title).first.click()
     tab.get_by_role("button", name="Draw the grid").click()
     expect(tab.get_by_text("49 of 49")).to_be_visible()
     assert tab.evaluate("document.documentElement.scrollWidth") == width
 
 
-def path(**changes: object) -> list[object]:
-    """The arguments of the endpoint."""
-    asked = {"model": "vae-fashion", "label": 0, "ends": "seeds", "seeds": "1, 2"}
-    asked |= {"one": None, "other": None, "way": "slerp", "count": 3} | changes
-    return list(asked.values())
+def arguments(**changes: object) -> list[object]:
+    """The arguments of the endpoint /interpolate, with changes by name."""
+    defaults = {"model": "vae-fashion", "label": 0, "ends": "seeds", "seeds": "1, 2"}
+    defaults |= {"start": None, "end": None, "interpolation": "slerp", "frames": 3}
+    return list((defaults | changes).values())
 
 
-@pytest.mark.parametrize("way", ["lerp", "slerp", "spline"])
+def test_the_api_documents_its_parameters(client: Client) -> None:
+    endpoints = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
+    expected = {
+        "/interpolate": "model label ends seeds start end interpolation frames",
+        "/frame": "position",
+        "/corners": "model label seeds side",
+        "/traverse": "model label seed rows",
+        "/map": "model label",
+        "/decode_point": "model label horizontal vertical",
+    }
+    for name, parameters in expected.items():
+        documented = [it["parameter_name"] for it in endpoints[name]["parameters"]]
+        assert documented == parameters.split()
+
+
+@pytest.mark.parametrize("interpolation", ["lerp", "slerp", "spline"])
 @pytest.mark.parametrize("model", ["vae-fashion", "sngan-fashion", "inpaint-fashion"])
-def test_the_api_walks(client: Client, model: str, way: str) -> None:
+def test_the_api_interpolates_seeds(client: Client, model: str, interpolation: str) -> None:
     frame, strip, note, gif, mp4, _ = client.predict(
-        *path(model=model, way=way, seeds="1,2,3"), api_name="/interpolate"
+        *arguments(model=model, interpolation=interpolation, seeds="1,2,3"),
+        api_name="/interpolate",
     )
     assert len(strip) == 3
     assert np.array_equal(np.asarray(Image.open(frame)), np.asarray(Image.open(strip[0]["image"])))
-    assert note == f"3 frames by {way}"
+    assert note == f"3 frames by {interpolation}"
     assert Image.open(gif).n_frames == 3
     assert Path(mp4).stat().st_size > 500
     middle = np.asarray(Image.open(client.predict(0.5, api_name="/frame")))
@@ -178,68 +194,67 @@ def test_the_api_walks(client: Client, model: str, way: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["vae-fashion", "wgan-gp-fashion"])
-def test_the_api_goes_between_pictures(client: Client, model: str, tmp_path: Path) -> None:
+def test_the_api_interpolates_pictures(client: Client, model: str, tmp_path: Path) -> None:
     files = []
-    for place in (1, 9):
-        example_images()[place].save(tmp_path / f"{place}.png")
-        files.append(handle_file(str(tmp_path / f"{place}.png")))
-    asked = path(model=model, ends="pictures", one=files[0], other=files[1])
-    _, strip, *_ = client.predict(*asked, api_name="/interpolate")
-    for cell, place in ((strip[0], 1), (strip[-1], 9)):
-        drawn = np.asarray(Image.open(cell["image"])).astype(float)
-        right, wrong = (
-            np.abs(drawn - np.asarray(example_images()[it])).mean() for it in (place, 3)
+    for index in (1, 9):
+        example_images()[index].save(tmp_path / f"{index}.png")
+        files.append(handle_file(str(tmp_path / f"{index}.png")))
+    inputs = arguments(model=model, ends="pictures", start=files[0], end=files[1])
+    _, strip, *_ = client.predict(*inputs, api_name="/interpolate")
+    for cell, index in ((strip[0], 1), (strip[-1], 9)):
+        image = np.asarray(Image.open(cell["image"])).astype(float)
+        same, different = (
+            np.abs(image - np.asarray(example_images()[other])).mean() for other in (index, 3)
         )
-        assert right < wrong
+        assert same < different
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"model": "no/such"}, "could not get 'no/such'"),
         ({"model": "../checkpoints"}, "could not get '../checkpoints'"),
         ({"model": None}, "expected a model"),
-        ({"seeds": "1"}, "expected 2 to 6 seeds with commas between them, but got 1"),
-        ({"seeds": "1, <b>"}, "as a seed"),
+        ({"seeds": "1"}, "expected 2 to 6 seeds separated by commas, got 1"),
+        ({"seeds": "1, <b>"}, "seed"),
         ({"seeds": "1," * 50}, "expected 2 to 6 seeds"),
         ({"seeds": None}, "expected 2 to 6 seeds"),
         ({"ends": "neither"}, "not in the list of choices"),
         ({"ends": "pictures"}, "expected a picture"),
-        ({"ends": "kept"}, "expected two kept samples of vae-fashion"),
-        ({"way": "<b>"}, "not in the list of choices"),
-        ({"count": 1}, "less than minimum"),
-        ({"count": 1e9}, "greater than maximum"),
-        ({"count": 2.5}, "expected 2 to 64 frames"),
+        ({"ends": "samples"}, "expected two saved samples of vae-fashion, got 0"),
+        ({"interpolation": "<b>"}, "not in the list of choices"),
+        ({"frames": 1}, "less than minimum"),
+        ({"frames": 1e9}, "greater than maximum"),
+        ({"frames": 2.5}, "expected 2 to 64 frames"),
     ],
 )
-def test_the_api_says_what_was_expected(client: Client, changes: dict, sentence: str) -> None:
-    with pytest.raises(AppError) as caught:
-        client.predict(*path(**changes), api_name="/interpolate")
-    assert sentence in str(caught.value)
+def test_the_api_reports_invalid_arguments(client: Client, changes: dict, message: str) -> None:
+    with pytest.raises(AppError, match=re.escape(message)):
+        client.predict(*arguments(**changes), api_name="/interpolate")
 
 
-def test_the_api_draws_grids_and_points(client: Client) -> None:
+def test_the_api_draws_grids_traversals_and_points(client: Client) -> None:
     grid, note = client.predict("vae-fashion", 0, "0,1,2,3", 4, api_name="/corners")
     assert Image.open(grid).size == (4 * 30 + 2,) * 2
     assert note == "16 of 16"
     rows, note = client.predict("sngan-fashion", 0, "0", 2, api_name="/traverse")
     assert Image.open(rows).size == (9 * 30 + 2, 2 * 30 + 2)
     assert "of 128" in note
-    one, same, other = (
-        np.asarray(Image.open(client.predict("vae-fashion", 0, *at, api_name="/decode_point")))
-        for at in ((1, -1), (1, -1), (-2, 2))
+    first, same, other = (
+        np.asarray(Image.open(client.predict("vae-fashion", 0, *point, api_name="/decode_point")))
+        for point in ((1, -1), (1, -1), (-2, 2))
     )
-    assert np.array_equal(one, same)
-    assert not np.array_equal(one, other)
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "arguments", "sentence"),
+    ("endpoint", "inputs", "message"),
     [
         ("/corners", ["vae-fashion", 0, "0, 1", 4], "expected 4 seeds"),
-        ("/corners", ["vae-fashion", 0, "0, 1, 2, x", 4], "as a seed"),
+        ("/corners", ["vae-fashion", 0, "0, 1, 2, x", 4], "seed"),
         ("/corners", ["vae-fashion", 0, "0, 1, 2, 3", 99], "greater than maximum"),
-        ("/traverse", ["vae-fashion", 0, "-1", 4], "as the seed"),
+        ("/traverse", ["vae-fashion", 0, "-1", 4], "seed"),
         ("/traverse", ["diffusion-fashion", 0, "0", 4], "expected a VAE or a GAN"),
         ("/map", ["diffusion-fashion", 0], "expected a VAE or a GAN"),
         ("/map", ["", 0], "expected a model"),
@@ -248,90 +263,114 @@ def test_the_api_draws_grids_and_points(client: Client) -> None:
         ("/frame", [9], "greater than maximum"),
     ],
 )
-def test_the_other_endpoints_say_what_was_expected(
-    client: Client, endpoint: str, arguments: list, sentence: str
+def test_other_endpoints_report_invalid_arguments(
+    client: Client, endpoint: str, inputs: list, message: str
 ) -> None:
-    with pytest.raises(AppError) as caught:
-        client.predict(*arguments, api_name=endpoint)
-    assert sentence in str(caught.value)
+    with pytest.raises(AppError, match=message):
+        client.predict(*inputs, api_name=endpoint)
 
 
-def test_a_path_comes_part_by_part_and_leaves_gradients_as_they_were() -> None:
+def test_decoding_yields_batches_and_restores_gradients() -> None:
     pipeline = fresh("vae-fashion")
-    keys = latents.drawn(pipeline, [0, 1])
-    ways = slerp(keys, torch.linspace(0, 1, 20))
+    keys = latents.seed_latents(pipeline, [0, 1])
     counts = []
-    for samples in latents.decoded(pipeline, ways, None):
+    for samples in latents.decode_batches(pipeline, slerp(keys, torch.linspace(0, 1, 20)), None):
         counts.append(len(samples))
         assert torch.is_grad_enabled()
     assert counts == [8, 16, 20]
+    assert not samples[0].requires_grad
     assert torch.allclose(samples[0], pipeline.decode(keys[:1])[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["vae-fashion-conditional", "sngan-fashion-conditional"])
-def test_a_conditional_model_is_told_its_class(name: str) -> None:
+def test_a_path_shows_its_frames_before_its_films() -> None:
+    pipeline = fresh("vae-fashion")
+    keys = latents.seed_latents(pipeline, [0, 1])
+    results = list(actions.decode_path("user/name", pipeline, keys, "lerp", 10, None))
+    assert [len(result.samples) for result in results] == [8, 10, 10]
+    assert [result.note for result in results][:2] == ["8 of 10 frames", "10 of 10 frames"]
+    assert [result.gif is None for result in results] == [True, True, False]
+    assert Path(results[-1].mp4).name == "name-lerp.mp4"
+    assert actions.frame_at(results[0].samples, 0) == results[0].frame
+    with pytest.raises(UserError, match="expected a decoded path"):
+        actions.frame_at(None, 0)
+
+
+@pytest.mark.parametrize("name", ["vae-fashion-conditional", CONDITIONAL])
+def test_conditional_models_decode_the_class(name: str) -> None:
     pipeline = fresh(name)
-    keys = latents.drawn(pipeline, [0, 1])
-    one, other = (
-        list(interpolate.walk(name, pipeline, keys, "slerp", 3, label))[-1].samples
+    keys = latents.seed_latents(pipeline, [0, 1])
+    first, second = (
+        list(actions.decode_path(name, pipeline, keys, "slerp", 3, label))[-1].samples
         for label in (0, 1)
     )
-    assert not torch.equal(one, other)
+    assert not torch.equal(first, second)
     assert latents.parse_label(pipeline, "3") == 3
-    with pytest.raises(ValueError, match="as the class"):
+    with pytest.raises(UserError, match="class"):
         latents.parse_label(pipeline, 10)
     assert latents.parse_label(fresh("vae-fashion"), "anything") is None
-    assert interpolate.traversals(pipeline, 0, 2, 1)[0].size == (9 * 30 + 2, 2 * 30 + 2)
+    image, _ = actions.draw_traversals(MODELS, name, 1, "0", 2)
+    assert image.size == (9 * 30 + 2, 2 * 30 + 2)
 
 
-def test_spreads_find_the_numbers_that_matter() -> None:
-    weights = torch.tensor([0.0, 2.0, 1.0])
-    found = latent_map.spreads(lambda z: (z * weights)[:, :, None, None], torch.zeros(3))
-    assert found.argsort(descending=True).tolist() == [1, 2, 0]
+def test_saved_samples_must_be_of_one_model_and_one_class() -> None:
+    def saved(model: str, label: int) -> SavedSample:
+        return SavedSample(model, torch.full((4,), float(label)), label, torch.zeros(1, 28, 28))
+
+    samples = [saved("a", 1), saved("a", 2), saved("b", 3), saved("a", 2)]
+    keys, label = actions.saved_latents(samples, "a")
+    assert label == 2
+    assert keys.tolist() == [[2.0] * 4] * 2
+    with pytest.raises(UserError, match="expected two saved samples of b, got 1"):
+        actions.saved_latents(samples, "b")
+    with pytest.raises(UserError, match="of one class, got classes 1 and 2"):
+        actions.saved_latents(samples[:2], "a")
 
 
-def test_a_plane_holds_the_means_of_classes() -> None:
-    rng = torch.Generator().manual_seed(0)
-    codes = torch.randn(4000, 6, generator=rng)
-    axis = torch.zeros(6)
-    axis[3], axis[5] = 0.6, 0.8
-
-    def classify(samples: torch.Tensor) -> torch.Tensor:
-        side = 9 * (samples.flatten(1) @ axis)
-        return torch.stack([side, -side, 9 * samples.flatten(1)[:, 0]], 1)
-
-    directions = latent_map.plane(lambda z: z[:, :, None, None], codes, classify)
-    assert torch.allclose(directions @ directions.T, torch.eye(2), atol=1e-5)
-    for within in (axis, torch.eye(6)[0]):
-        assert (directions @ within).norm() > 0.95
-    assert torch.equal(latent_map.plane(lambda z: z, codes[:, :2], None), torch.eye(2))
-    places = latent_map.points(torch.eye(2), 4)
-    assert places[0].tolist() == [-2.25, -2.25]
-    assert places[1].tolist() == [-0.75, -2.25]
+def test_pictures_need_a_model_that_encodes() -> None:
+    with pytest.raises(UserError, match="expected a model that can encode images"):
+        latents.encode_pictures(fresh("inpaint-fashion"), example_images()[:1], None)
 
 
-def test_a_click_is_a_point_of_the_plane() -> None:
-    assert latent_map.whereabouts([0, 482], 482) == [-3, 3]
-    assert latent_map.whereabouts([241, 241], 482) == [0, 0]
-    for wrong in (None, 3, [1], [1, "a"], [9999, 0]):
-        with pytest.raises(ValueError, match="of the map"):
-            latent_map.whereabouts(wrong, 482)
+def test_a_pixel_of_the_map_has_coordinates() -> None:
+    side = 3 * (16 * 30 + 2)
+    assert map_actions.coordinates_at(MODELS, "vae-fashion", [0, side]) == [-3, 3]
+    assert map_actions.coordinates_at(MODELS, "vae-fashion", [side / 2, side / 2]) == [0, 0]
+    for invalid in (None, 3, [1], [1, "a"], [9999, 0]):
+        with pytest.raises(UserError, match="of the map"):
+            map_actions.coordinates_at(MODELS, "vae-fashion", invalid)
 
 
-def test_a_classifier_beside_the_models_names_its_classes() -> None:
-    lens = latent_map.find_lens(MODELS, (1, 28, 28))
-    assert lens is not None
-    assert lens.names[7:] == ["Sneaker", "Bag", "Ankle boot"]
-    assert latent_map.find_lens(MODELS, (3, 32, 32)) is None
-    assert latent_map.find_lens(Models([]), (1, 28, 28)) is None
-    assert "&lt;b&gt;" in latent_map.legend([0], ["<b>"])
-    coloured = latent_map.tinted(torch.zeros(2, 1, 4, 4), torch.tensor([0, 3]))
-    assert coloured.shape == (2, 3, 4, 4)
-    assert not torch.equal(coloured[0], coloured[1])
+def test_the_map_finds_a_classifier_and_its_class_names(tmp_path: Path) -> None:
+    _, names = map_actions.find_classifier(MODELS, (1, 28, 28))
+    assert names[7:] == ["Sneaker", "Bag", "Ankle boot"]
+    assert map_actions.class_names(tmp_path / "none.md", 2) == ["0", "1"]
+    assert map_actions.find_classifier(MODELS, (3, 32, 32)) is None
+    assert map_actions.find_classifier(Models([]), (1, 28, 28)) is None
 
 
-def test_it_begins_with_a_model_that_encodes() -> None:
-    assert interpolate.first_model(MODELS) == "vae-fashion"
-    assert interpolate.first_model(Models(["user/name"])) == "user/name"
-    assert interpolate.first_model(Models([])) is None
-    assert interpolate.begin(Models([]), None).strip is None
+def test_a_broken_classifier_is_skipped(tmp_path: Path) -> None:
+    for file, text in (
+        ("model/model_index.json", "{}"),
+        ("broken/config.json", "{"),
+        ("empty/config.json", '{"_class_name": "Classifier"}'),
+        ("list/config.json", "[]"),
+        ("other/config.json", "{}"),
+    ):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text(text)
+    assert map_actions.find_classifier(Models([tmp_path]), (1, 28, 28)) is None
+
+
+def test_the_map_is_tinted_by_class_and_has_a_legend() -> None:
+    assert "&lt;b&gt;" in map_actions.legend([0], ["<b>"])
+    tiles = map_actions.tint(torch.zeros(2, 1, 4, 4), torch.tensor([0, 3]))
+    assert tiles.shape == (2, 3, 4, 4)
+    assert not torch.equal(tiles[0], tiles[1])
+
+
+def test_the_tab_opens_with_a_model_that_encodes() -> None:
+    assert actions.first_model(MODELS) == "vae-fashion"
+    assert actions.first_model(Models(["user/name"])) == "user/name"
+    assert actions.first_model(Models([])) is None
+    assert actions.initial_path(Models([]), None, [0, 1]).strip is None
+    assert "press Interpolate" in actions.initial_path(MODELS, "diffusion-fashion", [0, 1]).note

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genmodels.inpainting.masks import mean_fill
-from genmodels.latents.latent_optimization import search
+from genmodels.latents.latent_optimization import optimize_latents
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from genmodels.pipelines.base import LatentPipeline
 
@@ -39,6 +39,6 @@ def complete(
     if isinstance(pipeline, AutoencodingPipeline):
         with torch.no_grad():
             guess = pipeline.encode(mean_fill(images, mask), labels)
-    found = search(pipeline, loss, [images, weights], labels, rng, guess, PRIOR, progress)
+    found = optimize_latents(pipeline, loss, [images, weights], labels, rng, guess, PRIOR, progress)
     with torch.no_grad():
         return pipeline.decode(found, labels)

@@ -1,6 +1,6 @@
-"""Maps of a latent space: which of its dimensions matter, and what lies on a plane through it.
+"""Maps of a latent space: sensitive dimensions, and planes that show most of its variation.
 
-N points, Z latent, S side, K classes. Latents here are vectors.
+N items, Z latent, C channels, S side, K classes. Latents are vectors.
 """
 
 from collections.abc import Callable
@@ -13,40 +13,45 @@ Classify = Callable[[Tensor], Tensor]  # samples -> logits (N, K)
 
 
 @torch.no_grad()
-def spreads(decode: Decode, latent: Tensor, reach: float = 3.0) -> Tensor:
-    """How much each number of a latent (Z,) matters -> (Z,): the standard deviation of a pixel
-    while the number goes from -reach to reach and the others stay, averaged over pixels."""
-    values = torch.linspace(-reach, reach, 5)
-    each = latent.repeat(len(latent), len(values), 1)
-    each[torch.arange(len(latent)), :, torch.arange(len(latent))] = values.to(latent)
-    return torch.stack([decode(row).std(0).mean() for row in each])
+def sensitivities(decode: Decode, latent: Tensor, limit: float = 3.0) -> Tensor:
+    """Measure how much each dimension of a latent (Z,) changes the sample -> (Z,).
+
+    That is the standard deviation of a pixel, averaged over pixels, while one dimension takes 5
+    values from -limit to limit and the others stay fixed.
+    """
+    values = torch.linspace(-limit, limit, 5)
+    dimensions = torch.arange(len(latent))
+    latents = latent.repeat(len(latent), len(values), 1)
+    latents[dimensions, :, dimensions] = values.to(latent)
+    return torch.stack([decode(row).std(0).mean() for row in latents])
 
 
 @torch.no_grad()
-def plane(decode: Decode, latents: Tensor, classify: Classify | None) -> Tensor:
-    """Two directions (2, Z), orthonormal, of a plane through the origin on which a map is drawn.
+def most_informative_plane(decode: Decode, latents: Tensor, classify: Classify | None) -> Tensor:
+    """Choose orthonormal directions (2, Z) of the plane on which samples vary the most.
 
-    Of normal latents no direction is a principal one. The plane is that on which the means of the
-    classes lie furthest apart, each class as heavy as it is frequent, where there are classes; else
-    that of the two numbers that matter most (`spreads`). Of two numbers the plane is all there is.
-
-    latents: (N, Z), drawn from the prior
+    PCA does not help: standard normal latents (N, Z) have the same variance in all directions.
+    With a classifier, the plane maximizes the distances between the mean latents of the classes,
+    weighted by class frequency. Without one, the two most sensitive dimensions span it.
     """
     size = latents.shape[1]
     if size == 2:
         return torch.eye(2).to(latents)
     if classify is None:
-        most = spreads(decode, torch.zeros_like(latents[0])).topk(2).indices
-        return torch.eye(size).to(latents)[most]
-    parts = classify(decode(latents)).softmax(1)  # (N, K)
-    weights = parts.sum(0)
-    means = (parts.T @ latents) / weights.clamp(min=1e-9)[:, None]
+        dimensions = sensitivities(decode, torch.zeros_like(latents[0])).topk(2).indices
+        return torch.eye(size).to(latents)[dimensions]
+    probabilities = classify(decode(latents)).softmax(1)  # (N, K)
+    weights = probabilities.sum(0)
+    means = (probabilities.T @ latents) / weights.clamp(min=1e-9)[:, None]
     return torch.linalg.svd(weights.sqrt()[:, None] * means, full_matrices=False).Vh[:2]
 
 
-def points(directions: Tensor, tiles: int, reach: float = 3.0) -> Tensor:
-    """Directions (2, Z) -> latents (tiles * tiles, Z) row by row, across along the first and down
-    along the second, in the middles of a plane's tiles from -reach to reach."""
-    middles = (torch.arange(tiles) + 0.5) / tiles * 2 * reach - reach
-    down, across = torch.meshgrid(middles, middles, indexing="ij")
+def plane_grid(directions: Tensor, tiles: int, limit: float = 3.0) -> Tensor:
+    """Place latents (tiles * tiles, Z), row by row, on the plane of directions (2, Z).
+
+    Coordinates lie at the centres of tiles, from -limit to limit: the first direction is
+    horizontal, the second vertical.
+    """
+    centres = (torch.arange(tiles) + 0.5) / tiles * 2 * limit - limit
+    down, across = torch.meshgrid(centres, centres, indexing="ij")
     return torch.stack([across.flatten(), down.flatten()], 1).to(directions) @ directions

@@ -1,4 +1,4 @@
-"""Search for latents whose samples are as they are wanted."""
+"""Latent optimization: find latents whose samples minimize a loss."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -8,94 +8,107 @@ from torch import Tensor
 
 from genmodels.device import supports_bf16
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # genmodels.pipelines.adversarial imports this module
     from genmodels.pipelines.base import LatentPipeline
 
-CANDIDATES = 64  # random latents among which an image's beginnings are chosen
-RESTARTS = 4  # beginnings of the descent for each image
-FIRST, SECOND = 40, 100  # steps from all beginnings, and from the best of each image
-RATE = 0.05  # of Adam
-PATIENCE = 10  # steps in which a loss must fall by a hundredth for its descent to go on
+CANDIDATES = 64  # random latents per image, of which the best are starting points
+RESTARTS = 4  # starting points per image
+COARSE_STEPS, FINE_STEPS = 40, 100  # steps from all starting points, then from the best one
+LEARNING_RATE = 0.05  # of Adam
+PATIENCE = 10  # steps without an improvement of 1% before the optimization stops
 
 
 @torch.inference_mode(False)
-def search(
+def optimize_latents(
     pipeline: "LatentPipeline",
     loss: Callable[..., Tensor],
-    wanted: Sequence[Tensor],
+    targets: Sequence[Tensor],
     labels: Tensor | None,
-    rng: torch.Generator | None,
+    generator: torch.Generator | None,
     guess: Tensor | None = None,
     prior: float = 1.0,
-    progress: Callable[[float], object] = lambda part: None,
+    progress: Callable[[float], object] = lambda fraction: None,
 ) -> Tensor:
-    """The latents (B, *Z) of least loss and least length, for each image by itself.
+    """Find the latents (B, *Z) that minimize loss + prior / 2 * |z|², for each image separately.
 
-    loss: samples (N, C, S, S) and as many rows of each tensor of `wanted` -> (N,)
-    wanted: tensors (B, ...) by which samples are judged
-    guess: latents (B, *Z) from which the descent begins too
-    prior: weight of half a latent's squared length, -log of its density
-    progress: is told the part that is done; what it raises ends the search
+    Args:
+        loss: maps samples (N, C, S, S) and N rows of each target to (N,)
+        targets: tensors (B, ...), passed to the loss
+        labels: (B,) for a conditional model, else None
+        generator: draws the starting points
+        guess: one more starting point (B, *Z)
+        prior: weight of the standard normal prior's negative log density
+        progress: called with the completed fraction; an exception from it stops the search
     """
-    wanted = [tensor.clone() for tensor in wanted]  # of inference mode, there is no way back
-    count = len(wanted[0])
-    rounds = wanted[0].device.type == "cpu" and supports_bf16()
+    targets = [target.clone() for target in targets]  # inference tensors cannot be in a graph
+    count = len(targets[0])
+    use_bf16 = targets[0].device.type == "cpu" and supports_bf16()
 
     def losses(latents: Tensor) -> Tensor:
-        times = len(latents) // count
-        rows = [tensor.repeat_interleave(times, 0) for tensor in wanted]
-        told = None if labels is None else labels.repeat_interleave(times)
-        lengths = latents.square().flatten(1).sum(1)
-        # In three fifths of the time, and what is found is as near.
-        with torch.autocast(latents.device.type, torch.bfloat16, enabled=rounds):
-            drawn = pipeline.decode(latents, told)
-        return loss(drawn.to(latents.dtype), *rows) + prior / 2 * lengths
+        repeats = len(latents) // count
+        rows = [target.repeat_interleave(repeats, 0) for target in targets]
+        repeated = None if labels is None else labels.repeat_interleave(repeats)
+        norms = latents.square().flatten(1).sum(1)
+        # Measured on a CPU: 40% less time, and samples as near to the target.
+        with torch.autocast(latents.device.type, torch.bfloat16, enabled=use_bf16):
+            samples = pipeline.decode(latents, repeated)
+        return loss(samples.to(latents.dtype), *rows) + prior / 2 * norms
 
     with torch.no_grad():
-        drawn = pipeline.draw(CANDIDATES * count, rng)
-        start = pick(drawn, losses(drawn), count, RESTARTS)
+        candidates = pipeline.draw(CANDIDATES * count, generator)
+        start = select_best(candidates, losses(candidates), count, RESTARTS)
     if guess is not None:
         start.unflatten(0, (count, RESTARTS))[:, 0] = guess
-    found, least = descend(losses, start, FIRST, lambda part: progress(part / 2))
-    best = pick(found, least, count, 1)
-    return descend(losses, best, SECOND, lambda part: progress((1 + part) / 2))[0]
+    coarse, values = minimize(losses, start, COARSE_STEPS, lambda done: progress(done / 2))
+    best = select_best(coarse, values, count, 1)
+    return minimize(losses, best, FINE_STEPS, lambda done: progress((1 + done) / 2))[0]
 
 
-def pick(latents: Tensor, losses: Tensor, count: int, kept: int) -> Tensor:
-    """Latents (count * N, *Z) and losses of each -> the best of every N, (count * kept, *Z)."""
-    best = losses.view(count, -1).argsort(1)[:, :kept]
+def select_best(latents: Tensor, losses: Tensor, count: int, best: int) -> Tensor:
+    """Select the latents (count * best, *Z) of the lowest losses, `best` for each image.
+
+    Args:
+        latents: (count * N, *Z), N candidates for each of `count` images
+        losses: (count * N,)
+    """
+    index = losses.view(count, -1).argsort(1)[:, :best]
     rows = latents.unflatten(0, (count, -1))
-    return rows[torch.arange(count)[:, None], best].flatten(0, 1)
+    return rows[torch.arange(count)[:, None], index].flatten(0, 1)
 
 
-def descend(
+def minimize(
     loss: Callable[[Tensor], Tensor],
     start: Tensor,
     steps: int,
-    progress: Callable[[float], object] = lambda part: None,
+    progress: Callable[[float], object] = lambda fraction: None,
 ) -> tuple[Tensor, Tensor]:
-    """Minimise a loss over latents, each row by itself -> the best latents and their losses (N,).
+    """Minimize a loss with Adam -> the best latents (N, *Z) and their losses (N,).
 
-    loss: latents (N, *Z) -> (N,), where a row depends on its own latent alone
-    start: (N, *Z)
-    progress: is told the part of the steps that is done; what it raises ends the descent
+    Stops early when no row improves any more.
+
+    Args:
+        loss: maps latents (N, *Z) to (N,), each row separately
+        start: (N, *Z)
+        steps: maximum number of steps
+        progress: called with the completed fraction; an exception from it stops
     """
     latents = start.detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([latents], RATE)
-    best, least = start.detach().clone(), torch.full((len(start),), torch.inf, device=start.device)
-    mark, since = least, torch.zeros_like(least)
+    optimizer = torch.optim.Adam([latents], LEARNING_RATE)
+    best, lowest = start.detach().clone(), torch.full((len(start),), torch.inf).to(start.device)
+    reference, stalled = lowest, torch.zeros_like(lowest)
     for step in range(steps):
         with torch.enable_grad():
             losses = loss(latents)
             (latents.grad,) = torch.autograd.grad(losses.sum(), latents)
         losses = losses.detach()
-        better = losses < least
-        best[better], least = latents.detach()[better], torch.minimum(losses, least)
+        better = losses < lowest
+        best[better], lowest = latents.detach()[better], torch.minimum(losses, lowest)
         optimizer.step()
         progress((step + 1) / steps)
-        fell = least < 0.99 * mark
-        mark, since = torch.where(fell, least, mark), torch.where(fell, 0, since + 1)
-        if (since >= PATIENCE).all():
+        improved = lowest < 0.99 * reference
+        reference = torch.where(improved, lowest, reference)
+        stalled = torch.where(improved, 0, stalled + 1)
+        if (stalled >= PATIENCE).all():
             break
     progress(1.0)
-    return best, least
+    return best, lowest

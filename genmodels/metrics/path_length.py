@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genmodels.latents.interpolation import arc
+from genmodels.latents.interpolation import slerp_pairs
 from genmodels.metrics.extractors import Perception
 
 STEP = 1e-4  # of the way from one latent to the other
@@ -25,5 +25,5 @@ def path_lengths(
     Generator Architecture for Generative Adversarial Networks (Karras et al., 2019), equation 2.
     https://arxiv.org/abs/1812.04948
     """
-    ends = (decode(arc(one, other, place)) for place in (times, times + STEP))
+    ends = (decode(slerp_pairs(one, other, place)) for place in (times, times + STEP))
     return perception.distance(*ends) / STEP**2

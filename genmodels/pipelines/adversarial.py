@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from genmodels.latents.latent_optimization import search
+from genmodels.latents.latent_optimization import optimize_latents
 from genmodels.networks import dcgan, resnet
 from genmodels.pipelines.base import Labels, OneStepPipeline
 
@@ -53,4 +53,4 @@ class AdversarialPipeline(OneStepPipeline):
             return (output - target).square().flatten(1).sum(1) / (2 * self.PIXEL_VARIANCE)
 
         generator = generator or torch.Generator().manual_seed(0)
-        return search(self, loss, [samples], labels, generator)
+        return optimize_latents(self, loss, [samples], labels, generator)

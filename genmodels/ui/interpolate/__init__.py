@@ -1,0 +1,6 @@
+"""The Interpolate tab: paths, grids, traversals and maps of a latent space."""
+
+from genmodels.ui.interpolate.texts import TEXTS
+from genmodels.ui.interpolate.view import tab
+
+__all__ = ["TEXTS", "tab"]
