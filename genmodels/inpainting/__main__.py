@@ -49,7 +49,8 @@ def evaluate(
         raise UserError(f"expected models with different names, got {models}")
     perception = FeatureExtractors(extractor).perception
     test, train = data.load(dataset, split="test"), data.load(dataset, split="train")
-    images, labels = from_pixels(test.pixels[:count]), test.labels
+    images = from_pixels(test.pixels[:count])
+    labels = None if test.labels is None else test.labels[:count]
     if train.pixels.shape[1:] != images.shape[1:]:
         raise UserError(f"expected images of one size in splits train and test of {dataset}")
     perception.distance(images[:1], images[:1])  # raises for images that it does not accept
