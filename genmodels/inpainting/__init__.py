@@ -1,14 +1,9 @@
-"""Inpainting: complete an image of which only some pixels are mask.
+"""Inpainting: complete images in which only some pixels are known.
 
-    method(pipeline, images, mask, rng, labels, progress) -> Tensor
+A mask is 1 at the pixels to keep and 0 at the pixels to fill. (diffusers fills where the mask is
+1.) The pixels with mask 0 are called the hole; their values in the input are never read.
 
-    images   (B, C, S, S) in [-1, 1]; what they hold at unknown pixels is never read
-    mask    (B, 1, S, S), 1 at known pixels and 0 at unknown ones
-    labels   (B,) classes, which a conditional model needs and no other takes
-    progress is told the part that is done, from 0 to 1; what it raises ends the work
-    ->       (B, C, S, S) in [-1, 1], equal to `images` at known pixels, bit for bit
-
-The completion of a hole is a distribution: repeat an image to see several of them.
+B batch, C channels, S side.
 """
 
 from collections.abc import Callable
@@ -26,17 +21,20 @@ from genmodels.pipelines.base import Labels, LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
 
-Progress = Callable[[float], object]
-
 
 class Method(NamedTuple):
-    """A way to complete images, and whose pipelines it can use."""
+    """An inpainting method and the pipelines that it supports.
+
+    `complete(pipeline, images, mask, generator, labels, progress)` gets checked inputs on the
+    pipeline's device, with images that are 0 in the hole, and returns samples (B, C, S, S). Only
+    the hole of the result is used.
+    """
 
     complete: Callable[..., Tensor]
     pipelines: tuple[type[LatentPipeline], ...]
 
 
-METHODS: dict[str, Method] = {
+METHODS: dict[str, Method] = {  # fastest first
     "one pass": Method(one_pass.complete, (CompletingPipeline,)),
     "pseudo-Gibbs": Method(pseudo_gibbs.complete, (AutoencodingPipeline,)),
     "latent search": Method(latent_search.complete, (AdversarialPipeline, AutoencodingPipeline)),
@@ -45,63 +43,76 @@ METHODS: dict[str, Method] = {
 
 
 class Completion(NamedTuple):
-    """Completed images, and what is to be mask of them."""
+    """Completed images, and remarks for the user."""
 
     samples: Tensor  # (B, C, S, S) in [-1, 1]
     notes: list[str]
 
 
-def methods_of(pipeline: LatentPipeline) -> list[str]:
-    """Names of the methods that can use a pipeline, the best first."""
-    return [name for name, method in METHODS.items() if isinstance(pipeline, method.pipelines)]
+def methods_for(kind: type[LatentPipeline]) -> list[str]:
+    """Return the names of the methods that support a pipeline class; the first is the default."""
+    return [name for name, method in METHODS.items() if issubclass(kind, method.pipelines)]
 
 
 def complete(
     pipeline: LatentPipeline,
     images: Tensor,
     mask: Tensor,
-    rng: torch.Generator | None = None,
+    generator: torch.Generator | None = None,
     method: str | None = None,
     labels: Labels = None,
     seamless: bool = False,
-    progress: Progress = lambda part: None,
+    progress: Callable[[float], object] = lambda fraction: None,
 ) -> Completion:
-    """Complete images as the list above says, with what a user may get wrong looked after.
+    """Fill the holes of images. Other random numbers give other completions.
 
-    method: a row of METHODS; None for the first that can use the pipeline
-    rng: of the completions; None for torch's own
-    labels: as for `pipeline.decode`
-    seamless: shift the colours of a completion so that no border is seen (`blend`); those of one
-        pass and RePaint, which are drawn to fit, stay as they are
-    Raises UserError for images or masks of another shape or range than the pipeline's, and for a
-    method that cannot use it.
+    Args:
+        images: (B, C, S, S), floating point, in [-1, 1] where the mask is 1
+        mask: (B, 1, S, S), 1 keeps a pixel and 0 fills it
+        generator: source of randomness; None for torch's global one
+        method: a key of METHODS; None for the first that supports the pipeline
+        labels: as for `pipeline.decode`
+        seamless: hide the border of the hole by Poisson blending (`blend`). Leaves "one pass" and
+            "RePaint" unchanged, because they return the known pixels themselves
+        progress: called with the completed fraction in [0, 1]; may raise to cancel
+
+    Returns:
+        Samples (B, C, S, S) that equal `images` bit for bit where the mask is 1, and notes.
+
+    Raises:
+        UserError: a method that does not support the pipeline; images, mask or labels of a wrong
+            shape or range.
     """
-    able = methods_of(pipeline)
-    if method is not None and method not in able:
-        raise UserError(f"expected {' or '.join(able)} for this model, but got {method!r}")
-    pipeline.check_shape(images, pipeline.sample_shape, "images")
-    pipeline.check_shape(mask, (1, *pipeline.sample_shape[1:]), "masks")
-    if len(mask) != len(images):
-        raise UserError(f"expected {len(images)} masks, but got {len(mask)}")
-    if not ((mask == 0) | (mask == 1)).all():
-        raise UserError("expected masks of 0 and 1")
-    if not images.is_floating_point():
-        raise UserError(f"expected images of floating point, but got {images.dtype}")
+    methods = methods_for(type(pipeline))
+    if method is not None and method not in methods:
+        raise UserError(f"expected method {' or '.join(methods)} for this model, got {method!r}")
+    check_inputs(pipeline, images, mask)
     images = images.to(pipeline.device)
     mask = mask.to(pipeline.device, pipeline.dtype)
-    given = torch.where(mask > 0, images.detach(), 0).to(pipeline.dtype)
-    if not (given.abs() <= 1).all():
+    known = torch.where(mask > 0, images.detach(), 0).to(pipeline.dtype)
+    if not (known.abs() <= 1).all():
         raise UserError("expected known pixels in [-1, 1]")
     if mask.all():
-        return Completion(images, ["there is no hole: the images come back as they are"])
-    count = len(images)
-    labels = pipeline.prepare_labels(labels, count)
+        return Completion(images, ["the mask keeps every pixel: the images are unchanged"])
+    labels = pipeline.prepare_labels(labels, len(images))
     if not mask.any():
         with torch.no_grad():
-            samples = pipeline.decode(pipeline.draw(count, rng), labels)
-        return Completion(samples, ["no pixel is mask: this is plain generation"])
-    way = METHODS[method or able[0]]
-    samples = way.complete(pipeline, given, mask, rng, labels, progress).detach().clamp(-1, 1)
+            samples = pipeline.decode(pipeline.draw(len(images), generator), labels)
+        return Completion(samples, ["the mask keeps no pixel: the whole image is generated"])
+    run = METHODS[method or methods[0]].complete
+    samples = run(pipeline, known, mask, generator, labels, progress).detach().clamp(-1, 1)
     if seamless:
-        samples = blend(samples, given, mask)
+        samples = blend(samples, known, mask)
     return Completion(torch.where(mask > 0, images, samples.to(images.dtype)), [])
+
+
+def check_inputs(pipeline: LatentPipeline, images: Tensor, mask: Tensor) -> None:
+    """Raise UserError unless images and mask have shapes and types that fit the pipeline."""
+    pipeline.check_shape(images, pipeline.sample_shape, "images")
+    pipeline.check_shape(mask, (1, *pipeline.sample_shape[1:]), "a mask")
+    if len(mask) != len(images):
+        raise UserError(f"expected a mask for each of {len(images)} images, got {len(mask)}")
+    if not ((mask == 0) | (mask == 1)).all():
+        raise UserError("expected a mask of zeros and ones")
+    if not images.is_floating_point():
+        raise UserError(f"expected images of a floating-point type, got {images.dtype}")

@@ -1,4 +1,7 @@
-"""python -m genmodels.inpainting --models MODEL,MODEL,... --dataset DATASET [...]"""
+"""Command line: measure inpainting methods on held-out images.
+
+python -m genmodels.inpainting --models MODEL,MODEL,... --dataset DATASET [...]
+"""
 
 import time
 from collections.abc import Callable
@@ -10,122 +13,130 @@ from tqdm import tqdm
 
 from genmodels import data
 from genmodels.errors import UserError, display_name, run_command
-from genmodels.inpainting import complete, methods_of
-from genmodels.inpainting.masks import mean_fill, mixed
+from genmodels.inpainting import complete, methods_for
+from genmodels.inpainting.masks import mean_fill, random_masks
 from genmodels.media.image import from_pixels
 from genmodels.metrics import FeatureExtractors
 from genmodels.pipelines import LatentPipeline, load
 
-BATCH = 50  # images at once
+BATCH_SIZE = 50
+TIMED = 8  # images
+CHUNK = 10_000  # training images compared at once
 
-Fill = Callable[[Tensor, Tensor, Tensor | None, torch.Generator], Tensor]
+Fill = Callable[[slice, torch.Generator], Tensor]  # indices of the images -> completed images
 
 
-def score(
+def evaluate(
     models: str, dataset: str, count: int = 1000, extractor: str = "inception", seed: int = 0
 ) -> None:
-    """Complete holes in real images that no training saw, and compare with the truth.
+    """Complete random holes in held-out images and compare with the originals.
 
-    Prints a table in Markdown: LPIPS of the whole image and PSNR of the hole's pixels, means over
-    the images, for every method that suits a model; and of two fills that know no model.
+    Prints a Markdown table with the mean LPIPS of the images and the mean PSNR inside the holes,
+    for each method that supports a model and for two baselines without a model.
 
     Args:
-        models: folders or Hub ids, with commas between them
-        dataset: with the splits train and test: a folder in Hub layout, or a Hub id
-        count: images of split test, from its first one on
-        extractor: of LPIPS: inception, which is AlexNet, or domain, or the folder of a classifier
-        seed: of the holes, which are boxes, strokes and halves, and of the completions
+        models: folders or Hub ids, separated by commas
+        dataset: folder in Hub layout or Hub id, with splits train and test
+        count: number of images, from the start of split test
+        extractor: network for LPIPS: inception (AlexNet), domain, or the folder of a classifier
+        seed: of the masks and of the completions
     """
     if count < 1:
-        raise UserError(f"expected a count of at least 1, but got {count}")
-    pipelines = {display_name(name): load(name) for name in models.split(",")}
-    if len(pipelines) < len(models.split(",")):
-        raise UserError(f"expected models of different names, but got {models}")
+        raise UserError(f"expected --count of at least 1, got {count}")
+    names = models.split(",")
+    pipelines = {display_name(name): load(name) for name in names}
+    if len(pipelines) < len(names):
+        raise UserError(f"expected models with different names, got {models}")
     perception = FeatureExtractors(extractor).perception
-    test = data.load(dataset, split="test")
-    real, labels = from_pixels(test.pixels[:count]), test.labels
-    training = data.load(dataset, split="train").pixels
-    if training.shape[1:] != real.shape[1:]:
-        raise UserError(f"expected images of one size in the splits train and test of {dataset}")
-    perception.conform(real[:1])
+    test, train = data.load(dataset, split="test"), data.load(dataset, split="train")
+    images = from_pixels(test.pixels[:count])
+    labels = None if test.labels is None else test.labels[:count]
+    if train.pixels.shape[1:] != images.shape[1:]:
+        raise UserError(f"expected images of one size in splits train and test of {dataset}")
+    perception.distance(images[:1], images[:1])  # raises for images that it does not accept
     for name, pipeline in pipelines.items():
-        pipeline.check_shape(real, pipeline.sample_shape, f"images for {name}")
+        pipeline.check_shape(images, pipeline.sample_shape, f"images for {name}")
         if pipeline.num_classes is not None and labels is None:
-            raise UserError(f"expected classes in {dataset} for {name}")
-    mask = mixed(len(real), real.shape[-1], torch.Generator().manual_seed(seed))
-    fills: dict[str, Fill] = {
-        "mean of the known pixels": lambda real, mask, labels, rng: mean_fill(real, mask),
-        "nearest training image": lambda real, mask, labels, rng: nearest_fill(
-            real, mask, training
+            raise UserError(f"expected labels in {dataset} for the conditional model {name}")
+    mask = random_masks(len(images), images.shape[-1], torch.Generator().manual_seed(seed))
+    print(f"{len(images):,} images of split test, masks with seed {seed}; {perception.protocol}\n")
+    print("| method | LPIPS | PSNR inside the hole (dB) | time for 8 images (s) |")
+    print("|---|---|---|---|", flush=True)
+    for name, fill in fills(pipelines, images, mask, labels, train.pixels).items():
+        generator = torch.Generator().manual_seed(seed)
+        start = time.perf_counter()
+        fill(slice(0, TIMED), generator)
+        seconds = time.perf_counter() - start
+        lpips, psnr = measure(name, fill, images, mask, perception.distance, generator)
+        print(f"| {name} | {lpips:.4f} | {psnr:.2f} | {seconds:.2f} |", flush=True)
+
+
+def fills(
+    pipelines: dict[str, LatentPipeline],
+    images: Tensor,
+    mask: Tensor,
+    labels: Tensor | None,
+    training_pixels: Tensor,
+) -> dict[str, Fill]:
+    """Return the two baselines and every method of every model, by name."""
+
+    def fill(
+        pipeline: LatentPipeline, method: str, part: slice, generator: torch.Generator
+    ) -> Tensor:
+        part_labels = None if pipeline.num_classes is None else labels[part]
+        return complete(pipeline, images[part], mask[part], generator, method, part_labels).samples
+
+    baselines: dict[str, Fill] = {
+        "mean of the known pixels": lambda part, _: mean_fill(images[part], mask[part]),
+        "nearest training image": lambda part, _: nearest_fill(
+            images[part], mask[part], training_pixels
         ),
     }
-    for model, pipeline in pipelines.items():
-        for method in methods_of(pipeline):
-            fills[f"{method}, {model}"] = partial(fill_by, pipeline, method)
-    print(f"{len(real):,} images of split test, holes of seed {seed}; {perception.protocol}\n")
-    print("| | LPIPS | PSNR of the hole, dB | seconds for the first 8 images |\n|---|---|---|---|")
-    for name, fill in fills.items():
-        row(name, fill, real, mask, labels, perception.distance, seed)
+    return baselines | {
+        f"{method}, {name}": partial(fill, pipeline, method)
+        for name, pipeline in pipelines.items()
+        for method in methods_for(type(pipeline))
+    }
 
 
-def row(
+def measure(
     name: str,
     fill: Fill,
-    real: Tensor,
+    images: Tensor,
     mask: Tensor,
-    labels: Tensor | None,
     distance: Callable[[Tensor, Tensor], Tensor],
-    seed: int,
-) -> None:
-    """Print what a fill comes to."""
-    rng = torch.Generator().manual_seed(seed)
-    start = time.perf_counter()
-    fill(real[:8], mask[:8], None if labels is None else labels[:8], rng)
-    seconds = time.perf_counter() - start
+    generator: torch.Generator,
+) -> tuple[float, float]:
+    """Return the mean LPIPS and the mean PSNR inside the holes, in dB."""
     lpips, psnr = [], []
-    for part in tqdm(torch.arange(len(real)).split(BATCH), name, leave=False):
-        truth, part_mask = real[part], mask[part]
-        filled = fill(truth, part_mask, None if labels is None else labels[part], rng)
+    for start in tqdm(range(0, len(images), BATCH_SIZE), name, leave=False):
+        part = slice(start, start + BATCH_SIZE)
+        real, filled = images[part], fill(part, generator)
         with torch.no_grad():
-            lpips.append(distance(filled, truth))
-        hole = (1 - part_mask).expand_as(truth)
-        squares = ((filled - truth).square() * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
-        psnr.append(10 * torch.log10(4 / squares.clamp(min=1e-10)))  # of samples in [-1, 1]
-    numbers = f"{torch.cat(lpips).mean():.4f} | {torch.cat(psnr).mean():.2f}"
-    print(f"| {name} | {numbers} | {seconds:.2f} |", flush=True)
+            lpips.append(distance(filled, real))
+        hole = (1 - mask[part]).expand_as(real)
+        errors = ((filled - real).square() * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
+        psnr.append(10 * torch.log10(4 / errors.clamp(min=1e-10)))  # the range [-1, 1] squared is 4
+    return torch.cat(lpips).mean().item(), torch.cat(psnr).mean().item()
 
 
-def fill_by(
-    pipeline: LatentPipeline,
-    method: str,
-    real: Tensor,
-    mask: Tensor,
-    labels: Tensor | None,
-    rng: torch.Generator,
-) -> Tensor:
-    """The hole as a model completes it, that of a conditional one told the class."""
-    told = None if pipeline.num_classes is None else labels
-    return complete(pipeline, real, mask, rng, method, told).samples
-
-
-def nearest_fill(real: Tensor, mask: Tensor, training: Tensor) -> Tensor:
-    """The hole from the training image whose known pixels are nearest."""
-    given, least = (real * mask).flatten(1), torch.full((len(real),), torch.inf)
-    flat_mask, best = mask.expand_as(real).flatten(1), real
-    for pixels in training.split(10_000):
+def nearest_fill(images: Tensor, mask: Tensor, training_pixels: Tensor) -> Tensor:
+    """Fill each hole from the training image with the nearest known pixels."""
+    known, flat_mask = (images * mask).flatten(1), mask.expand_as(images).flatten(1)
+    least, best = torch.full((len(images),), torch.inf), images
+    for pixels in training_pixels.split(CHUNK):
         candidates = from_pixels(pixels)
         flat = candidates.flatten(1)
-        # The distance at known pixels: of given, which is 0 elsewhere, and candidates.
-        distances = flat_mask @ flat.square().T - 2 * given @ flat.T
-        found = distances.min(1)
-        nearer = found.values < least
-        least = torch.where(nearer, found.values, least)
-        best = torch.where(nearer[:, None, None, None], candidates[found.indices], best)
-    return torch.where(mask > 0, real, best)
+        # Squared distance at the known pixels, without the constant term |known|^2
+        distances, indices = (flat_mask @ flat.square().T - 2 * known @ flat.T).min(1)
+        nearer = distances < least
+        least = torch.where(nearer, distances, least)
+        best = torch.where(nearer[:, None, None, None], candidates[indices], best)
+    return torch.where(mask > 0, images, best)
 
 
 def main() -> None:
-    run_command(score, "python -m genmodels.inpainting")
+    run_command(evaluate, "python -m genmodels.inpainting")
 
 
 if __name__ == "__main__":

@@ -1,40 +1,47 @@
-"""Completions without a visible border."""
+"""Poisson blending: completions without a visible border."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+TOLERANCE = 1e-12  # squared norm of the residual
+
 
 def blend(samples: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """Poisson Image Editing (Pérez et al., 2003), equations 7 and 8: the samples' differences of
-    neighbours in the hole, and at its border the known pixels. https://doi.org/10.1145/882262.882269
+    """Shift the colours inside the hole so that they meet the known pixels at its border.
 
-    Samples that are pasted already, so that they are `images` at known pixels, stay as they are.
-    By conjugate gradients. samples, images (B, C, S, S); mask (B, 1, S, S) -> (B, C, S, S)
+    Poisson Image Editing (Pérez et al., 2003), equations 7 and 8,
+    https://doi.org/10.1145/882262.882269: keeps the differences between neighbouring pixels of the
+    hole. Solved by conjugate gradients. Samples that equal the images where the mask is 1 are
+    returned unchanged.
+
+    Args:
+        samples, images: (B, C, S, S) in [-1, 1]
+        mask: (B, 1, S, S)
     """
     device, dtype = samples.device, samples.dtype
-    samples, images, mask = samples.cpu(), images.cpu(), mask.cpu()  # not all have float64
+    samples, images, mask = samples.cpu(), images.cpu(), mask.cpu()  # MPS has no float64
     hole = (1 - mask).double()
     pasted = torch.where(mask > 0, images, samples).double()
-    # What is to be added in the hole: harmonic, and at the border what lies between the two.
-    needed = hole * laplacian(torch.where(mask > 0, images - samples, 0).double())
-    added = torch.zeros_like(pasted)
-    residual, direction = needed, needed
-    size = residual.square().sum((2, 3), keepdim=True)
+    # The correction is harmonic in the hole and equals images - samples on its border.
+    residual = hole * laplacian(torch.where(mask > 0, images - samples, 0).double())
+    correction, direction = torch.zeros_like(pasted), residual
+    norm = residual.square().sum((2, 3), keepdim=True)
     for _ in range(4 * samples.shape[-1]):
-        if size.max() < 1e-12:
+        if norm.max() < TOLERANCE:
             break
-        moved = -hole * laplacian(direction)
-        step = size / (direction * moved).sum((2, 3), keepdim=True).clamp(min=1e-30)
-        added, residual = added + step * direction, residual - step * moved
-        new = residual.square().sum((2, 3), keepdim=True)
-        direction, size = residual + new / size.clamp(min=1e-30) * direction, new
-    return (pasted + added).to(device, dtype).clamp(-1, 1)
+        product = -hole * laplacian(direction)
+        step = norm / (direction * product).sum((2, 3), keepdim=True).clamp(min=1e-30)
+        correction, residual = correction + step * direction, residual - step * product
+        new_norm = residual.square().sum((2, 3), keepdim=True)
+        direction = residual + new_norm / norm.clamp(min=1e-30) * direction
+        norm = new_norm
+    return (pasted + correction).to(device, dtype).clamp(-1, 1)
 
 
 def laplacian(values: Tensor) -> Tensor:
-    """The sum of a pixel's differences to its neighbours; beyond the edge there is none."""
+    """Sum the differences between each pixel's neighbours and itself (Neumann boundary)."""
     padded = F.pad(values, (1, 1, 1, 1), mode="replicate")
-    around = padded[..., 1:-1, 2:] + padded[..., 1:-1, :-2]
-    around = around + padded[..., 2:, 1:-1] + padded[..., :-2, 1:-1]
-    return around - 4 * values
+    neighbours = padded[..., 1:-1, 2:] + padded[..., 1:-1, :-2]
+    neighbours = neighbours + padded[..., 2:, 1:-1] + padded[..., :-2, 1:-1]
+    return neighbours - 4 * values

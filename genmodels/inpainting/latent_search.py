@@ -1,4 +1,4 @@
-"""Completion by the sample of a model that is nearest to what is mask."""
+"""Inpainting by optimising the latent of a generator or autoencoder."""
 
 from collections.abc import Callable
 
@@ -11,34 +11,36 @@ from genmodels.latents.latent_optimization import optimize_latents
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from genmodels.pipelines.base import LatentPipeline
 
-WINDOW = 7  # pixels, in which a known one's unknown neighbours are counted
-FAR = 1e-3  # weight of a known pixel that is far from the hole
-PRIOR = 0.03  # weight of half a latent's squared length
+WINDOW = 7  # side, in pixels, of the neighbourhood that sets a known pixel's weight
+MIN_WEIGHT = 1e-3  # of a known pixel with no missing pixel in its window
+PRIOR_WEIGHT = 0.03  # of the latent's negative log density
 
 
 def complete(
     pipeline: LatentPipeline,
     images: Tensor,
     mask: Tensor,
-    rng: torch.Generator | None,
+    generator: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
 ) -> Tensor:
-    """Semantic Image Inpainting with Deep Generative Models (Yeh et al., 2017), section 3.2:
-    known pixels weigh by how many of their neighbours are unknown. https://arxiv.org/abs/1607.07539
+    """Decode the latent whose sample is nearest to the known pixels.
 
-    The prior is the latent's own, as nothing that is published has a critic.
+    Semantic Image Inpainting with Deep Generative Models (Yeh et al., 2017), section 3.2,
+    https://arxiv.org/abs/1607.07539: a known pixel's weight is the fraction of missing pixels
+    around it. The prior loss is the latent's log density, because critics are not published.
     """
-    hidden = F.avg_pool2d(1 - mask, WINDOW, 1, WINDOW // 2, count_include_pad=False)
-    weights = mask * (hidden + FAR)
+    missing = F.avg_pool2d(1 - mask, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+    weights = mask * (missing + MIN_WEIGHT)
 
-    def loss(drawn: Tensor, images: Tensor, weights: Tensor) -> Tensor:
-        return (weights * (drawn - images).abs()).flatten(1).sum(1)
+    def loss(samples: Tensor, images: Tensor, weights: Tensor) -> Tensor:
+        return (weights * (samples - images).abs()).flatten(1).sum(1)
 
-    guess = None
+    start = None
     if isinstance(pipeline, AutoencodingPipeline):
         with torch.no_grad():
-            guess = pipeline.encode(mean_fill(images, mask), labels)
-    found = optimize_latents(pipeline, loss, [images, weights], labels, rng, guess, PRIOR, progress)
+            start = pipeline.encode(mean_fill(images, mask), labels)
+    targets = [images, weights]
+    latents = optimize_latents(pipeline, loss, targets, labels, generator, start, PRIOR_WEIGHT, progress)
     with torch.no_grad():
-        return pipeline.decode(found, labels)
+        return pipeline.decode(latents, labels)

@@ -1,8 +1,7 @@
-"""Holes to be completed: which pixels are mask.
+"""Random masks for inpainting, and a baseline that needs no model.
 
-    hole(count, side, rng) -> mask (count, 1, side, side), 1 at known pixels and 0 at unknown ones
-
-on the device of `rng`.
+A function of MASKS maps (count, side, generator) to masks (count, 1, side, side) on the
+generator's device: 1 keeps a pixel, 0 fills it.
 """
 
 from collections.abc import Callable
@@ -10,58 +9,64 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Hole = Callable[[int, int, torch.Generator], Tensor]
 
-
-def box(count: int, side: int, rng: torch.Generator) -> Tensor:
-    """A rectangle, each of its sides from a quarter to five eighths of the image's."""
-    lengths = side * (0.25 + 0.375 * uniform((count, 2), rng))
-    firsts = uniform((count, 2), rng) * (side - lengths)
-    places = torch.arange(side, device=rng.device)
-    inside = (places >= firsts[..., None].floor()) & (
-        places < (firsts + lengths)[..., None].floor()
+def box(count: int, side: int, generator: torch.Generator) -> Tensor:
+    """Fill a rectangle whose height and width are 1/4 to 5/8 of the image's side."""
+    lengths = side * (0.25 + 0.375 * uniform((count, 2), generator))
+    starts = uniform((count, 2), generator) * (side - lengths)
+    pixels = torch.arange(side, device=generator.device)
+    inside = (pixels >= starts[..., None].floor()) & (
+        pixels < (starts + lengths)[..., None].floor()
     )
     rows, columns = inside.unbind(1)
     return 1 - (rows[:, None, :, None] & columns[:, None, None, :]).float()
 
 
-def half(count: int, side: int, rng: torch.Generator) -> Tensor:
-    """One of the four halves."""
-    which = torch.randint(0, 4, (count, 1, 1, 1), generator=rng, device=rng.device)
-    places = torch.arange(side, device=rng.device) < side // 2
-    rows, columns = places[:, None].expand(side, side), places.expand(side, side)
-    hidden = torch.stack([rows, ~rows, columns, ~columns])
-    return 1 - hidden[which[:, 0, 0, 0]][:, None].float()
+def half(count: int, side: int, generator: torch.Generator) -> Tensor:
+    """Fill the upper, lower, left or right half."""
+    index = torch.randint(0, 4, (count, 1, 1, 1), generator=generator, device=generator.device)
+    first = torch.arange(side, device=generator.device) < side // 2
+    rows, columns = first[:, None].expand(side, side), first.expand(side, side)
+    holes = torch.stack([rows, ~rows, columns, ~columns])
+    return 1 - holes[index[:, 0, 0, 0]][:, None].float()
 
 
-def stroke(count: int, side: int, rng: torch.Generator) -> Tensor:
-    """A line with three bends, from a twentieth to a tenth of the side to either side of it."""
-    corners = uniform((count, 5, 1, 1, 2), rng) * side
-    width = side * (0.05 + 0.05 * uniform((count, 1, 1, 1), rng))
-    places = torch.arange(side, device=rng.device) + 0.5
-    pixels = torch.stack(torch.meshgrid(places, places, indexing="ij"), -1)
-    starts, along = corners[:, :-1], corners.diff(dim=1)
-    part = ((pixels - starts) * along).sum(-1) / along.square().sum(-1).clamp(min=1e-9)
-    nearest = starts + part.clamp(0, 1)[..., None] * along
-    near = (pixels - nearest).square().sum(-1).sqrt() <= width
-    return 1 - near.any(1, keepdim=True).float()
+def stroke(count: int, side: int, generator: torch.Generator) -> Tensor:
+    """Fill a polyline of four segments, 1/10 to 1/5 of the image's side wide."""
+    corners = uniform((count, 5, 1, 1, 2), generator) * side
+    radius = side * (0.05 + 0.05 * uniform((count, 1, 1, 1), generator))
+    centers = torch.arange(side, device=generator.device) + 0.5
+    pixels = torch.stack(torch.meshgrid(centers, centers, indexing="ij"), -1)
+    starts, segments = corners[:, :-1], corners.diff(dim=1)
+    lengths = segments.square().sum(-1).clamp(min=1e-9)  # squared
+    position = ((pixels - starts) * segments).sum(-1) / lengths
+    nearest = starts + position.clamp(0, 1)[..., None] * segments
+    inside = (pixels - nearest).square().sum(-1).sqrt() <= radius
+    return 1 - inside.any(1, keepdim=True).float()
 
 
-def uniform(shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
-    return torch.rand(shape, generator=rng, device=rng.device)
+def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draw uniform numbers in [0, 1) on the generator's device."""
+    return torch.rand(shape, generator=generator, device=generator.device)
 
 
-HOLES: dict[str, Hole] = {"box": box, "stroke": stroke, "half": half}
+# The order of the rows fixes the random masks of a seed.
+MASKS: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
+    "box": box,
+    "stroke": stroke,
+    "half": half,
+}
 
 
-def mixed(count: int, side: int, rng: torch.Generator) -> Tensor:
-    """Holes of all kinds, by chance."""
-    each = torch.stack([hole(count, side, rng) for hole in HOLES.values()])
-    which = torch.randint(0, len(each), (count,), generator=rng, device=rng.device)
-    return each[which, torch.arange(count, device=rng.device)]
+def random_masks(count: int, side: int, generator: torch.Generator) -> Tensor:
+    """Draw masks of a random kind each."""
+    candidates = torch.stack([draw(count, side, generator) for draw in MASKS.values()])
+    device = generator.device
+    kinds = torch.randint(0, len(candidates), (count,), generator=generator, device=device)
+    return candidates[kinds, torch.arange(count, device=device)]
 
 
 def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
-    """Images (B, C, S, S) whose holes are of one colour, the mean of the known pixels, or grey."""
+    """Fill the holes of images (B, C, S, S) with the mean known colour, or 0 if none is known."""
     mean = (images * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
     return torch.where(mask > 0, images, mean)

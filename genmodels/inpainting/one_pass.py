@@ -1,4 +1,4 @@
-"""Completion by a network that was trained for it."""
+"""Inpainting with a network trained for it."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,15 @@ def complete(
     pipeline: CompletingPipeline,
     images: Tensor,
     mask: Tensor,
-    rng: torch.Generator | None,
-    labels: Tensor | None,
+    generator: torch.Generator | None,
+    labels: None,
     progress: Callable[[float], object],
 ) -> Tensor:
-    """Context Encoders: Feature Learning by Inpainting (Pathak et al., 2016)
+    """Complete images in one pass of the network, with random latents.
+
+    Context Encoders: Feature Learning by Inpainting (Pathak et al., 2016),
     https://arxiv.org/abs/1604.07379
     """
-    completed = pipeline.complete(images, mask, pipeline.draw(len(images), rng))
+    samples = pipeline.complete(images, mask, pipeline.draw(len(images), generator))
     progress(1.0)
-    return completed
+    return samples

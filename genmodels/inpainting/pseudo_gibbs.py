@@ -1,4 +1,4 @@
-"""Completion by an autoencoder: encode a guess, decode it, keep what is mask, and again."""
+"""Inpainting with an autoencoder: encode and decode repeatedly, keeping the known pixels."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 
-ROUNDS = 30
+ITERATIONS = 30
 
 
 @torch.no_grad()
@@ -15,22 +15,22 @@ def complete(
     pipeline: AutoencodingPipeline,
     images: Tensor,
     mask: Tensor,
-    rng: torch.Generator | None,
+    generator: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
 ) -> Tensor:
-    """Stochastic Backpropagation and Approximate Inference in Deep Generative Models (Rezende et
-    al., 2014), appendix F: a Markov chain of codes and missing pixels.
-    https://arxiv.org/abs/1401.4082
+    """Sample latents and missing pixels alternately, starting from a sample of the model.
 
-    A code is drawn from the encoder's distribution (of a plain autoencoder, which has none, it is
-    the code alone); missing pixels are taken as the decoder's means, without the noise of its
-    likelihood, of which no encoder has ever seen anything.
+    Stochastic Backpropagation and Approximate Inference in Deep Generative Models (Rezende et al.,
+    2014), appendix F, https://arxiv.org/abs/1401.4082
+
+    A VAE samples the latent from the encoder's distribution; a plain autoencoder uses the code.
+    The missing pixels are the decoder's mean without likelihood noise, because the encoder was
+    never trained on noisy images.
     """
-    # The chain starts from the pixels of a sample of the model.
-    guess = pipeline.decode(pipeline.draw(len(images), rng), labels)
-    for round_ in range(ROUNDS):
-        guess = torch.where(mask > 0, images, guess)
-        guess, *_ = pipeline.autoencoder(guess, labels, rng)
-        progress((round_ + 1) / ROUNDS)
-    return guess
+    samples = pipeline.decode(pipeline.draw(len(images), generator), labels)
+    for iteration in range(ITERATIONS):
+        samples = torch.where(mask > 0, images, samples)
+        samples, *_ = pipeline.autoencoder(samples, labels, generator)
+        progress((iteration + 1) / ITERATIONS)
+    return samples

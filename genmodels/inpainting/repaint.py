@@ -1,4 +1,4 @@
-"""Completion by a diffusion model that is shown the known pixels at each level of noise."""
+"""Inpainting with a diffusion model: known pixels replace samples at every noise level."""
 
 import itertools
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from genmodels.pipelines.denoising import DenoisingPipeline, add_noise
 
-STEPS = 50  # levels of noise
-JUMP = 5  # levels that are gone back
-RESAMPLE = 4  # times that each stretch of a jump is gone down
+STEPS = 50  # noise levels
+JUMP_LENGTH = 5  # noise levels per jump back
+RESAMPLINGS = 4  # passes over each stretch of JUMP_LENGTH levels
 
 
 @torch.no_grad()
@@ -19,48 +19,55 @@ def complete(
     pipeline: DenoisingPipeline,
     images: Tensor,
     mask: Tensor,
-    rng: torch.Generator | None,
+    generator: torch.Generator | None,
     labels: Tensor | None,
     progress: Callable[[float], object],
 ) -> Tensor:
-    """RePaint: Inpainting using Denoising Diffusion Probabilistic Models (Lugmayr et al., 2022),
-    algorithm 1, with the jumps of its appendix B. https://arxiv.org/abs/2201.09865
+    """Denoise, and merge with the known pixels at the same noise level after every step.
+
+    RePaint: Inpainting using Denoising Diffusion Probabilistic Models (Lugmayr et al., 2022),
+    algorithm 1, with the jumps of appendix B, https://arxiv.org/abs/2201.09865
     """
-    most = pipeline.scheduler.config.num_train_timesteps
-    steps = min(STEPS, most)
-    times = [most * (steps - step) // steps - 1 for step in range(steps)]
-    signal = [*map(pipeline.alpha_cumprod, times), 1.0]  # at each level, from the noisiest one
+    num_timesteps = pipeline.num_timesteps
+    steps = min(STEPS, num_timesteps)
+    timesteps = [num_timesteps * (steps - step) // steps - 1 for step in range(steps)]
+    alphas_cumprod = [*map(pipeline.alpha_cumprod, timesteps), 1.0]  # the last level is clean
 
     def noise() -> Tensor:
-        return randn_tensor(images.shape, generator=rng, device=images.device, dtype=images.dtype)
+        return randn_tensor(
+            images.shape, generator=generator, device=images.device, dtype=images.dtype
+        )
 
-    samples = pipeline.draw(len(images), rng)
-    levels = walk(len(times))
-    for place, (level, following) in enumerate(itertools.pairwise(levels)):
-        now, then = signal[level], signal[following]
-        if following > level:
-            clean = pipeline.predict_clean(samples, times[level], labels)
-            # One step of the reversed process (Ho et al., 2020, equation 7).
-            kept = now / then
-            mean = (then**0.5 * (1 - kept) * clean) / (1 - now)
-            mean = mean + kept**0.5 * (1 - then) / (1 - now) * samples
-            variance = (1 - kept) * (1 - then) / (1 - now)
+    samples = pipeline.draw(len(images), generator)
+    levels = resampling_schedule(steps)
+    for index, (level, next_level) in enumerate(itertools.pairwise(levels), 1):
+        alpha_cumprod, next_alpha_cumprod = alphas_cumprod[level], alphas_cumprod[next_level]
+        if next_level > level:
+            clean = pipeline.predict_clean(samples, timesteps[level], labels)
+            # The reverse process: Ho et al. (2020), equation 7
+            alpha = alpha_cumprod / next_alpha_cumprod
+            mean = (next_alpha_cumprod**0.5 * (1 - alpha) * clean) / (1 - alpha_cumprod)
+            mean = mean + alpha**0.5 * (1 - next_alpha_cumprod) / (1 - alpha_cumprod) * samples
+            variance = (1 - alpha) * (1 - next_alpha_cumprod) / (1 - alpha_cumprod)
             unknown = mean + variance**0.5 * noise()
-            given = add_noise(images, noise(), then)
-            samples = torch.where(mask > 0, given, unknown)
+            known = add_noise(images, noise(), next_alpha_cumprod)
+            samples = torch.where(mask > 0, known, unknown)
         else:
-            samples = add_noise(samples, noise(), then / now)
-        progress((place + 1) / (len(levels) - 1))
+            samples = add_noise(samples, noise(), next_alpha_cumprod / alpha_cumprod)
+        progress(index / (len(levels) - 1))
     return samples
 
 
-def walk(count: int) -> list[int]:
-    """Levels in the order they are visited: down in stretches, each gone back and down again."""
+def resampling_schedule(steps: int) -> list[int]:
+    """Return the sequence of noise levels, from 0 (noise) to `steps` (clean), with jumps back.
+
+    Each stretch of JUMP_LENGTH levels is repeated RESAMPLINGS times. The last one is not, because
+    clean samples cannot be noised to the scheduler's levels.
+    """
     levels = [0]
-    for first in range(0, count, JUMP):
-        stretch = list(range(first + 1, min(first + JUMP, count) + 1))
+    for start in range(0, steps, JUMP_LENGTH):
+        stretch = list(range(start + 1, min(start + JUMP_LENGTH, steps) + 1))
         levels += stretch
-        # The last stretch ends without noise, whence there is no way back.
-        if stretch[-1] < count:
-            levels += (RESAMPLE - 1) * [first, *stretch]
+        if stretch[-1] < steps:
+            levels += (RESAMPLINGS - 1) * [start, *stretch]
     return levels

@@ -34,7 +34,7 @@ class Inpainting(WassersteinPenalty):
     def play(self, generator: nn.Module, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Beside an image the critic sees which pixels were mask."""
         real, _, rng = batch
-        mask = masks.mixed(len(real), real.shape[-1], rng)
+        mask = masks.random_masks(len(real), real.shape[-1], rng)
         nothing = torch.rand(len(real), generator=rng, device=rng.device) < self.whole
         mask = mask * ~nothing[:, None, None, None]
         fake = generator(real, mask, latents)

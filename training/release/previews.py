@@ -167,7 +167,7 @@ balance of its data. It is for teaching and research: what it draws was never th
         super().__init__(objective, published, batches)
         rng = torch.Generator().manual_seed(batches.seed)
         self.latents = published.draw(self.PAIRS, rng)
-        self.mask = masks.mixed(self.PAIRS, batches.pixels.shape[-1], rng).to(batches.device)
+        self.mask = masks.random_masks(self.PAIRS, batches.pixels.shape[-1], rng).to(batches.device)
 
     @torch.no_grad()
     def draw(self) -> Image.Image:
