@@ -137,6 +137,8 @@ def is_requested(name: str, metrics: Sequence[str]) -> bool:
 
 def check_arguments(evaluation: Evaluation) -> None:
     """Raise UserError for invalid arguments, before anything is loaded."""
+    if not evaluation.metrics:
+        raise UserError("expected at least one name for --metrics, got none")
     for name in evaluation.metrics:
         if name not in (*SAMPLE_METRICS, *OTHER_METRICS):
             known = ", ".join([*SAMPLE_METRICS, *OTHER_METRICS])
