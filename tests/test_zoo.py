@@ -13,8 +13,7 @@ from PIL import Image
 
 import genmodels
 from genmodels import errors
-from genmodels.metrics.__main__ import measured
-from genmodels.metrics.evaluation import Result
+from genmodels.metrics.evaluation import Evaluation, Result, evaluate
 from genmodels.pipelines import pipeline_class
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.conftest import FASHION, ROOT
@@ -118,7 +117,8 @@ def test_conditional_models_obey_their_labels(model: Path) -> None:
     told = zoo.numbers(zoo.card_of(model).data, zoo.DOMAIN)["class_accuracy"]
     assert told >= 0.9
     count = 40 if pipeline_class(model) is DenoisingPipeline else 500
-    (result,) = measured(Accelerator(), str(model), FASHION, ["class_accuracy"], "domain", count)
+    evaluation = Evaluation(str(model), FASHION, ("class_accuracy",), "domain", count)
+    (result,) = evaluate(evaluation)
     assert result.numbers["class_accuracy"] == pytest.approx(told, abs=0.05)
 
 

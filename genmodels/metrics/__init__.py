@@ -1,10 +1,10 @@
-"""Measures of a generator, by the features that a network makes of its samples and of real ones.
+"""Metrics of generated samples. One metric per file; METRICS is the table of their names.
 
-One metric a file. METRICS are the rows of the command `python -m genmodels.metrics`, which adds
-those that ask for more than samples.
+`genmodels.metrics.evaluation` evaluates a model, `python -m genmodels.metrics` does so from the
+command line. README.md describes the protocol.
 """
 
-from genmodels.metrics.base import Metric
+from genmodels.metrics.base import Metric, Result
 from genmodels.metrics.classes import Classes
 from genmodels.metrics.diversity import Diversity
 from genmodels.metrics.extractors import EXTRACTORS, FeatureExtractors
@@ -12,19 +12,9 @@ from genmodels.metrics.frechet import FrechetDistance
 from genmodels.metrics.inception_score import InceptionScore
 from genmodels.metrics.kernel import KernelDistance
 from genmodels.metrics.manifold import Manifold
-from genmodels.metrics.memorisation import Nearest
-from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.metrics.statistics import Features
 
-__all__ = [
-    "EXTRACTORS",
-    "METRICS",
-    "FeatureExtractors",
-    "Features",
-    "Metric",
-    "Nearest",
-    "Reconstruction",
-]
+__all__ = ["EXTRACTORS", "METRICS", "FeatureExtractors", "Features", "Metric", "Result"]
 
 METRICS: dict[str, type[Metric]] = {
     "is": InceptionScore,

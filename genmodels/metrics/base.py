@@ -1,50 +1,61 @@
-"""What a metric is: a number, or several, of generated samples, often beside real ones."""
+"""The interface of a metric."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, Self
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from genmodels.errors import UserError
 from genmodels.metrics.statistics import Features, Statistic
 
 
-class Metric(ABC):
-    """Takes features in batches of any size and order, and merges with others of its kind.
+class Result(NamedTuple):
+    """Values by name, the protocol that produced them, and warnings such as a small sample."""
 
-    Whatever the batches, their order and the processes that they were shared out to, the number is
-    the same.
+    numbers: dict[str, float]
+    protocol: str
+    notes: Sequence[str] = ()
+
+
+class Metric(ABC):
+    """One or several numbers of generated samples, usually compared with real ones.
+
+    A metric is updated in batches and merged across processes. Its value does not depend on the
+    batch size, on the order of the batches or on the number of processes.
     """
 
-    extractor: ClassVar[Literal["features", "perception"]] = (
-        "features"  # by which of an extractor's
-    )
-    keeps: ClassVar[type[Statistic]]  # what is kept of features
-    compares: ClassVar[bool] = True  # with real samples; False where these are not looked at
+    features_from: ClassVar[Literal["features", "perception"]] = "features"  # of FeatureExtractors
+    statistic: ClassVar[type[Statistic]]  # the summary of the features that the metric needs
+    needs_reference: ClassVar[bool] = True  # whether real samples enter the value
 
     def __init__(self) -> None:
-        self.real, self.fake = self.keeps(), self.keeps()
+        self.real, self.fake = self.statistic(), self.statistic()
 
     def update(self, features: Features, real: bool = False) -> None:
-        """Some more samples, real or generated."""
-        if self.compares or not real:
+        """Add a batch of generated samples, or of real ones."""
+        if self.needs_reference or not real:
             (self.real if real else self.fake).update(features)
 
     def merge(self, other: Self) -> None:
-        """What another metric of this kind was given."""
+        """Add the samples of another metric of this class."""
         self.real.merge(other.real)
         self.fake.merge(other.fake)
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """The numbers by their names. Raises UserError where there are too few samples for any."""
+        """Return the values by name.
 
-    def require(self, least: int, what: str) -> None:
-        """Raise UserError where there are fewer samples than a number can be had of."""
-        sides = [self.fake.count] + [self.real.count] * self.compares
-        if min(sides) < least:
-            kinds = "generated and real samples" if self.compares else "generated samples"
-            got = " and ".join(f"{count:,}" for count in sides)
-            raise UserError(f"expected {least} or more {kinds} for {what}, but got {got}")
+        Raises:
+            UserError: there are too few samples.
+        """
+
+    def check_counts(self, minimum: int, metric: str) -> None:
+        """Raise UserError if there are fewer than `minimum` samples on either side."""
+        counts = [self.fake.count] + [self.real.count] * self.needs_reference
+        if min(counts) < minimum:
+            kinds = "generated and real samples" if self.needs_reference else "generated samples"
+            got = " and ".join(f"{count:,}" for count in counts)
+            raise UserError(f"expected at least {minimum} {kinds} for {metric}, got {got}")
 
     def notes(self) -> list[str]:
-        """What is to be known beside the numbers, in words."""
+        """Return warnings about the values, such as a bias from few samples."""
         return []

@@ -1,4 +1,4 @@
-"""Which classes a classifier sees in samples, and whether they are those that were asked for."""
+"""Classes of the samples according to a classifier."""
 
 import torch
 
@@ -7,46 +7,47 @@ from genmodels.metrics.base import Metric
 from genmodels.metrics.statistics import Features, Sums
 
 
-class Verdicts(Sums):
-    """How many samples were taken for each class, and how many of these were to be of it.
+class ClassCounts(Sums):
+    """Number of samples per predicted class, and of those predicted as the requested class.
 
-    Of K classes, sample n is to be of class n modulo K, as conditional models are asked for them.
+    The requested class of sample n is n modulo K, as in LatentPipeline.balanced_labels.
     """
 
-    names = ("taken", "correct")  # (K,), twice
+    fields = ("predicted", "correct")  # (K,) each
 
     def update(self, features: Features) -> None:
         if features.logits is None:
             raise UserError(
-                "expected a network with classes to sort samples by, but these weights have no "
-                "head that gives any"
+                "expected an extractor with class predictions for the metric classes, but its "
+                "weights have no classification head"
             )
         classes = features.logits.shape[1]
-        verdicts = features.logits.argmax(1).cpu()
-        right = verdicts[verdicts == features.numbers.cpu() % classes]
-        self.count += len(verdicts)
+        predictions = features.logits.argmax(1).cpu()
+        correct = predictions[predictions == features.indices.cpu() % classes]
+        self.count += len(predictions)
         self.add(
-            taken=torch.bincount(verdicts, minlength=classes).double(),
-            correct=torch.bincount(right, minlength=classes).double(),
+            predicted=torch.bincount(predictions, minlength=classes).double(),
+            correct=torch.bincount(correct, minlength=classes).double(),
         )
 
 
 class Classes(Metric):
-    """How many classes occur, by what a classifier takes samples for, and how often each.
+    """Effective number of classes, frequency of each class, and class accuracy.
 
-    exp H(classes) is K if all K classes are equally frequent and 1 if all samples are of one class;
-    a collapsed mode lowers it. The class accuracy of a conditional model is the fraction of its
-    samples that are classified as the requested class, all classes requested equally often.
+    The effective number of classes, exp H(classes), is K if all K classes are equally frequent and
+    1 if all samples belong to one class; mode collapse lowers it. The class accuracy of a
+    conditional model is the fraction of its samples that are classified as the requested class,
+    all classes requested equally often.
     """
 
-    keeps = Verdicts
-    compares = False
+    statistic = ClassCounts
+    needs_reference = False
 
     def compute(self) -> dict[str, float]:
-        self.require(1, "the classes")
-        shares = self.fake.taken / self.fake.count
+        self.check_counts(1, "classes")
+        frequencies = self.fake.predicted / self.fake.count
         return {
-            "classes": torch.special.entr(shares).sum().exp().item(),
-            **{f"classes_{label}": share for label, share in enumerate(shares.tolist())},
+            "classes": torch.special.entr(frequencies).sum().exp().item(),
+            **{f"classes_{label}": value for label, value in enumerate(frequencies.tolist())},
             "class_accuracy": self.fake.correct.sum().item() / self.fake.count,
         }

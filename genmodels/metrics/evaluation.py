@@ -1,172 +1,302 @@
-"""Images shown to metrics, by one process or several; what real ones gave is kept in a cache."""
+"""Evaluation of a model, a folder of images or a dataset against real images."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
-from genmodels.media.image import to_pixels
-from genmodels.metrics.base import Metric
-from genmodels.metrics.extractors import Extractor, FeatureExtractors
+from genmodels import data
+from genmodels.data import Images
+from genmodels.errors import UserError, display_name
+from genmodels.media.image import from_pixels
+from genmodels.metrics import METRICS
+from genmodels.metrics.accumulator import MetricAccumulator, compute_metrics
+from genmodels.metrics.base import Result
+from genmodels.metrics.classes import Classes
+from genmodels.metrics.extractors import CPU, FeatureExtractors
+from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes
+from genmodels.metrics.memorisation import QUERIES, measure_memorisation
+from genmodels.metrics.path_length import STEP, path_lengths
 from genmodels.metrics.reconstruction import Reconstruction
-from genmodels.metrics.statistics import Moments, Samples, Statistic, from_tensors, to_tensors
+from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
 
-BATCH = 100  # images at once
+__all__ = [
+    "Evaluation",
+    "ImageSource",
+    "MetricAccumulator",
+    "Processes",
+    "Result",
+    "compute_metrics",
+    "evaluate",
+]
 
-Part = TypeVar("Part", Statistic, Reconstruction)
-
-
-class Pictures(NamedTuple):
-    """Images that are had batch by batch."""
-
-    name: str
-    count: int
-    pixels: Callable[[slice], Tensor]  # (B, C, S, S) uint8
-
-
-def ready(name: str, pixels: Tensor) -> Pictures:
-    """Images that lie ready, (N, C, S, S) uint8."""
-    return Pictures(name, len(pixels), lambda part: pixels[part])
+TABLE_SUFFIXES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}
+SAMPLE_METRICS = METRICS | {"class_accuracy": Classes}
+OTHER_METRICS = ("memorisation", "reconstruction", "path_length")
+PATHS = 1000  # pairs of latents
 
 
-def drawn(
-    name: str,
-    latents: Tensor,
-    labels: Tensor | None,
-    decode: Callable[[Tensor, Tensor | None], Tensor],
-) -> Pictures:
-    """What a model makes of latents, and of labels where it is conditional."""
+@dataclass(frozen=True)
+class Evaluation:
+    """Compute metrics of generated samples against real images.
 
-    @torch.inference_mode()
-    def pixels(part: slice) -> Tensor:
-        return to_pixels(decode(latents[part], None if labels is None else labels[part]))
-
-    return Pictures(name, len(latents), pixels)
-
-
-class Result(NamedTuple):
-    """Numbers by their names, and what belongs to them."""
-
-    numbers: dict[str, float]
-    protocol: str
-    notes: Sequence[str] = ()
-
-
-class Share(NamedTuple):
-    """Which part of the work is a process's own, and how the parts come together."""
-
-    rank: int = 0
-    ranks: int = 1
-    gather: Callable[[list], list] = list  # a list on each process -> all of them, on each
-
-    def parts(self, pictures: Pictures) -> Iterator[slice]:
-        """Batches of the pictures that are this process's own, with a bar on the first process."""
-        starts = range(0, pictures.count, BATCH)[self.rank :: self.ranks]
-        for start in tqdm(starts, pictures.name, leave=False, disable=self.rank > 0):
-            yield slice(start, min(start + BATCH, pictures.count))
-
-    def show(
-        self, pictures: Pictures, seers: Sequence[tuple[Extractor, Sequence[Metric | Statistic]]]
-    ) -> None:
-        """Show this process's part of the pictures, as generated ones, through extractors."""
-        for part in self.parts(pictures):
-            numbers, pixels = torch.arange(part.start, part.stop), pictures.pixels(part)
-            for extract, those in seers:
-                features = extract(pixels, numbers)
-                for seer in those:
-                    seer.update(features)
-
-    def together(self, part: Part) -> Part:
-        """What this process and all others were shown."""
-        whole = type(part)()
-        for theirs in self.gather([part]):
-            whole.merge(theirs)
-        return whole
-
-
-def measure(
-    kinds: Sequence[type[Metric]],
-    fake: Pictures,
-    real: Pictures,
-    extractors: FeatureExtractors,
-    share: Share,
-) -> Result:
-    """Metrics of generated samples, beside real ones where they compare. On every process.
-
-    Raises UserError where the samples are too few, or the networks cannot see them.
+    Args:
+        samples: model (a folder with model_index.json or a Hub id) or folder of images
+        reference: dataset (a folder in Hub layout or a Hub id) or folder of images
+        metrics: names, separated by commas or spaces: is, fid, kid, precision, recall, density,
+            coverage, lpips (diversity), classes (effective number of classes), class_accuracy
+            (conditional models), memorisation, path_length, reconstruction (autoencoders)
+        extractor: inception (with AlexNet for LPIPS), inception-bf16, domain (a classifier of
+            Fashion-MNIST) or the folder of a classifier trained with `python -m training`
+        count: maximum number of samples
+        reference_count: maximum number of real images, chosen at random; None uses all
+        split: split of the reference dataset
+        samples_split: treat --samples as a dataset and use this split
+        held_out: split of the reference that was not used for training; needed for memorisation
+            and reconstruction
+        resolution: scale and crop images to this side in pixels, as training does; None keeps
+            their size
+        seed: seed of the samples that a model generates
+        pairs: PNG file for the samples that are nearest to a training image, each followed by its
+            nearest training images in LPIPS and in pixels; needs the metric memorisation
     """
-    metrics = [kind() for kind in kinds]
-    # What several metrics keep is kept once.
-    kept: dict[str, dict[type[Statistic], Statistic]] = {"features": {}, "perception": {}}
-    for metric in metrics:
-        kept[metric.extractor].setdefault(metric.keeps, metric.fake)
-    seers = [
-        (getattr(extractors, extractor), list(those.values()))
-        for extractor, those in kept.items()
-        if those
+
+    samples: str
+    reference: str
+    metrics: tuple[str, ...] = ("fid", "kid", "precision", "recall")
+    extractor: str = "inception"
+    count: int = 10_000
+    reference_count: int | None = None
+    split: str = "train"
+    samples_split: str | None = None
+    held_out: str = "test"
+    resolution: int | None = None
+    seed: int = 0
+    pairs: Path | None = None
+
+
+def evaluate(
+    evaluation: Evaluation, processes: Processes = SINGLE_PROCESS, device: torch.device = CPU
+) -> list[Result]:
+    """Run an evaluation. To be called on every process.
+
+    Returns:
+        One result for the metrics of samples, and one for each of memorisation, reconstruction and
+        path_length, if requested.
+
+    Raises:
+        UserError: an input is missing or invalid, or a metric does not apply to it.
+    """
+    check_arguments(evaluation)
+    metrics, resolution = evaluation.metrics, evaluation.resolution
+    extractors = FeatureExtractors(evaluation.extractor, device)
+    images = load_images(evaluation.reference, evaluation.split, resolution)
+    real = to_source(images, evaluation.split, evaluation.reference_count)
+    held_out = None
+    if not {"memorisation", "reconstruction"}.isdisjoint(metrics):
+        held_out = load_held_out(evaluation)
+    pipeline, fake = load_samples(evaluation, device)
+    check_metrics(metrics, pipeline, fake, real, held_out, extractors)
+
+    results = []
+    requested = [SAMPLE_METRICS[name] for name in metrics if name in SAMPLE_METRICS]
+    if requested:
+        kinds = list(dict.fromkeys(requested))
+        results.append(compute_metrics(kinds, fake, real, extractors, processes))
+    if "memorisation" in metrics:
+        others = to_source(held_out, evaluation.held_out, QUERIES)
+        results.append(
+            measure_memorisation(fake, others, real, extractors, processes, evaluation.pairs)
+        )
+    if "reconstruction" in metrics:
+        source = to_source(held_out, evaluation.held_out)
+        results.append(
+            measure_reconstruction(pipeline, source, held_out.labels, extractors, processes)
+        )
+    if "path_length" in metrics:
+        count = min(evaluation.count, PATHS)
+        results.append(measure_path_length(pipeline, count, evaluation.seed, extractors, processes))
+    scaled = "" if resolution is None else f"; images scaled to {resolution} pixels"
+    return [
+        Result(
+            {name: it for name, it in result.numbers.items() if is_requested(name, metrics)},
+            result.protocol + scaled,
+            result.notes,
+        )
+        for result in results
     ]
-    compares = any(metric.compares for metric in metrics)
-    statistics = real_statistics(real, extractors, share) if compares else {}
-    share.show(fake, seers)
-    whole = {part: share.together(part) for _, those in seers for part in those}
-    for metric in metrics:
-        metric.fake = whole[kept[metric.extractor][metric.keeps]]
-        metric.real = statistics.get(metric.keeps, metric.real)
-    protocol = " and ".join(extract.protocol for extract, _ in seers)
-    return Result(
-        {name: value for metric in metrics for name, value in metric.compute().items()},
-        f"{protocol}; {fake.name}" + (f" against {real.name}" if compares else ""),
-        list(dict.fromkeys(note for metric in metrics for note in metric.notes())),
-    )
 
 
-def real_statistics(
-    real: Pictures, extractors: FeatureExtractors, share: Share
-) -> Mapping[type[Statistic], Statistic]:
-    """Statistics of real images, by their kind; computed once, then kept. On every process.
-
-    They are found again by the images themselves and by all that the extractor is made of.
-    """
-    pixels = real.pixels(slice(None)).contiguous()
-    digest = hashlib.sha256(f"{extractors.features.key()} {tuple(pixels.shape)}".encode())
-    digest.update(pixels.numpy())
-    key = digest.hexdigest()
-    if key in extractors.seen:
-        return extractors.seen[key]
-    file = cache() / f"{key}.safetensors"
-    try:
-        kept = from_tensors(load_file(file))
-    except Exception:  # there is none yet, or it is broken
-        kept = None
-    if not all(share.gather([kept is not None])):
-        shown = (Moments(), Samples())
-        share.show(real, [(extractors.features, shown)])
-        kept = tuple(share.together(part) for part in shown)
-        if share.rank == 0:
-            keep(file, to_tensors(*kept), f"{extractors.features.protocol}; {real.name}")
-    extractors.seen[key] = {type(statistic): statistic for statistic in kept}
-    return extractors.seen[key]
+def is_requested(name: str, metrics: Sequence[str]) -> bool:
+    """Return whether a value such as kid_std belongs to one of the metrics."""
+    return any(name == metric or name.startswith(f"{metric}_") for metric in metrics)
 
 
-def cache() -> Path:
-    """The folder of the statistics of real images: GENMODELS_CACHE, or one in the user's home."""
-    return Path(os.environ.get("GENMODELS_CACHE") or Path.home() / ".cache/genmodels")
+def check_arguments(evaluation: Evaluation) -> None:
+    """Raise UserError for invalid arguments, before anything is loaded."""
+    if not evaluation.metrics:
+        raise UserError("expected at least one name for --metrics, got none")
+    for name in evaluation.metrics:
+        if name not in (*SAMPLE_METRICS, *OTHER_METRICS):
+            known = ", ".join([*SAMPLE_METRICS, *OTHER_METRICS])
+            raise UserError(f"expected --metrics to be any of {known}, got {name!r}")
+    for flag in ("count", "reference_count", "resolution"):
+        value = getattr(evaluation, flag)
+        if value is not None and value < 1:
+            raise UserError(f"expected --{flag} to be at least 1, got {value}")
+    if evaluation.pairs is not None:
+        if "memorisation" not in evaluation.metrics:
+            raise UserError("expected the metric memorisation for --pairs")
+        check_writable(evaluation.pairs, ".png")
 
 
-def keep(file: Path, tensors: dict[str, Tensor], protocol: str) -> None:
-    """Write a file whole, or not at all where there is no room."""
-    draft = file.with_suffix(f".{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, draft, {"protocol": protocol})
-        draft.replace(file)
-    except Exception:  # without a cache the numbers are the same, only later
-        with suppress(OSError):
-            draft.unlink()
+def check_writable(file: Path, suffix: str = "") -> None:
+    """Raise UserError if a file cannot be written or has another suffix."""
+    if not file.name.endswith(suffix) or file.is_dir() or not os.access(file.parent, os.W_OK):
+        kind = f"{suffix} file" if suffix else "file"
+        raise UserError(f"expected a {kind} in an existing, writable folder, got {file}")
+
+
+def is_image_folder(source: str) -> bool:
+    """Return whether a source is a folder of images and not a dataset in Hub layout."""
+    if not os.path.isdir(source):
+        return False
+    suffixes = {path.suffix.lower() for path in data.list_files(Path(source))}
+    splits = any((Path(source) / split).is_dir() for split in ("train", "test", "data"))
+    return bool(suffixes & data.SUFFIXES) and not suffixes & TABLE_SUFFIXES and not splits
+
+
+def load_images(source: str, split: str, resolution: int | None = None) -> Images:
+    """Load a folder of images or a split of a dataset."""
+    if is_image_folder(source):
+        return data.load_folder(source, resolution)
+    return data.load(source, split=split, resolution=resolution)
+
+
+def load_held_out(evaluation: Evaluation) -> Images:
+    """Load the real images that were not used for training."""
+    reference, split = evaluation.reference, evaluation.held_out
+    if is_image_folder(reference):
+        raise UserError(
+            f"expected a dataset with a split {split!r} for memorisation and reconstruction, got "
+            f"the folder of images {reference}"
+        )
+    if split == evaluation.split:
+        raise UserError(f"expected --held_out to differ from --split, got {split!r} for both")
+    return data.load(reference, split=split, resolution=evaluation.resolution)
+
+
+def load_samples(
+    evaluation: Evaluation, device: torch.device
+) -> tuple[LatentPipeline | None, ImageSource]:
+    """Load the images to evaluate, or the model that generates them."""
+    samples, split, count = evaluation.samples, evaluation.samples_split, evaluation.count
+    if split is not None:
+        images = data.load(samples, split=split, resolution=evaluation.resolution)
+        return None, to_source(images, split, count)
+    if is_image_folder(samples):
+        return None, to_source(data.load_folder(samples, evaluation.resolution), None, count)
+    pipeline = load(samples).to(device)
+    return pipeline, sample_source(pipeline, count, evaluation.seed, display_name(samples))
+
+
+def sample_source(pipeline: LatentPipeline, count: int, seed: int, name: str = "") -> ImageSource:
+    """Draw samples of a model by a seed; conditional models cycle through their classes."""
+    latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
+    title = f"{count:,} samples of " + (f"{name}, seed {seed}" if name else f"seed {seed}")
+    return ImageSource.from_model(title, latents, pipeline.balanced_labels(count), pipeline.decode)
+
+
+def to_source(images: Images, split: str | None, count: int | None = None) -> ImageSource:
+    """Wrap real images, or a random subset of `count` of them."""
+    pixels = images.pixels
+    if count is not None and count < len(pixels):
+        order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
+        pixels = pixels[order[:count]]
+    suffix = "" if split is None or is_image_folder(images.source) else f", split {split}"
+    name = f"{len(pixels):,} images of {display_name(images.source)}{suffix}"
+    return ImageSource.from_tensor(name, pixels)
+
+
+def check_metrics(
+    metrics: Sequence[str],
+    pipeline: LatentPipeline | None,
+    fake: ImageSource,
+    real: ImageSource,
+    held_out: Images | None,
+    extractors: FeatureExtractors,
+) -> None:
+    """Raise UserError if a metric does not apply to the samples."""
+    if "reconstruction" in metrics:
+        if not isinstance(pipeline, AutoencodingPipeline):
+            raise UserError("expected --samples to be an autoencoder for reconstruction")
+        pipeline.check_shape(held_out.pixels, pipeline.sample_shape, "held-out images")
+        if pipeline.num_classes is not None and held_out.labels is None:
+            raise UserError(
+                "expected labels in the held-out split to reconstruct with a conditional model"
+            )
+    if "path_length" in metrics and pipeline is None:
+        raise UserError("expected --samples to be a model for path_length, got images")
+    if "class_accuracy" in metrics:
+        if pipeline is None or pipeline.num_classes is None:
+            raise UserError("expected --samples to be a conditional model for class_accuracy")
+        classes = getattr(extractors.features.network, "config", {}).get("num_classes")
+        if classes != pipeline.num_classes:
+            raise UserError(
+                f"expected --extractor to be a classifier of the model's {pipeline.num_classes} "
+                "classes for class_accuracy"
+            )
+    if "memorisation" in metrics:
+        expected, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
+        if expected != got:
+            raise UserError(f"expected samples of shape {expected} for memorisation, got {got}")
+
+
+def measure_reconstruction(
+    pipeline: AutoencodingPipeline,
+    held_out: ImageSource,
+    labels: Tensor | None,
+    extractors: FeatureExtractors,
+    processes: Processes,
+) -> Result:
+    """Compute the error of an autoencoder on images that were not used for training."""
+    total = Reconstruction()
+    for batch in processes.batches(held_out):
+        samples = from_pixels(held_out.pixels(batch)).to(pipeline.device)
+        classes = labels[batch] if pipeline.num_classes else None
+        with torch.inference_mode():
+            decoded = pipeline.decode(pipeline.encode(samples, classes), classes)
+            total.update(samples, decoded, extractors.perception.distance(samples, decoded))
+    protocol = f"reconstruction: {extractors.perception.protocol}; pixels: MSE in [-1, 1]"
+    return Result(processes.merge(total).compute(), f"{protocol}; {held_out.name}")
+
+
+def measure_path_length(
+    pipeline: LatentPipeline,
+    count: int,
+    seed: int,
+    extractors: FeatureExtractors,
+    processes: Processes,
+) -> Result:
+    """Compute the perceptual path length, without the lowest and the highest percent."""
+    rng = torch.Generator().manual_seed(seed)
+    start, end = pipeline.draw(count, rng), pipeline.draw(count, rng)
+    times, labels = torch.rand(count, generator=rng), pipeline.balanced_labels(count)
+    lengths = torch.zeros(count, dtype=torch.float64)
+    name = f"{count:,} pairs of latents, seed {seed}"
+
+    def decoder(batch: slice) -> Callable[[Tensor], Tensor]:
+        classes = None if labels is None else labels[batch]
+        return lambda latents: pipeline.decode(latents, classes)
+
+    for batch in processes.batches(ImageSource.from_tensor(name, start)):
+        lengths[batch] = path_lengths(
+            decoder(batch), start[batch], end[batch], times[batch], extractors.perception
+        ).cpu()
+    lengths = sum(processes.gather([lengths])).sort().values
+    trimmed = lengths[count // 100 : count - count // 100]
+    protocol = f"path_length: {extractors.perception.protocol}; per squared step of {STEP:g}"
+    return Result({"path_length": trimmed.mean().item()}, f"{protocol}; {name}")

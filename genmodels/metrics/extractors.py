@@ -1,4 +1,4 @@
-"""The networks by whose features samples are measured.
+"""Networks whose features the metrics compare.
 
 B batch, C channels, S side, D features, K classes.
 """
@@ -25,7 +25,7 @@ from genmodels.networks.alexnet import Lpips
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import SIDE, Inception
 
-FOLDER = "GENMODELS_WEIGHTS"  # the environment's name of a folder with weights
+FOLDER = "GENMODELS_WEIGHTS"  # environment variable: a folder with weights as safetensors
 INCEPTION = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth"
@@ -40,37 +40,44 @@ DOMAIN = Path(__file__).parents[2] / "checkpoints" / "classifier-fashion"
 
 
 class Extractor:
-    """uint8 images (B, C, S, S) -> features.
+    """Map uint8 images (B, C, S, S) to features.
 
-    protocol: what stands beside a number: the network, and how images are made fit for it
+    Args:
+        network: the weights; moved by `to` and hashed by `key`
+        channels: number of channels that the network requires; None for any
+        protocol: name of the network and its preprocessing, printed beside every value
+        extract: pixels (B, C, S, S) -> features (B, D) and logits (B, K) or None
+        side: image side that the network requires; None for any
+        batch_size: images per forward pass on a CPU, chosen for its caches
     """
 
     def __init__(
         self,
         network: nn.Module,
-        channels: int | None,  # that it must have
+        channels: int | None,
         protocol: str,
-        look: Callable[[Tensor], tuple[Tensor, Tensor | None]],  # pixels -> features and logits
-        side: int | None = None,  # the only one that the network sees
-        at_once: int = 100,  # images, on a CPU: as many as its caches hold best
+        extract: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+        side: int | None = None,
+        batch_size: int = 100,
     ) -> None:
-        network = fold(network.eval().requires_grad_(False))
+        network = fuse_batch_norm(network.eval().requires_grad_(False))
         self.network = network.to(memory_format=torch.channels_last)
-        self.channels, self.protocol, self.look, self.side = channels, protocol, look, side
-        self.at_once, self.device = at_once, CPU
+        self.channels, self.protocol, self.extract, self.side = channels, protocol, extract, side
+        self.batch_size, self.device = batch_size, CPU
 
     @torch.inference_mode()
-    def __call__(self, pixels: Tensor, numbers: Tensor) -> Features:
-        """numbers: (B,) which samples they are, counted from 0. Grey becomes RGB where it must.
+    def __call__(self, pixels: Tensor, indices: Tensor) -> Features:
+        """Extract features of images at positions `indices` (B,) of their set.
 
-        Raises UserError where the network cannot see such images.
+        Raises:
+            UserError: the network does not accept images of this shape.
         """
         pixels = self.conform(pixels).to(self.device)
         if self.device.type != "cpu":
-            return Features(numbers, *self.look(pixels))
-        values, logits = zip(*map(self.look, pixels.split(self.at_once)), strict=True)
+            return Features(indices, *self.extract(pixels))
+        values, logits = zip(*map(self.extract, pixels.split(self.batch_size)), strict=True)
         return Features(
-            numbers, torch.cat(values), None if logits[0] is None else torch.cat(logits)
+            indices, torch.cat(values), None if logits[0] is None else torch.cat(logits)
         )
 
     def to(self, device: torch.device) -> Self:
@@ -78,17 +85,23 @@ class Extractor:
         self.device = device
         return self
 
-    def conform(self, pictures: Tensor) -> Tensor:
-        """(B, C, S, S) with as many channels as the network needs: grey is repeated."""
-        _, channels, _, side = pictures.shape
+    def conform(self, images: Tensor) -> Tensor:
+        """Repeat the channel of grey images (B, 1, S, S) if the network requires RGB.
+
+        Raises:
+            UserError: another number of channels or another side than the network requires.
+        """
+        _, channels, _, side = images.shape
         if self.channels is not None and channels not in (1, self.channels):
-            raise UserError(f"expected {self.channels} channels, but got {channels}")
+            raise UserError(f"expected images with {self.channels} channels, got {channels}")
         if self.side is not None and side != self.side:
-            raise UserError(f"expected images with a side of {self.side}, but got {side}")
-        return pictures.expand(-1, self.channels or -1, -1, -1)
+            raise UserError(
+                f"expected images with a side of {self.side} pixels for this extractor, got {side}"
+            )
+        return images.expand(-1, self.channels or -1, -1, -1)
 
     def key(self) -> str:
-        """What its features depend on, as a hash."""
+        """Return a hash of everything that the features depend on."""
         digest = hashlib.sha256(self.protocol.encode())
         for name, weight in self.network.state_dict().items():
             digest.update(name.encode() + weight.cpu().contiguous().numpy().tobytes())
@@ -96,42 +109,47 @@ class Extractor:
 
 
 class Perception(Extractor):
-    """uint8 images -> embeddings, whose squared distance is LPIPS."""
+    """Map uint8 images to embeddings whose squared distance is LPIPS.
+
+    Args:
+        network, channels, protocol, side: as for Extractor
+        embed: samples (B, C, S, S) in [-1, 1] -> embeddings (B, D)
+    """
 
     def __init__(
         self,
         network: nn.Module,
-        channels: int | None,  # that it must have
+        channels: int | None,
         protocol: str,
-        embed: Callable[[Tensor], Tensor],  # samples (B, C, S, S) in [-1, 1] -> (B, D)
+        embed: Callable[[Tensor], Tensor],
         side: int | None = None,
     ) -> None:
-        def look(pixels: Tensor) -> tuple[Tensor, None]:
+        def extract(pixels: Tensor) -> tuple[Tensor, None]:
             return embed(from_pixels(pixels)), None
 
-        super().__init__(network, channels, protocol, look, side)
+        super().__init__(network, channels, protocol, extract, side)
         self.embed = embed
 
-    def distance(self, one: Tensor, other: Tensor) -> Tensor:
-        """Samples (B, C, S, S) in [-1, 1], twice -> the distance (B,) of each pair. Differentiable.
+    def distance(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return LPIPS (B,) of each pair of samples (B, C, S, S) in [-1, 1]. Differentiable.
 
-        Raises UserError where they differ in shape or reach out of [-1, 1].
+        Raises:
+            UserError: samples of different shapes or outside [-1, 1].
         """
-        if one.shape != other.shape:
+        if first.shape != second.shape:
             raise UserError(
-                f"expected samples of one shape, but got {tuple(one.shape)} and "
-                f"{tuple(other.shape)}"
+                f"expected samples of one shape, got {tuple(first.shape)} and {tuple(second.shape)}"
             )
-        for samples in (one, other):
-            least, most = samples.min().item(), samples.max().item()
-            if not -1 <= least <= most <= 1:
-                raise UserError(f"expected samples in [-1, 1], but got {least:g} to {most:g}")
-        left, right = (self.embed(self.conform(samples)) for samples in (one, other))
+        for samples in (first, second):
+            low, high = samples.min().item(), samples.max().item()
+            if not -1 <= low <= high <= 1:
+                raise UserError(f"expected samples in [-1, 1], got {low:g} to {high:g}")
+        left, right = (self.embed(self.conform(samples)) for samples in (first, second))
         return (left - right).square().sum(1)
 
 
-def fold(network: nn.Module) -> nn.Module:
-    """Put each batch normalisation into the convolution before it, which is then as fast alone."""
+def fuse_batch_norm(network: nn.Module) -> nn.Module:
+    """Merge each batch normalization into the convolution before it, for speed."""
     for part in list(network.modules()):
         for (name, layer), (after, norm) in itertools.pairwise(list(part.named_children())):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
@@ -140,11 +158,16 @@ def fold(network: nn.Module) -> nn.Module:
     return network
 
 
-def weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
-    """A safetensors file in the folder GENMODELS_WEIGHTS, or else what torch.hub keeps of URLs.
+def load_weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
+    """Load a safetensors file from the folder GENMODELS_WEIGHTS, or URLs through torch.hub.
 
-    urls: with what stands before the names of each file's tensors
-    Raises UserError where the weights cannot be had.
+    Args:
+        name: for error messages
+        pattern: file name in the folder
+        urls: prefix of the tensor names for each URL
+
+    Raises:
+        UserError: the weights are not available.
     """
     folder = os.environ.get(FOLDER)
     try:
@@ -160,83 +183,86 @@ def weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
                 url, map_location="cpu", progress=False
             ).items()
         }
-    except Exception as error:  # of the network, or of a broken file
+    except Exception as error:  # no connection, or a damaged file
         raise UserError(
-            f"could not get the weights of {name}: {first_line(error)}; "
-            f"set {FOLDER} to a folder that holds them"
+            f"could not load the weights of {name}: {first_line(error)}; "
+            f"set {FOLDER} to a folder that contains them"
         ) from error
 
 
-def fill(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Module:
-    """Raises UserError where the weights are another network's."""
+def load_state(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Module:
+    """Load weights into a network; UserError if they belong to another network."""
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(f"expected the weights of {name}, but {first_line(error)}") from error
+        raise UserError(
+            f"expected the weights of {name}, got others: {first_line(error)}"
+        ) from error
     return network
 
 
 def inception(bf16: bool = False) -> Extractor:
-    """The FID Inception: 2048 features, and the predictions of 1008 classes.
+    """Load the FID Inception: 2048 features and the logits of 1008 classes.
 
-    bf16: half the time where bfloat16 is computed fast; FIDs of 32 and 21 moved by 0.0 and 0.2
+    Args:
+        bf16: compute in bfloat16. On hardware with bfloat16 support it takes half the time; FIDs
+            of 32 and 21 changed by 0.0 and 0.2.
     """
     name = "inception-2015-12-05"
-    state = weights(name, f"*{name}*.safetensors", {INCEPTION: ""})
-    network = fill(Inception("fc.weight" in state, bf16), state, name)
+    state = load_weights(name, f"*{name}*.safetensors", {INCEPTION: ""})
+    network = load_state(Inception("fc.weight" in state, bf16), state, name)
     protocol = f"{name}, bilinear to {SIDE} as in TensorFlow 1, uint8"
     if bf16:
         protocol += ", bfloat16"
-    return Extractor(network, 3, protocol, network, at_once=10)
+    return Extractor(network, 3, protocol, network, batch_size=10)
 
 
-def alex() -> Perception:
-    """LPIPS by AlexNet, version 0.1. Images of a side below 32 are enlarged by a whole factor."""
-    state = weights("LPIPS", "*lpips-alex*.safetensors", {ALEXNET: "", LPIPS: ""})
+def alexnet_lpips() -> Perception:
+    """Load LPIPS 0.1 with AlexNet. Images below 32 pixels are enlarged by an integer factor."""
+    state = load_weights("LPIPS", "*lpips-alex*.safetensors", {ALEXNET: "", LPIPS: ""})
     state = {key: tensor for key, tensor in state.items() if not key.startswith("classifier")}
-    network = fill(Lpips(), state, "LPIPS")
+    network = load_state(Lpips(), state, "LPIPS")
 
     def embed(samples: Tensor) -> Tensor:
         factor = math.ceil(32 / samples.shape[3])
-        larger = samples.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-        return network(larger)
+        return network(samples.repeat_interleave(factor, 2).repeat_interleave(factor, 3))
 
-    protocol = "LPIPS 0.1 of AlexNet, a side below 32 multiplied by nearest neighbours"
+    protocol = "LPIPS 0.1 of AlexNet, images below 32 pixels enlarged by nearest neighbours"
     return Perception(network, 3, protocol, embed)
 
 
-def classifier(folder: Path) -> Classifier:
-    """A folder in which `python -m training classifier-...` published -> its network."""
+def load_classifier(folder: Path) -> Classifier:
+    """Load a classifier published by `python -m training classifier-...`."""
     name = f"a classifier in {folder}"
     try:
         network = Classifier.from_config(json.loads((folder / "config.json").read_text()))
         state = load_file(folder / "diffusion_pytorch_model.safetensors")
-    except Exception as error:  # anything may be wrong with the files of others
-        raise UserError(f"expected {name}, but there is none: {first_line(error)}") from error
-    return fill(network, state, name)
+    except Exception as error:  # a user's folder may contain anything
+        raise UserError(f"expected {name}, found none: {first_line(error)}") from error
+    return load_state(network, state, name)
 
 
 def domain(folder: Path = DOMAIN) -> Extractor:
-    """A classifier's last features, and its predictions."""
-    network = classifier(folder)
+    """Use a classifier's last hidden layer as features."""
+    network = load_classifier(folder)
 
-    def look(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def extract(pixels: Tensor) -> tuple[Tensor, Tensor]:
         features = network.features(from_pixels(pixels))
         return features, network.head(features)
 
     config, protocol = network.config, f"the classifier {display_name(folder)}"
-    return Extractor(network, config.channels, protocol, look, config.side)
+    return Extractor(network, config.channels, protocol, extract, config.side)
 
 
-def domain_perception(folder: Path = DOMAIN) -> Perception:
-    """LPIPS of a classifier's activations, without weights, as in the lecture."""
-    network = classifier(folder)
+def domain_lpips(folder: Path = DOMAIN) -> Perception:
+    """Use LPIPS of a classifier's activations, without learned weights."""
+    network = load_classifier(folder)
     config, protocol = network.config, f"LPIPS of the classifier {display_name(folder)}, unweighted"
     return Perception(network, config.channels, protocol, network.embed, config.side)
 
 
-def plain() -> Perception:
-    """The pixels themselves: squared distances are mean squared errors, of samples in [-1, 1]."""
+def raw_pixels() -> Perception:
+    """Use the pixels themselves; squared distances are mean squared errors in [-1, 1]."""
 
     def embed(samples: Tensor) -> Tensor:
         return samples.flatten(1) / samples[0].numel() ** 0.5
@@ -244,34 +270,41 @@ def plain() -> Perception:
     return Perception(nn.Identity(), None, "pixels", embed)
 
 
-# What looks at samples: for their features, and for how far apart they look.
+# For each name the extractor of features and that of LPIPS embeddings.
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], Perception]]] = {
-    "inception": (inception, alex),
-    "inception-bf16": (partial(inception, bf16=True), alex),
-    "domain": (domain, domain_perception),
+    "inception": (inception, alexnet_lpips),
+    "inception-bf16": (partial(inception, bf16=True), alexnet_lpips),
+    "domain": (domain, domain_lpips),
 }
 
 
 class FeatureExtractors:
-    """A row of EXTRACTORS, or the folder of a classifier, on a device. Loaded where it is needed.
+    """The extractors of features and of LPIPS embeddings, loaded when they are first used.
 
-    Raises UserError where it is neither, and then where the weights cannot be had.
+    Args:
+        name: a name from EXTRACTORS or the folder of a classifier
+        device: where the networks run
+
+    Raises:
+        UserError: an unknown name; on first use, weights that are not available.
     """
 
     def __init__(self, name: str, device: torch.device = CPU) -> None:
         if name not in EXTRACTORS and not os.path.isdir(name):
             raise UserError(
-                f"expected {', '.join(EXTRACTORS)} or the folder of a classifier, but got {name!r}"
+                f"expected --extractor to be {', '.join(EXTRACTORS)} or the folder of a "
+                f"classifier, got {name!r}"
             )
         folder = Path(name)
-        own = (lambda: domain(folder), lambda: domain_perception(folder))
-        self.row, self.device = EXTRACTORS.get(name, own), device
-        self.seen: dict[str, Mapping[type[Statistic], Statistic]] = {}  # of real images
+        own = (lambda: domain(folder), lambda: domain_lpips(folder))
+        self.loaders, self.device = EXTRACTORS.get(name, own), device
+        # In memory, by a hash of the images; filled by reference_statistics.
+        self.reference_statistics: dict[str, Mapping[type[Statistic], Statistic]] = {}
 
     @cached_property
     def features(self) -> Extractor:
-        return self.row[0]().to(self.device)
+        return self.loaders[0]().to(self.device)
 
     @cached_property
     def perception(self) -> Perception:
-        return self.row[1]().to(self.device)
+        return self.loaders[1]().to(self.device)

@@ -1,4 +1,4 @@
-"""The Inception Score."""
+"""Inception Score."""
 
 import numpy as np
 import torch
@@ -6,27 +6,27 @@ from torch.nn import functional as F
 
 from genmodels.errors import UserError
 from genmodels.metrics.base import Metric
-from genmodels.metrics.statistics import Features, Sums, scatter
+from genmodels.metrics.statistics import Features, Sums, hash_indices
 
 SPLITS = 10
 
 
 class Predictions(Sums):
-    """Of each split the count, the sum of the predictions and that of their negative entropies."""
+    """Per split: number of samples, sum of their predictions, sum of their negative entropies."""
 
-    names = ("counts", "totals", "negative_entropies")  # (splits,), (splits, K) and (splits,)
+    fields = ("counts", "totals", "negative_entropies")  # (splits,), (splits, K) and (splits,)
 
     def update(self, features: Features) -> None:
         if features.logits is None:
             raise UserError(
-                "expected a network with classes for the Inception Score, but these weights have "
-                "no head that gives any"
+                "expected an extractor with class predictions for the Inception Score, but its "
+                "weights have no classification head"
             )
         predictions = features.logits.cpu().double().softmax(1)
-        # Not the number itself modulo 10: conditional samples are of one class after another, and
-        # a split would have one class alone.
-        drawn = scatter(features.numbers.cpu().numpy()) % np.uint64(SPLITS)
-        splits = F.one_hot(torch.from_numpy(drawn.astype(np.int64)), SPLITS).double().T
+        # The index modulo 10 would not do: samples of conditional models cycle through the classes,
+        # so each split would contain a single class.
+        split = hash_indices(features.indices.cpu().numpy()) % np.uint64(SPLITS)
+        splits = F.one_hot(torch.from_numpy(split.astype(np.int64)), SPLITS).double().T
         entropies = torch.xlogy(predictions, predictions).sum(1)
         self.count += len(predictions)
         self.add(
@@ -35,22 +35,22 @@ class Predictions(Sums):
 
 
 class InceptionScore(Metric):
-    """exp E KL(p(y|x) ‖ p(y)): high where each sample has a clear class, and every class occurs.
+    """exp E KL(p(y|x) ‖ p(y)): high if every sample has a clear class and all classes occur.
 
     Improved Techniques for Training GANs (Salimans et al., 2016), section 4
-    https://arxiv.org/abs/1606.03498. Mean and standard deviation over 10 splits: a sample's is
-    drawn by a hash of its number.
+    https://arxiv.org/abs/1606.03498. Mean and standard deviation over 10 splits; a hash of its
+    index assigns a sample to a split.
     """
 
-    keeps = Predictions
-    compares = False
+    statistic = Predictions
+    needs_reference = False
 
     def compute(self) -> dict[str, float]:
         counts = self.fake.counts
         if self.fake.count < SPLITS or not counts.all():
             raise UserError(
-                f"expected samples in each of {SPLITS} splits for the Inception Score, but got "
-                f"{self.fake.count}"
+                f"expected samples in each of the {SPLITS} splits of the Inception Score, got "
+                f"{self.fake.count} samples; use at least 100"
             )
         marginals = self.fake.totals / counts[:, None]
         entropies = -torch.xlogy(marginals, marginals).sum(1)

@@ -1,61 +1,126 @@
-"""Whether samples are copies of training images: how near the nearest of these lies.
+"""Memorisation: distance from samples to their nearest training images.
 
 Q queries, N points, D dimensions.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from genmodels.metrics.evaluation import Pictures, Share
-from genmodels.metrics.extractors import Extractor
+from genmodels.media.image import from_pixels, image_grid
+from genmodels.metrics.base import Result
+from genmodels.metrics.extractors import Extractor, FeatureExtractors, raw_pixels
+from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes
 from genmodels.metrics.statistics import Features, Samples
 
+QUERIES = 1000  # samples, and held-out images
+PAIRS = 16  # samples in the image of pairs
 
-class Nearest:
-    """Of each query the nearest point, of points that come in batches of any size and order."""
+
+class NearestNeighbors:
+    """The nearest point to each query. Points come in batches of any size and order."""
 
     def __init__(self, queries: Tensor) -> None:
-        """queries: (Q, D)"""
+        """Start without points for queries (Q, D)."""
         self.queries = queries.float()
-        self.lengths = self.queries.double().square().sum(1, keepdim=True)
-        self.squares = torch.full((len(queries),), torch.inf, dtype=torch.float64)  # of distances
-        self.numbers = torch.full((len(queries),), -1)  # of the nearest points
+        self.squared_norms = self.queries.double().square().sum(1, keepdim=True)
+        self.squared_distances = torch.full((len(queries),), torch.inf, dtype=torch.float64)
+        self.indices = torch.full((len(queries),), -1)  # of the nearest points
 
     def update(self, features: Features) -> None:
-        """Some more points (N, D)."""
+        """Add points (N, D)."""
         points = features.values.float().to(self.queries.device)
-        lengths = points.double().square().sum(1)
-        rough = self.lengths + lengths - 2 * (self.queries @ points.T)
-        # Rounded: whatever may be nearer than the nearest so far is looked at closely.
-        doubt = 1e-5 * (self.lengths + lengths.max())
-        least = torch.minimum(rough.min(1, keepdim=True).values, self.squares[:, None])
-        for query, point in (rough <= least + doubt).nonzero().tolist():
-            square = (self.queries[query] - points[point]).double().square().sum()
-            self.take(query, square, features.numbers[point])
+        squared_norms = points.double().square().sum(1)
+        rough = self.squared_norms + squared_norms - 2 * (self.queries @ points.T)
+        # The products are rounded to float32: recompute all distances that may be the smallest.
+        tolerance = 1e-5 * (self.squared_norms + squared_norms.max())
+        best = torch.minimum(rough.min(1, keepdim=True).values, self.squared_distances[:, None])
+        for query, point in (rough <= best + tolerance).nonzero().tolist():
+            squared = (self.queries[query] - points[point]).double().square().sum()
+            self.update_one(query, squared, features.indices[point])
 
-    def take(self, query: int, square: Tensor, number: Tensor) -> None:
-        """Of two points that are as near the one with the lower number."""
-        here, best = square.item(), self.squares[query].item()
-        if here < best or (here == best and number < self.numbers[query]):
-            self.squares[query], self.numbers[query] = here, number
+    def update_one(self, query: int, squared_distance: Tensor, index: Tensor) -> None:
+        """Add one point for one query; of two equally near points the lower index wins."""
+        new, best = squared_distance.item(), self.squared_distances[query].item()
+        if new < best or (new == best and index < self.indices[query]):
+            self.squared_distances[query], self.indices[query] = new, index
 
 
-def memorisation(
-    queries: Pictures, training: Pictures, extractors: Mapping[str, Extractor], share: Share
-) -> dict[str, Nearest]:
-    """The nearest training image of each query, by the features of each extractor.
+def nearest_neighbors(
+    queries: ImageSource,
+    training: ImageSource,
+    extractors: Mapping[str, Extractor],
+    processes: Processes = SINGLE_PROCESS,
+) -> dict[str, NearestNeighbors]:
+    """Find the nearest training image to each query in the features of each extractor.
 
-    Small distances alone prove nothing, since blurred samples are near to everything: ask the same
-    of real images that were held out, than which copies are nearer. To be called on every process.
+    Compare the distances with those of held-out images: small distances alone prove nothing, since
+    blurred samples are close to everything. To be called on every process.
     """
     embedded = {name: Samples() for name in extractors}
-    share.show(queries, [(extractors[name], [points]) for name, points in embedded.items()])
-    found = {name: Nearest(share.together(kept).features()) for name, kept in embedded.items()}
-    share.show(training, [(extractors[name], [nearest]) for name, nearest in found.items()])
-    for nearest in found.values():
-        for squares, numbers in share.gather([(nearest.squares, nearest.numbers)]):
-            for query in range(len(squares)):
-                nearest.take(query, squares[query], numbers[query])
-    return found
+    processes.update(queries, [(extractors[name], [it]) for name, it in embedded.items()])
+    neighbors = {
+        name: NearestNeighbors(processes.merge(samples).features())
+        for name, samples in embedded.items()
+    }
+    processes.update(training, [(extractors[name], [it]) for name, it in neighbors.items()])
+    for nearest in neighbors.values():
+        for distances, indices in processes.gather([(nearest.squared_distances, nearest.indices)]):
+            for query in range(len(distances)):
+                nearest.update_one(query, distances[query], indices[query])
+    return neighbors
+
+
+def to_distances(nearest: NearestNeighbors, kind: str) -> Tensor:
+    """Return LPIPS for kind "lpips", root mean squared errors for "pixels", (Q,)."""
+    return nearest.squared_distances if kind == "lpips" else nearest.squared_distances.sqrt()
+
+
+def measure_memorisation(
+    fake: ImageSource,
+    held_out: ImageSource,
+    real: ImageSource,
+    extractors: FeatureExtractors,
+    processes: Processes = SINGLE_PROCESS,
+    pairs: Path | None = None,
+) -> Result:
+    """Compute the mean distance to the nearest training image, of samples and held-out images.
+
+    Args:
+        fake, held_out: at most QUERIES of each are used
+        real: the training images
+        extractors: of LPIPS
+        processes: that share the work
+        pairs: PNG file for the samples that are nearest to a training image, each followed by its
+            nearest images in LPIPS and in pixels
+    """
+    count = min(fake.count, QUERIES)
+
+    def pixels(batch: slice) -> Tensor:
+        """Return samples, followed by held-out images."""
+        parts = []
+        if batch.start < count:
+            parts.append(fake.pixels(slice(batch.start, min(batch.stop, count))).cpu())
+        if batch.stop > count:
+            parts.append(held_out.pixels(slice(max(batch.start - count, 0), batch.stop - count)))
+        return torch.cat(parts)
+
+    name = f"{count:,} of {fake.name} and {held_out.name}"
+    queries = ImageSource(name, count + held_out.count, pixels)
+    embeddings = {"lpips": extractors.perception, "pixels": raw_pixels()}
+    neighbors = nearest_neighbors(queries, real, embeddings, processes)
+    numbers = {}
+    for kind, nearest in neighbors.items():
+        distances = to_distances(nearest, kind)
+        numbers[f"memorisation_{kind}"] = distances[:count].mean().item()
+        numbers[f"memorisation_{kind}_held_out"] = distances[count:].mean().item()
+    if pairs is not None and processes.rank == 0:
+        first = neighbors["lpips"].squared_distances[:count].argsort()[:PAIRS]
+        samples = [fake.pixels(slice(index, index + 1)).cpu() for index in first.tolist()]
+        columns = [torch.cat(samples)]
+        columns += [real.pixels(slice(None))[it.indices[first]] for it in neighbors.values()]
+        image_grid(from_pixels(torch.stack(columns, 1).flatten(0, 1)), 12).save(pairs)
+    protocol = f"memorisation: {extractors.perception.protocol}; pixels: RMSE in [-1, 1]"
+    return Result(numbers, f"{protocol}; {name} against {real.name}")

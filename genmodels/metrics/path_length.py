@@ -1,4 +1,4 @@
-"""How smoothly samples change with their latents."""
+"""Perceptual path length."""
 
 from collections.abc import Callable
 
@@ -8,22 +8,27 @@ from torch import Tensor
 from genmodels.latents.interpolation import slerp_pairs
 from genmodels.metrics.extractors import Perception
 
-STEP = 1e-4  # of the way from one latent to the other
+STEP = 1e-4  # fraction of the path between two latents
 
 
 @torch.no_grad()
 def path_lengths(
     decode: Callable[[Tensor], Tensor],
-    one: Tensor,
-    other: Tensor,
+    start: Tensor,
+    end: Tensor,
     times: Tensor,
     perception: Perception,
 ) -> Tensor:
-    """Latents (B, *Z) twice, and the part of the way between (B,) -> (B,).
+    """Return LPIPS per squared step between neighbouring samples on great circles, (B,).
 
-    LPIPS of two samples close by on a great circle, by their squared distance: A Style-Based
-    Generator Architecture for Generative Adversarial Networks (Karras et al., 2019), equation 2.
-    https://arxiv.org/abs/1812.04948
+    A Style-Based Generator Architecture for Generative Adversarial Networks (Karras et al., 2019),
+    equation 2. https://arxiv.org/abs/1812.04948
+
+    Args:
+        decode: latents (B, *Z) -> samples (B, C, S, S) in [-1, 1]
+        start, end: latents (B, *Z)
+        times: position (B,) on each path, 0 to 1
+        perception: embeds the samples
     """
-    ends = (decode(slerp_pairs(one, other, place)) for place in (times, times + STEP))
-    return perception.distance(*ends) / STEP**2
+    samples = (decode(slerp_pairs(start, end, time)) for time in (times, times + STEP))
+    return perception.distance(*samples) / STEP**2

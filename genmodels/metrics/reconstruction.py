@@ -1,4 +1,4 @@
-"""How much of an image is lost on its way through an autoencoder."""
+"""Reconstruction error of autoencoders."""
 
 from typing import Self
 
@@ -9,15 +9,16 @@ from genmodels.errors import UserError
 
 
 class Reconstruction:
-    """Mean LPIPS and mean squared error of images and their reconstructions, in [-1, 1]."""
+    """Mean LPIPS and mean squared error between images and their reconstructions, in [-1, 1]."""
 
     def __init__(self) -> None:
         self.count = 0
         self.sums = torch.zeros(2, dtype=torch.float64)
 
-    def update(self, samples: Tensor, again: Tensor, distances: Tensor) -> None:
-        """Samples (B, C, S, S), their reconstructions, and the LPIPS of each pair (B,)."""
-        squares = (again.cpu().double() - samples.cpu().double()).square().flatten(1).mean(1)
+    def update(self, samples: Tensor, reconstructions: Tensor, distances: Tensor) -> None:
+        """Add samples and reconstructions (B, C, S, S), and the LPIPS (B,) of each pair."""
+        errors = reconstructions.cpu().double() - samples.cpu().double()
+        squares = errors.square().flatten(1).mean(1)
         self.count += len(samples)
         self.sums += torch.stack([distances.cpu().double().sum(), squares.sum()])
 
@@ -27,6 +28,6 @@ class Reconstruction:
 
     def compute(self) -> dict[str, float]:
         if not self.count:
-            raise UserError("expected samples and their reconstructions, but got none")
+            raise UserError("expected at least one image to reconstruct, got none")
         lpips, mse = (self.sums / self.count).tolist()
         return {"reconstruction_lpips": lpips, "reconstruction_mse": mse}

@@ -1,4 +1,4 @@
-"""What is kept of features, so that batches and processes merge to the same numbers.
+"""Summaries of features. They merge exactly across batches and processes.
 
 B samples of a batch, N of all, D features, K classes.
 """
@@ -13,50 +13,50 @@ from torch import Tensor
 
 
 class Features(NamedTuple):
-    """What a network makes of some samples."""
+    """Network outputs for a batch of samples."""
 
-    numbers: Tensor  # (B,) int64: which samples they are of, counted from 0; each comes once
+    indices: Tensor  # (B,) int64: position of each sample in its set; every index occurs once
     values: Tensor  # (B, D)
-    logits: Tensor | None = None  # (B, K); None of a network that classifies nothing
+    logits: Tensor | None = None  # (B, K); None if the network does not classify
 
 
 class Statistic(ABC):
-    """What is kept of the features of samples."""
+    """A summary of the features of a set of samples."""
 
-    count: int  # samples that were seen
+    count: int  # samples so far
 
     @abstractmethod
     def update(self, features: Features) -> None:
-        """Some more samples."""
+        """Add a batch of samples."""
 
     @abstractmethod
     def merge(self, other: Self) -> None:
-        """What another of this kind has of other samples."""
+        """Add the samples of another statistic of this class."""
 
 
 class Sums(Statistic):
-    """Statistics that add up, in float64: of one size, however many samples there are."""
+    """Sums over the samples in float64. Their size does not depend on the number of samples."""
 
-    names: ClassVar[tuple[str, ...]]  # attributes that are sums
+    fields: ClassVar[tuple[str, ...]]  # names of the attributes that are sums
 
     def __init__(self) -> None:
         self.count = 0
-        for name in self.names:
-            setattr(self, name, torch.zeros((), dtype=torch.float64))
+        for field in self.fields:
+            setattr(self, field, torch.zeros((), dtype=torch.float64))
 
     def add(self, **sums: Tensor) -> None:
-        for name, value in sums.items():
-            setattr(self, name, getattr(self, name) + value)
+        for field, value in sums.items():
+            setattr(self, field, getattr(self, field) + value)
 
     def merge(self, other: Self) -> None:
         self.count += other.count
-        self.add(**{name: getattr(other, name) for name in self.names})
+        self.add(**{field: getattr(other, field) for field in self.fields})
 
 
 class Moments(Sums):
-    """Sum and products of features."""
+    """Sum and second moments of the features."""
 
-    names = ("total", "products")
+    fields = ("total", "products")
 
     def update(self, features: Features) -> None:
         values = features.values.cpu().double()
@@ -65,84 +65,85 @@ class Moments(Sums):
 
     @property
     def mean(self) -> Tensor:
-        """(D,)"""
+        """Mean (D,)."""
         return self.total / self.count
 
     @property
     def covariance(self) -> Tensor:
-        """(D, D), unbiased; 0 of a single sample."""
+        """Unbiased covariance (D, D); zero for a single sample."""
         centred = self.products - torch.outer(self.total, self.total) / self.count
         return centred / max(self.count - 1, 1)
 
 
 class Samples(Statistic):
-    """Features as they are, of so many samples at the most.
+    """The features themselves, of at most MAX_SAMPLES samples.
 
-    Of more, a part is kept that looks as if drawn by chance and is always the same, whatever the
-    batches and their order: those samples whose numbers a hash puts first.
+    Larger sets are reduced to a pseudorandom subset: the samples whose hashed indices come first.
+    The subset does not depend on the batches or their order.
     """
 
-    CAP = 10_000
+    MAX_SAMPLES = 10_000
 
     def __init__(self) -> None:
         self.count = 0
-        self.parts: list[tuple[Tensor, Tensor]] = []  # numbers and values
+        self.batches: list[tuple[Tensor, Tensor]] = []  # indices and values
 
     def update(self, features: Features) -> None:
-        self.count += len(features.numbers)
-        self.parts.append((features.numbers.cpu(), features.values.cpu()))
-        if sum(len(numbers) for numbers, _ in self.parts) > 2 * self.CAP:
-            self.parts = [self.kept()]
+        self.count += len(features.indices)
+        self.batches.append((features.indices.cpu(), features.values.cpu()))
+        if sum(len(indices) for indices, _ in self.batches) > 2 * self.MAX_SAMPLES:
+            self.batches = [self.subset()]
 
     def merge(self, other: Self) -> None:
         self.count += other.count
-        self.parts = [*self.parts, *other.parts]
+        self.batches = [*self.batches, *other.batches]
 
     def __len__(self) -> int:
-        return min(self.count, self.CAP)
+        return min(self.count, self.MAX_SAMPLES)
 
     def notes(self, kind: str) -> list[str]:
-        """That only a part was kept, where that is so; kind: of samples."""
-        if self.count <= self.CAP:
+        """Say that only a subset is used, if so; kind: "generated" or "real"."""
+        if self.count <= self.MAX_SAMPLES:
             return []
-        return [f"of the {self.count:,} {kind} samples {self.CAP:,} are compared, drawn by a hash"]
+        return [f"{self.MAX_SAMPLES:,} of the {self.count:,} {kind} samples are used"]
 
-    def kept(self) -> tuple[Tensor, Tensor]:
-        """(N,) and (N, D), in the order of the numbers."""
-        numbers, values = (torch.cat(part) for part in zip(*self.parts, strict=True))
-        first = torch.from_numpy(np.argsort(scatter(numbers.numpy()), kind="stable"))[: self.CAP]
-        order = first[numbers[first].argsort()]
-        return numbers[order], values[order]
+    def subset(self) -> tuple[Tensor, Tensor]:
+        """Return the indices (N,) in ascending order and the features (N, D)."""
+        indices, values = (torch.cat(part) for part in zip(*self.batches, strict=True))
+        order = np.argsort(hash_indices(indices.numpy()), kind="stable")
+        chosen = torch.from_numpy(order)[: self.MAX_SAMPLES]
+        chosen = chosen[indices[chosen].argsort()]
+        return indices[chosen], values[chosen]
 
     def features(self) -> Tensor:
-        """(N, D), in the order of the samples' numbers."""
-        return self.kept()[1]
+        """Return the features (N, D) in the order of the samples' indices."""
+        return self.subset()[1]
 
 
-def scatter(numbers: np.ndarray) -> np.ndarray:
-    """Whole numbers -> uint64, one to one, in which neighbours have nothing in common.
+def hash_indices(indices: np.ndarray) -> np.ndarray:
+    """Map integers to uint64 pseudorandomly and one to one.
 
     Fast Splittable Pseudorandom Number Generators (Steele et al., 2014), figure 17, mix64variant13
     https://doi.org/10.1145/2660193.2660195
     """
-    mixed = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = indices.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
 
 
 def to_tensors(moments: Moments, samples: Samples) -> dict[str, Tensor]:
-    """As a file keeps them."""
-    numbers, values = samples.kept()
+    """Return the content of a cache file."""
+    indices, values = samples.subset()
     count = torch.tensor(moments.count)
-    sums = {name: getattr(moments, name) for name in Moments.names}
-    return {"count": count, "numbers": numbers, "values": values, **sums}
+    sums = {field: getattr(moments, field) for field in Moments.fields}
+    return {"count": count, "indices": indices, "values": values, **sums}
 
 
 def from_tensors(tensors: Mapping[str, Tensor]) -> tuple[Moments, Samples]:
-    """The inverse of `to_tensors`."""
+    """Invert `to_tensors`."""
     moments, samples = Moments(), Samples()
     moments.count = samples.count = int(tensors["count"])
-    moments.add(**{name: tensors[name] for name in Moments.names})
-    samples.parts = [(tensors["numbers"], tensors["values"])]
+    moments.add(**{field: tensors[field] for field in Moments.fields})
+    samples.batches = [(tensors["indices"], tensors["values"])]
     return moments, samples

@@ -1,4 +1,4 @@
-"""Real images to hold samples against: of the dataset that whoever serves the app has named."""
+"""The dataset of real images that the app compares samples with."""
 
 import os
 import threading
@@ -13,45 +13,51 @@ from genmodels.ui.validation import parse_choice
 if TYPE_CHECKING:
     from genmodels.data import Images
 
-VARIABLE = "GENMODELS_REFERENCE"  # the environment's name of a Hub id, or of a folder as data.load
-DATASET = "zalando-datasets/fashion_mnist"  # where it is not set
-MOST = 10_000  # images of a dataset
-ROOM = 4  # splits that are kept in memory
+VARIABLE = "GENMODELS_REFERENCE"  # environment variable: a Hub id or a folder
+DATASET = "zalando-datasets/fashion_mnist"  # if the variable is not set
+MAX_IMAGES = 10_000
+MAX_SPLITS = 4  # in memory
 
 
 class ReferenceDatasets:
-    """The splits of a dataset, loaded when they are first asked for.
+    """The splits of the reference dataset, loaded on first use.
 
-    Its name is told to all, and where it is a folder its path to nobody. A visitor may name no
-    other: a dataset may point to any file of the server.
+    Users see the name of a folder but never its path. They cannot choose another dataset, because
+    a dataset may refer to any file of the server.
     """
 
     def __init__(self) -> None:
         self.source = os.environ.get(VARIABLE) or DATASET
-        self.name = self.source if is_id(self.source) else display_name(self.source)
-        self.kept = OrderedDict[tuple[str, str, int], "Images"]()
+        self.name = self.source if is_repo_id(self.source) else display_name(self.source)
+        self.splits = OrderedDict[tuple[str, int], "Images"]()  # the latest used last
         self.lock = threading.Lock()
 
-    def get(self, name: object, side: int, split: str = "train", most: int = MOST) -> "Images":
-        """The first images of a split, scaled to a side. Raises UserError where there are none."""
-        from genmodels import data  # slow to import, and the app is to start soon
+    def get(
+        self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES
+    ) -> "Images":
+        """Load the first images of a split, scaled to a side in pixels.
+
+        Raises:
+            UserError: another name than `self.name`, or the split is not available.
+        """
+        from genmodels import data  # slow to import, and the app must start quickly
 
         parse_choice(name, [self.name], "the reference")
-        key = (name, f"{split}[:{most}]", side)
+        key = (f"{split}[:{count}]", side)
         with self.lock:
-            if key not in self.kept:
+            if key not in self.splits:
                 try:
-                    self.kept[key] = data.load(self.source, split=key[1], resolution=side)
-                except UserError as error:  # which may name a folder
-                    raise UserError(f"could not get the reference dataset {name!r}") from error
-            self.kept.move_to_end(key)
-            while len(self.kept) > ROOM:
-                self.kept.popitem(last=False)
-            return self.kept[key]
+                    self.splits[key] = data.load(self.source, split=key[0], resolution=side)
+                except UserError as error:  # its message may contain the path
+                    raise UserError(f"could not load the reference dataset {name!r}") from error
+            self.splits.move_to_end(key)
+            while len(self.splits) > MAX_SPLITS:
+                self.splits.popitem(last=False)
+            return self.splits[key]
 
 
-def is_id(name: str) -> bool:
-    """Whether it may be the id of a repository on the Hub."""
+def is_repo_id(name: str) -> bool:
+    """Return whether a name is a valid Hub repository id."""
     try:
         validate_repo_id(name)
     except ValueError:

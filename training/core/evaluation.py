@@ -1,7 +1,7 @@
-"""How good a run's averages are, while it trains."""
+"""Evaluation of a run's EMA model during training."""
 
-from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -12,7 +12,13 @@ from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 from genmodels.metrics import FeatureExtractors
-from genmodels.metrics.evaluation import Result, Share, drawn, measure, ready
+from genmodels.metrics.evaluation import (
+    ImageSource,
+    Processes,
+    Result,
+    compute_metrics,
+    sample_source,
+)
 from genmodels.metrics.frechet import FrechetDistance
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
@@ -20,94 +26,87 @@ from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.config import Config
 
 
-class Evaluation(ABC):
-    """Numbers of what would be published."""
+class Evaluator(NamedTuple):
+    """Evaluates the object that training would publish."""
 
-    score: ClassVar[str]  # the number that is small where it is good
-
-    @abstractmethod
-    def measure(self) -> Result:
-        """To be called on every process."""
+    score: str  # name of the value that selects the best model; lower is better
+    measure: Callable[[], Result]  # to be called on every process
 
 
-class Distance(Evaluation):
-    """FID of a generator's samples, always of the same latents, against the training images."""
+def evaluator(
+    published: LatentPipeline | Classifier,
+    real: Images,
+    extractor: str,
+    count: int,
+    seed: int,
+    load_test: Callable[[], Images],
+    accelerator: Accelerator,
+) -> Evaluator:
+    """Return the evaluator of a generator (FID) or a classifier (error rate on the test split).
 
-    score = "fid"
+    Args:
+        published: the EMA model
+        real: training images
+        extractor: as for FeatureExtractors; generators only
+        count, seed: of the samples, which have the same latents every time; generators only
+        load_test: loads the test split; classifiers only
+        accelerator: provides the device and the processes
 
-    def __init__(
-        self, pipeline: LatentPipeline, config: Config, real: Images, accelerator: Accelerator
-    ) -> None:
-        self.pipeline, self.share = pipeline, share_of(accelerator)
-        self.extractors = FeatureExtractors(config.eval_extractor, accelerator.device)
-        self.extractors.features.conform(real.pixels[:1])  # now, and not at the first evaluation
-        self.real = ready(f"the {len(real.pixels):,} training images", real.pixels)
-        self.count, self.seed = config.eval_samples, config.seed
-
-    def measure(self) -> Result:
-        latents = self.pipeline.draw(self.count, torch.Generator().manual_seed(self.seed))
-        name = f"{self.count:,} samples of seed {self.seed}"
-        fake = drawn(name, latents, self.pipeline.balanced_labels(self.count), self.pipeline.decode)
-        return measure([FrechetDistance], fake, self.real, self.extractors, self.share)
-
-
-class Error(Evaluation):
-    """The part of the images of split test that a classifier takes for what they are not."""
-
-    score = "error"
-
-    def __init__(
-        self, classifier: Classifier, config: Config, real: Images, accelerator: Accelerator
-    ) -> None:
-        if config.train_data_dir is not None:
-            raise UserError(
-                "expected a dataset with a split 'test' to measure a classifier by: with a folder "
-                "of images give --eval_every None"
-            )
-        self.classifier, self.share = classifier, share_of(accelerator)
-        self.held_out = data.load(
-            config.dataset_name,
-            config.dataset_config_name,
-            "test",
-            config.image_column,
-            config.label_column,
-            config.resolution,
-        )
-        if self.held_out.labels is None or self.held_out.classes != real.classes:
-            raise UserError(
-                f"expected the classes of split 'train' in split 'test' of {real.source!r}"
-            )
-        for name in ("channels", "side"):
-            wanted, got = getattr(real, name), getattr(self.held_out, name)
-            if wanted != got:
-                raise UserError(f"expected {name} {wanted} in split 'test', but got {got}")
-
-    @torch.inference_mode()
-    def measure(self) -> Result:
-        pixels, labels = self.held_out.pixels, self.held_out.labels
-        wrong = 0
-        for part in self.share.parts(ready("held-out images", pixels)):
-            samples = from_pixels(pixels[part]).to(self.classifier.device)
-            wrong += (self.classifier(samples).argmax(1).cpu() != labels[part]).sum().item()
-        error = sum(self.share.gather([wrong])) / len(pixels)
-        return Result({"error": error}, f"of the {len(pixels):,} images of split test")
-
-
-def share_of(accelerator: Accelerator) -> Share:
-    return Share(accelerator.process_index, accelerator.num_processes, gather_object)
-
-
-def evaluation(
-    published: LatentPipeline | Classifier, config: Config, real: Images, accelerator: Accelerator
-) -> Evaluation:
-    """How a generator or a classifier is measured.
-
-    Raises UserError where the networks or images that this needs cannot be had.
+    Raises:
+        UserError: weights or images are not available or do not fit.
     """
     if isinstance(published, CompletingPipeline):
         raise UserError(
-            "expected no --eval_every: completions are measured by python -m genmodels.inpainting"
+            "expected --eval_every None for an inpainting model; evaluate it with "
+            "python -m genmodels.inpainting"
         )
+    processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
     if isinstance(published, Classifier):
-        return Error(published, config, real, accelerator)
-    return Distance(published, config, real, accelerator)
+        test = load_test()
+        check_test_split(test, real)
+        return Evaluator("error", lambda: error_rate(published, test, processes))
+    extractors = FeatureExtractors(extractor, accelerator.device)
+    extractors.features.conform(real.pixels[:1])  # fail before the first step
+    source = ImageSource.from_tensor(f"the {len(real.pixels):,} training images", real.pixels)
+
+    def measure() -> Result:
+        fake = sample_source(published, count, seed)
+        return compute_metrics([FrechetDistance], fake, source, extractors, processes)
+
+    return Evaluator("fid", measure)
+
+
+@torch.inference_mode()
+def error_rate(classifier: Classifier, test: Images, processes: Processes) -> Result:
+    """Compute the fraction of test images that are misclassified."""
+    errors = 0
+    for batch in processes.batches(ImageSource.from_tensor("test images", test.pixels)):
+        samples = from_pixels(test.pixels[batch]).to(classifier.device)
+        errors += (classifier(samples).argmax(1).cpu() != test.labels[batch]).sum().item()
+    error = sum(processes.gather([errors])) / len(test.pixels)
+    return Result({"error": error}, f"of the {len(test.pixels):,} images of split test")
+
+
+def check_test_split(test: Images, real: Images) -> None:
+    """Raise UserError unless test images have the classes and the shape of training images."""
+    if test.labels is None or test.classes != real.classes:
+        raise UserError(
+            f"expected split 'test' of {real.source!r} to have the classes of split 'train'"
+        )
+    for name in ("channels", "side"):
+        expected, got = getattr(real, name), getattr(test, name)
+        if expected != got:
+            raise UserError(f"expected {name} {expected} in split 'test', got {got}")
+
+
+def load_test_split(config: Config) -> Images:
+    """Load the test split of the training data."""
+    if config.train_data_dir is not None:
+        raise UserError(
+            "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
+            "images; set --eval_every None"
+        )
+    columns = config.image_column, config.label_column
+    return data.load(
+        config.dataset_name, config.dataset_config_name, "test", *columns, config.resolution
+    )

@@ -18,7 +18,7 @@ from genmodels.pipelines.base import LatentPipeline
 from training.configs.config import Config
 from training.core.batches import Batches
 from training.core.checkpoints import WRITE_ERRORS, Checkpoints
-from training.core.evaluation import evaluation
+from training.core.evaluation import evaluator, load_test_split
 from training.core.interruption import Interrupted, Interruption, interruptible
 from training.core.setup import load, load_pretrained, start
 from training.core.tracking import Curves, Losses, warn
@@ -137,7 +137,15 @@ class Run:
         )
         self.evaluation = None
         if config.eval_every is not None:
-            self.evaluation = evaluation(self.sheet.published, config, real, accelerator)
+            self.evaluation = evaluator(
+                self.sheet.published,
+                real,
+                config.eval_extractor,
+                config.eval_samples,
+                config.seed,
+                lambda: load_test_split(config),
+                accelerator,
+            )
         self.measured: tuple[int, Result | None] = (0, None)  # at which step, and what
         if accelerator.is_main_process:
             if config.push_to_hub:

@@ -11,15 +11,15 @@ from typing import Annotated, NamedTuple
 import torch
 import tyro
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from huggingface_hub import ModelCard, ModelCardData
 
 from genmodels import data
 from genmodels.errors import UserError
 from genmodels.media.image import to_pixels
 from genmodels.metrics import FeatureExtractors
-from genmodels.metrics.__main__ import measured
-from genmodels.metrics.evaluation import Result, Share, ready
-from genmodels.metrics.memorisation import memorisation
+from genmodels.metrics.evaluation import Evaluation, ImageSource, Processes, Result, evaluate
+from genmodels.metrics.memorisation import nearest_neighbors
 from genmodels.pipelines import load, pipeline_class
 from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.presets import PRESETS
@@ -117,16 +117,17 @@ def measure(
             source, split = REFERENCE, "test"
         elif extractor == "domain" and load(folder).num_classes is not None:
             names = [*names, "class_accuracy"]
-        found = measured(
-            accelerator,
+        evaluation = Evaluation(
             source,
             REFERENCE,
-            names,
+            tuple(names),
             extractor,
             count,
             reference_count,
             samples_split=split,
         )
+        processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
+        found = evaluate(evaluation, processes, accelerator.device)
         if accelerator.is_main_process:
             for result in found:
                 enter(folder / "README.md", entries(result, TASK, REFERENCE, **settings))
@@ -150,9 +151,11 @@ def nearest(folders: Folders = ()) -> None:
         for pipeline in map(load, folders)
     ]
     eye, real = FeatureExtractors("domain").perception, data.load(REFERENCE).pixels
-    queries = ready("samples and held-out images", torch.cat([held_out, *drawn]))
-    found = memorisation(queries, ready("training images", real), {"lpips": eye}, Share())
-    held, *means = found["lpips"].squares.view(-1, QUERIES).mean(1).tolist()
+    queries = ImageSource.from_tensor("samples and held-out images", torch.cat([held_out, *drawn]))
+    found = nearest_neighbors(
+        queries, ImageSource.from_tensor("training images", real), {"lpips": eye}
+    )
+    held, *means = found["lpips"].squared_distances.view(-1, QUERIES).mean(1).tolist()
     protocol = (
         f"{eye.protocol}: {QUERIES} samples of seed 0 to the nearest of {len(real):,} training "
         f"images, over the same of the first {QUERIES} images of split test"

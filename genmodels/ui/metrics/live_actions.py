@@ -1,0 +1,254 @@
+"""Metrics of models, updated while the models generate samples."""
+
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import plotly.graph_objects as go
+import torch
+
+from genmodels.errors import UserError
+from genmodels.media.image import to_pixels
+from genmodels.metrics import METRICS, FeatureExtractors, Metric
+from genmodels.metrics.accumulator import MetricAccumulator
+from genmodels.metrics.extractors import FOLDER, INCEPTION
+from genmodels.metrics.image_source import ImageSource
+from genmodels.metrics.reference_statistics import reference_statistics
+from genmodels.pipelines import CompletingPipeline, LatentPipeline
+from genmodels.ui.metrics.figures import Curves, plot_curves
+from genmodels.ui.models import Models
+from genmodels.ui.reference_dataset import ReferenceDatasets
+from genmodels.ui.validation import parse_choice, parse_choices, parse_int, parse_seed
+
+if TYPE_CHECKING:
+    from genmodels.data import Images
+
+MIN_SAMPLES, MAX_SAMPLES = 100, 5000
+MAX_MODELS = 4
+MAX_MEASUREMENTS = 4  # that can be resumed
+TIME_LIMIT = 120  # seconds, because other users wait; the measurement can be resumed
+BATCH = 20  # samples
+UPDATE_INTERVAL = 0.4  # seconds between progress messages
+# Sample counts at which the metrics are computed, a factor of about 1.5 apart.
+POINTS = (100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800)
+TICKS = (100, 200, 400, 800, 1600, 3200)
+
+TITLES = {
+    "is": "IS (higher is better)",
+    "fid": "FID (lower is better)",
+    "kid": "KID (lower is better)",
+    "precision": "Precision (higher is better)",
+    "recall": "Recall (higher is better)",
+    "density": "Density (higher is better)",
+    "coverage": "Coverage (higher is better)",
+    "lpips": "LPIPS diversity (closer to that of real images is better)",
+    "classes": "Effective number of classes (closer to that of real images is better)",
+}
+
+
+class LiveModel:
+    """The metrics of one model so far."""
+
+    def __init__(
+        self, metrics: Sequence[type[Metric]], extractors: FeatureExtractors, seed: int
+    ) -> None:
+        self.accumulator = MetricAccumulator(metrics, extractors)
+        self.rng = torch.Generator().manual_seed(seed)
+        self.count, self.seconds = 0, 0.0
+        self.curves: Curves = {}
+
+    @torch.inference_mode()
+    def add_samples(self, pipeline: LatentPipeline, limit: int) -> None:
+        """Generate a batch, up to `limit` samples in total."""
+        start = time.perf_counter()
+        indices = torch.arange(self.count, min(self.count + BATCH, limit))
+        labels = None if pipeline.num_classes is None else indices % pipeline.num_classes
+        samples = pipeline.decode(pipeline.draw(len(indices), self.rng), labels)
+        self.accumulator.update(to_pixels(samples), indices)
+        self.count += len(indices)
+        self.seconds += time.perf_counter() - start
+
+    def add_point(self) -> None:
+        """Compute the metrics of all samples so far."""
+        for name, value in self.accumulator.compute().items():
+            self.curves.setdefault(name, []).append((self.count, value))
+
+    def cell(self, metric: str) -> str:
+        """Format the latest value with its standard deviation, if there is one."""
+        if metric not in self.curves:
+            return ""
+        deviation = self.curves.get(f"{metric}_std")
+        suffix = "" if deviation is None else f" ± {deviation[-1][1]:.2g}"
+        return f"{self.curves[metric][-1][1]:.4g}{suffix}"
+
+
+class Measurement:
+    """Metrics of several models, which generate in alternation. It can be stopped and resumed."""
+
+    def __init__(
+        self,
+        models: Models,
+        names: list[str],
+        metrics: list[str],
+        extractors: FeatureExtractors,
+        real: "Images",
+        reference: str,
+        seed: int,
+    ) -> None:
+        """Compute the statistics of the real images; UserError if the network rejects them."""
+        self.models, self.metrics, self.limit = models, metrics, 0
+        self.lock = threading.Lock()  # a stopped batch may still be running
+        types = list(dict.fromkeys(METRICS[metric] for metric in metrics))
+        self.lines = {name: LiveModel(types, extractors, seed) for name in names}
+        if any(metric.needs_reference for metric in types):
+            source = ImageSource.from_tensor(f"{len(real.pixels):,} images", real.pixels)
+            statistics = reference_statistics(source, extractors)
+            for line in self.lines.values():
+                line.accumulator.set_reference(statistics)
+        networks = self.lines[names[0]].accumulator.protocol
+        against = f"the first {len(real.pixels):,} images of {reference}, split train"
+        self.protocol = f"{networks}; samples of seed {seed} against {against}"
+
+    @property
+    def unfinished(self) -> list[str]:
+        """Names of the models with fewer samples than the limit."""
+        return [name for name, line in self.lines.items() if line.count < self.limit]
+
+    def advance(self) -> bool:
+        """Generate for UPDATE_INTERVAL with the models that had the least time so far.
+
+        Returns:
+            Whether metrics were computed.
+        """
+        end, computed = time.perf_counter() + UPDATE_INTERVAL, False
+        with self.lock:
+            while self.unfinished and time.perf_counter() < end:
+                name = min(self.unfinished, key=lambda name: self.lines[name].seconds)
+                line = self.lines[name]
+                line.add_samples(self.models.get(name), self.limit)
+                if line.count in POINTS or line.count == self.limit:
+                    line.add_point()
+                    computed = True
+        return computed
+
+    def progress(self) -> str:
+        """Return the number of samples of each model."""
+        counts = "; ".join(f"{name}: {line.count:,}" for name, line in self.lines.items())
+        return f"{counts} of {self.limit:,} samples"
+
+    def report(self) -> str:
+        """Return the protocol, and each note with the models that it applies to."""
+        notes: dict[str, list[str]] = {}
+        for name, line in self.lines.items():
+            for note in line.accumulator.notes() if line.curves else []:
+                notes.setdefault(note, []).append(name)
+        lines = [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+        return "\n\n".join([f"Protocol: {self.protocol}", *lines])
+
+    def table(self) -> dict[str, list]:
+        """Return a row with the latest values of each model."""
+        rows = []
+        for name, line in self.lines.items():
+            count = max((points[-1][0] for points in line.curves.values()), default=0)
+            rows.append([name, count, *map(line.cell, self.metrics)])
+        return {"headers": table_headers(self.metrics), "data": rows}
+
+    def figure(self) -> go.Figure:
+        """Plot the values by number of samples."""
+        titles = {metric: TITLES[metric] for metric in self.metrics}
+        curves = {name: line.curves for name, line in self.lines.items()}
+        figure = plot_curves(curves, titles, "lines+markers")
+        figure.update_xaxes(type="log", tickvals=TICKS)
+        return figure.update_xaxes(title_text="samples", title_standoff=4, row=len(titles))
+
+
+class Update(NamedTuple):
+    """Progress of a measurement."""
+
+    token: str  # resumes the measurement
+    progress: str
+    measurement: Measurement | None = None  # if its values changed
+
+
+class LiveMetrics:
+    """The running and the stopped measurements of all users."""
+
+    def __init__(self, models: Models, references: ReferenceDatasets) -> None:
+        self.models, self.references = models, references
+        self.measurements = OrderedDict[str, Measurement]()  # the newest last
+
+    def measure(
+        self,
+        names: object,
+        metrics: object,
+        network: object,
+        reference: object,
+        count: object,
+        seed: object,
+    ) -> Iterator[Update]:
+        """Start a measurement. Raises UserError for invalid inputs."""
+        metrics = parse_choices(metrics, list(TITLES), len(TITLES), "metrics")
+        network = parse_choice(network, available_networks(), "a network")
+        count = parse_int(count, MIN_SAMPLES, MAX_SAMPLES, "samples")
+        seed = parse_seed(seed)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError("expected a list of models")
+        names = list(dict.fromkeys(names))
+        if not 1 <= len(names) <= MAX_MODELS:
+            raise UserError(f"expected 1 to {MAX_MODELS} models, got {len(names)}")
+        yield Update("", "Loading the models and the reference dataset…")
+        shapes = {get_generator(self.models, name).sample_shape for name in names}
+        if len(shapes) > 1:
+            raise UserError(f"expected models with the same sample shape, got {sorted(shapes)}")
+        real = self.references.get(reference, shapes.pop()[-1])
+        measurement = Measurement(
+            self.models, names, metrics, load_extractors(network), real, reference, seed
+        )
+        token = secrets.token_hex()
+        self.measurements[token] = measurement
+        while len(self.measurements) > MAX_MEASUREMENTS:
+            self.measurements.popitem(last=False)
+        yield from self.resume(token, count)
+
+    def resume(self, token: str, count: object) -> Iterator[Update]:
+        """Continue a measurement up to `count` samples of each model."""
+        count = parse_int(count, MIN_SAMPLES, MAX_SAMPLES, "samples")
+        measurement = self.measurements.get(token)
+        if measurement is None:
+            raise UserError("expected a stopped measurement to resume, found none: press Measure")
+        measurement.limit = max(count, *(line.count for line in measurement.lines.values()), 0)
+        yield Update(token, measurement.progress(), measurement)
+        end = time.perf_counter() + TIME_LIMIT
+        while measurement.unfinished and time.perf_counter() < end:
+            computed = measurement.advance()
+            yield Update(token, measurement.progress(), measurement if computed else None)
+
+
+@cache
+def load_extractors(network: str) -> FeatureExtractors:
+    """Return the extractors, one instance for the whole app."""
+    return FeatureExtractors(network)
+
+
+def available_networks() -> list[str]:
+    """Return the names of the extractors with weights on this machine."""
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(INCEPTION).name
+    return ["domain", *["inception"] * (FOLDER in os.environ or file.exists())]
+
+
+def table_headers(metrics: Sequence[str]) -> list[str]:
+    return ["Model", "Samples", *(TITLES[metric].split(" (")[0] for metric in metrics)]
+
+
+def get_generator(models: Models, name: object) -> LatentPipeline:
+    """Return a model that generates images. Raises UserError for one that only inpaints."""
+    pipeline = models.get(name)
+    if isinstance(pipeline, CompletingPipeline):
+        raise UserError(f"expected a model that generates images, got {name}, which only inpaints")
+    return pipeline
