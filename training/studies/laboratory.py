@@ -109,13 +109,13 @@ GAMES: dict[str, Setting] = {
     "wgan": Setting(
         replace(
             ADVERSARIAL,
-            objective=OBJECTIVES["wgan"](critic_updates=3, clip=0.1),
+            objective=OBJECTIVES["wgan"](critic_updates=3, clip_value=0.1),
             optimizer="rmsprop",
             learning_rate=5e-4,
         )
     ),
     "wgan-gp": Setting(
-        replace(ADVERSARIAL, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty=1.0))
+        replace(ADVERSARIAL, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty_weight=1.0))
     ),
     "sngan": Setting(
         replace(
@@ -266,7 +266,7 @@ class Estimate(NamedTuple):
 # Narrow critics, as of their kinds, with the same loss. That of `sngan` is no distance.
 CRITICS: dict[str, Config] = {
     "clipping": replace(GAMES["wgan"].config, learning_rate=1e-3),
-    "penalty": replace(ADVERSARIAL, objective=OBJECTIVES["wgan-gp"](penalty=10.0)),
+    "penalty": replace(ADVERSARIAL, objective=OBJECTIVES["wgan-gp"](penalty_weight=10.0)),
     "spectral norm": replace(
         ADVERSARIAL, objective=Wasserstein(), architecture=Adversaries(spectral_norm=True)
     ),
