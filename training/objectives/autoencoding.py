@@ -89,7 +89,7 @@ class VariationalAutoencoder(Autoencoding):
     likelihood: Literal["normal", "bernoulli"] = "normal"  # likelihood of the pixels given the code
     beta: float = 1.0  # weight of the KL divergence
     kl_warmup_steps: int = 0  # steps over which the KL weight grows from 0 to beta
-    free_bits: float = 0.0  # KL in nats that each latent dimension may use at no extra cost
+    free_bits: float = 0.0  # minimum KL in nats per latent dimension; below it there is no gradient
 
     def reconstruction_losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
         return LIKELIHOODS[self.likelihood](reconstruction, samples)

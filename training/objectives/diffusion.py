@@ -30,10 +30,10 @@ class Diffusion(Objective):
       Strategy (Hang et al., 2023), equation 8, https://arxiv.org/abs/2303.09556
     """
 
-    prediction_type: Literal["epsilon", "v_prediction"] = (
-        "v_prediction"  # predict noise or velocity
-    )
+    # network output: the noise (epsilon) or the velocity (v_prediction)
+    prediction_type: Literal["epsilon", "v_prediction"] = "v_prediction"
     ddpm_num_steps: int = 1000  # number of diffusion timesteps
+    # noise schedule: linear, or squaredcos_cap_v2 (cosine)
     ddpm_beta_schedule: Literal["linear", "squaredcos_cap_v2"] = "squaredcos_cap_v2"
     snr_gamma: float | None = None  # gamma of min-SNR loss weighting; None: no weighting
     label_dropout: float = 0.1  # probability of dropping a label, for classifier-free guidance
