@@ -34,18 +34,19 @@ def test_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_commands_parse() -> None:
-    commands = "".join(blocks(ROOT / "README.md", "bash")).replace("\\\n", "")
+    files = (ROOT / "README.md", ROOT / "training" / "README.md")
+    commands = "".join(text for file in files for text in blocks(file, "bash"))
+    commands = commands.replace("\\\n", "")
     launched = re.findall(r"accelerate launch -m training (.+)", commands)
     assert len(launched) >= 4
     for line in launched:
         if "--help" not in line:
-            parse(line.split())
+            parse(shlex.split(line, comments=True))
 
 
 def test_the_table_has_every_objective_with_its_paper() -> None:
-    rows = re.findall(
-        r"^\| `(.+?)` \|.+\((https://.+)\) \|$", (ROOT / "README.md").read_text(), re.M
-    )
+    text = (ROOT / "training" / "README.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|.+\((https://.+)\) \|$", text, re.MULTILINE)
     assert [name for name, _ in rows] == list(OBJECTIVES)
     for name, paper in rows:
         assert paper in OBJECTIVES[name].__doc__
