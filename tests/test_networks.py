@@ -1,9 +1,12 @@
+"""Shapes, conditioning and normalisation of the networks."""
+
 from types import ModuleType
 
 import pytest
 import torch
 from torch import nn
 
+from genmodels.errors import UserError
 from genmodels.networks import dcgan, resnet
 from genmodels.networks.autoencoder import Autoencoder, GaussianPrior
 from genmodels.networks.classifier import Classifier
@@ -20,7 +23,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("num_classes", [None, 3])
 @pytest.mark.parametrize("side", [28, 32, 48, 64])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_and_ranges(side: int, channels: int, num_classes: int | None) -> None:
+def test_output_shapes_and_ranges(side: int, channels: int, num_classes: int | None) -> None:
     samples = torch.rand(2, channels, side, side) * 2 - 1
     labels = None if num_classes is None else LABELS
     for gan in GANS:
@@ -42,24 +45,24 @@ def test_shapes_and_ranges(side: int, channels: int, num_classes: int | None) ->
 
 
 @pytest.mark.parametrize("side", [27, 30, 8, 0, 1024])
-def test_a_side_that_does_not_halve_is_refused(side: int) -> None:
-    with pytest.raises(ValueError, match=f"got {side}"):
+def test_unsupported_image_sides_are_user_errors(side: int) -> None:
+    with pytest.raises(UserError, match=f"got {side}"):
         dcgan.Generator(side=side)
 
 
 @pytest.mark.parametrize("gan", GANS)
-def test_a_critic_scores_each_sample_by_itself(gan: ModuleType) -> None:
+def test_critic_scores_do_not_depend_on_the_batch(gan: ModuleType) -> None:
     critic, samples = gan.Critic(8, 28, 1).train(), torch.rand(4, 1, 28, 28)
     assert torch.allclose(critic(samples)[:1], critic(samples[:1]), atol=1e-5)
 
 
 @pytest.mark.parametrize("gan", GANS)
-def test_a_label_changes_what_is_drawn_and_how_it_is_judged(gan: ModuleType) -> None:
+def test_labels_change_generated_samples_and_critic_scores(gan: ModuleType) -> None:
     torch.manual_seed(0)
     generator, critic = gan.Generator(8, 8, 28, 1, 3), gan.Critic(8, 28, 1, 3)
     for part in generator.modules():
         if isinstance(part, nn.Embedding):
-            nn.init.normal_(part.weight)  # fresh, every class is scaled and shifted alike
+            nn.init.normal_(part.weight)  # at initialisation all classes are equal
     latents, samples = normal(1, 8).expand(2, 8), normal(1, 1, 28, 28).expand(2, 1, 28, 28)
     one, other = generator.eval()(latents, LABELS)
     assert not torch.allclose(one, other)
@@ -67,7 +70,7 @@ def test_a_label_changes_what_is_drawn_and_how_it_is_judged(gan: ModuleType) -> 
     assert not torch.allclose(one, other)
 
 
-def test_a_label_changes_how_an_autoencoder_encodes_and_decodes() -> None:
+def test_labels_change_codes_and_reconstructions() -> None:
     autoencoder = Autoencoder(8, 8, num_classes=3).eval()
     (one, other), _ = autoencoder.encode(normal(1, 1, 28, 28).expand(2, 1, 28, 28), LABELS)
     assert not torch.allclose(one, other)
@@ -76,9 +79,7 @@ def test_a_label_changes_how_an_autoencoder_encodes_and_decodes() -> None:
 
 
 @pytest.mark.parametrize("gan", GANS)
-def test_spectrally_normalised_weights_have_a_largest_singular_value_of_one(
-    gan: ModuleType,
-) -> None:
+def test_spectral_norm_makes_the_largest_singular_value_one(gan: ModuleType) -> None:
     torch.manual_seed(0)
     critic = gan.Critic(8, 28, 1, 3, spectral_norm=True).double().train()
     before = {
@@ -91,7 +92,7 @@ def test_spectrally_normalised_weights_have_a_largest_singular_value_of_one(
         critic(samples, LABELS)
     critic.eval()
     layers = [part for part in critic.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    assert len(before) == len(layers) + 1  # the classes' directions too
+    assert len(before) == len(layers) + 1  # and the label embedding
     for name, original in before.items():
         weight = critic.get_submodule(name).weight
         largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2).item()
@@ -100,7 +101,7 @@ def test_spectrally_normalised_weights_have_a_largest_singular_value_of_one(
         assert torch.allclose(weight * sigma, original, atol=1e-6)
 
 
-def test_code_is_drawn_by_the_rng_alone() -> None:
+def test_codes_are_sampled_by_the_generator_alone() -> None:
     autoencoder, samples = Autoencoder(8, 8).eval(), torch.rand(2, 1, 28, 28)
     one, again, other = (
         autoencoder(samples, None, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
@@ -109,19 +110,19 @@ def test_code_is_drawn_by_the_rng_alone() -> None:
     assert not torch.equal(one, other)
 
 
-def test_a_gaussian_prior_takes_the_moments_of_codes_and_whitens_them() -> None:
+def test_gaussian_prior_matches_the_moments_of_codes_and_whitens_them() -> None:
     codes = normal(5000, 4) @ normal(4, 4, seed=1) + 3
     prior = GaussianPrior(4)
     prior.fit(codes)
-    drawn = prior(normal(50_000, 4, seed=2))
-    assert torch.allclose(drawn.mean(0), codes.mean(0), atol=0.1)
-    assert torch.allclose(drawn.T.cov(), codes.T.cov(), rtol=0.05, atol=0.05)
+    samples = prior(normal(50_000, 4, seed=2))
+    assert torch.allclose(samples.mean(0), codes.mean(0), atol=0.1)
+    assert torch.allclose(samples.T.cov(), codes.T.cov(), rtol=0.05, atol=0.05)
     white = prior.inverse(codes)
     assert torch.allclose(white.T.cov(), torch.eye(4), atol=1e-2)
     assert torch.allclose(prior(white), codes, atol=1e-4)
 
 
-def test_a_gaussian_prior_bears_codes_that_do_not_vary() -> None:
+def test_gaussian_prior_accepts_codes_without_variance() -> None:
     prior = GaussianPrior(3)
     for codes in (torch.ones(1, 3), torch.ones(10, 3), normal(10, 1).expand(10, 3)):
         prior.fit(codes)

@@ -1,4 +1,4 @@
-"""Each objective against its formula, computed by hand on tiny networks in float64."""
+"""Objectives against the formulas of their papers, on tiny networks in float64."""
 
 import dataclasses
 import math
@@ -9,19 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
+from genmodels.errors import UserError
 from genmodels.networks import dcgan
 from training.configs.presets import PRESETS
 from training.core.batches import Batch
 from training.objectives import OBJECTIVES, Objective
-from training.objectives.adversarial import squared_slopes
+from training.objectives.adversarial import squared_gradient_norms
 from training.objectives.autoencoding import LIKELIHOODS, kl_to_standard_normal
 
 COUNT, LATENT = 5, 3
-SHAPE = (1, 2, 2)  # of a sample
+SHAPE = (1, 2, 2)  # shape of a sample
 
 
 class Generator(nn.Module):
-    """Linear, and shifted by the label."""
+    """A linear generator that adds the label."""
 
     config = SimpleNamespace(latent_dim=LATENT)
 
@@ -35,24 +36,24 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Linear and a little more, so that its slope differs from sample to sample."""
+    """A quadratic critic, so that its gradient depends on the sample; adds the label."""
 
-    def __init__(self, bend: float = 0.3) -> None:
+    def __init__(self, curvature: float = 0.3) -> None:
         super().__init__()
         self.weight = nn.Parameter(normal(4, seed=2))
-        self.bend = bend
+        self.curvature = curvature
 
     def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         shift = 0 if labels is None else labels
         return (
             samples.flatten(1) @ self.weight
-            + self.bend * samples.flatten(1).square().sum(1)
+            + self.curvature * samples.flatten(1).square().sum(1)
             + shift
         )
 
-    def slopes(self, samples: Tensor) -> Tensor:
-        """By hand, the norms of its gradients."""
-        return (self.weight + 2 * self.bend * samples.flatten(1)).square().sum(1).sqrt()
+    def gradient_norms(self, samples: Tensor) -> Tensor:
+        """Closed form of the gradient norms (B,)."""
+        return (self.weight + 2 * self.curvature * samples.flatten(1)).square().sum(1).sqrt()
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -71,13 +72,15 @@ def softplus(values: Tensor) -> Tensor:
     return (1 + values.exp()).log()
 
 
-def by_hand(name: str, player: str, generator: Generator, critic: Critic) -> dict[str, Tensor]:
-    """The losses of an adversarial objective, as its paper writes them."""
+def expected_losses(
+    name: str, network: str, generator: Generator, critic: Critic
+) -> dict[str, Tensor]:
+    """Return the losses of a GAN objective as its paper defines them."""
     rng = torch.Generator().manual_seed(4)
     fake = generator(torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64))
     real = batch().samples
     D, G = critic(real), critic(fake)  # noqa: N806
-    if player == "generator":
+    if network == "generator":
         return {
             "gan-saturating": {"log(1 - D)": (1 - G.sigmoid()).log().mean()},
             "gan": {"-log D": -G.sigmoid().log().mean()},
@@ -86,88 +89,90 @@ def by_hand(name: str, player: str, generator: Generator, critic: Critic) -> dic
             "sngan": {"negative score": -G.mean()},
             "r3gan": {"relative": softplus(D.detach() - G).mean()},
         }[name]
-    between = real + torch.rand(COUNT, 1, 1, 1, generator=rng, dtype=torch.float64) * (fake - real)
+    interpolated = real + torch.rand(COUNT, 1, 1, 1, generator=rng, dtype=torch.float64) * (
+        fake - real
+    )
     entropy = {"real": -D.sigmoid().log().mean(), "fake": -(1 - G.sigmoid()).log().mean()}
     distance = {"negative distance": G.mean() - D.mean()}
     return {
         "gan-saturating": entropy,
         "gan": entropy,
         "wgan": distance,
-        "wgan-gp": distance | {"penalty": 10 * (critic.slopes(between) - 1).square().mean()},
+        "wgan-gp": distance
+        | {"penalty": 10 * (critic.gradient_norms(interpolated) - 1).square().mean()},
         "sngan": {"real": (1 - D).clamp(min=0).mean(), "fake": (1 + G).clamp(min=0).mean()},
         "r3gan": {
             "relative": softplus(G - D).mean(),
-            "R1": 0.5 * critic.slopes(real).square().mean(),
-            "R2": 0.5 * critic.slopes(fake).square().mean(),
+            "R1": 0.5 * critic.gradient_norms(real).square().mean(),
+            "R2": 0.5 * critic.gradient_norms(fake).square().mean(),
         },
     }[name]
 
 
-@pytest.mark.parametrize("player", ["critic", "generator"])
+@pytest.mark.parametrize("network", ["critic", "generator"])
 @pytest.mark.parametrize("name", ["gan-saturating", "gan", "wgan", "wgan-gp", "sngan", "r3gan"])
-def test_adversarial_terms_and_gradients_are_the_paper_s(name: str, player: str) -> None:
+def test_gan_losses_and_gradients_match_the_paper(name: str, network: str) -> None:
     networks = {"generator": Generator(), "critic": Critic()}
     objective = OBJECTIVES[name]()
-    for other, network in networks.items():
-        network.requires_grad_(other == player)
-    losses = objective.losses(player, networks[player], networks, batch(), 0)
-    networks[player].requires_grad_(True)
-    expected = by_hand(name, player, **networks)
+    for key, module in networks.items():
+        module.requires_grad_(key == network)
+    losses = objective.losses(network, networks[network], networks, batch(), 0)
+    networks[network].requires_grad_(True)
+    expected = expected_losses(name, network, **networks)
     assert losses.keys() == expected.keys()
-    for term, value in losses.items():
-        assert value.item() == pytest.approx(expected[term].item(), rel=1e-9), term
-    ours = gradient(sum(losses.values()), networks[player])
-    theirs = gradient(sum(expected.values()), networks[player])
-    assert torch.allclose(ours, theirs, rtol=1e-7)
+    for loss, value in losses.items():
+        assert value.item() == pytest.approx(expected[loss].item(), rel=1e-9), loss
+    actual_gradient = gradient(sum(losses.values()), networks[network])
+    expected_gradient = gradient(sum(expected.values()), networks[network])
+    assert torch.allclose(actual_gradient, expected_gradient, rtol=1e-7)
 
 
 @pytest.mark.parametrize("norm", [0.0, 0.5, 1.0, 3.0])
-def test_the_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> None:
-    critic = Critic(bend=0.0)
+def test_gradient_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> None:
+    critic = Critic(curvature=0.0)
     critic.weight.data *= norm / critic.weight.data.norm()
     networks = {"generator": Generator(), "critic": critic}
-    losses = OBJECTIVES["wgan-gp"](penalty=7.0).losses("critic", critic, networks, batch(), 0)
+    losses = OBJECTIVES["wgan-gp"](penalty_weight=7.0).losses(
+        "critic", critic, networks, batch(), 0
+    )
     assert losses["penalty"].item() == pytest.approx(7 * (norm - 1) ** 2, abs=1e-4)
     gradient_of_norm = 14 * (norm - 1) * critic.weight / max(norm, 1e-6)
     assert torch.allclose(gradient(losses["penalty"], critic), gradient_of_norm, atol=1e-4)
 
 
 @pytest.mark.parametrize(("kind", "error"), [(torch.bfloat16, 0.01), (torch.float16, 0)])
-def test_a_penalty_under_autocast_is_nearly_that_of_float32(
-    kind: torch.dtype, error: float
-) -> None:
-    """In bfloat16 to a hundredth, and in float16, which would lose slopes, not at all otherwise."""
+def test_gradient_penalty_under_autocast_matches_float32(kind: torch.dtype, error: float) -> None:
+    """To 1% in bfloat16, and exactly under float16, which disables autocast for the penalty."""
     torch.manual_seed(0)
     critic, samples = dcgan.Critic(8, blocks=1), torch.rand(64, 1, 28, 28) * 2 - 1
-    found = []
+    results = []
     for autocast in (False, True):
         with torch.autocast("cpu", kind, enabled=autocast):
-            slopes = squared_slopes(critic, samples, None)
-        penalty = (slopes.add(1e-12).sqrt() - 1).square().mean()
+            norms = squared_gradient_norms(critic, samples, None)
+        penalty = (norms.add(1e-12).sqrt() - 1).square().mean()
         weights = torch.autograd.grad(penalty, critic.parameters(), allow_unused=True)
         gradient = torch.cat([weight.flatten() for weight in weights if weight is not None])
-        found.append((slopes, gradient))
-    (slopes, gradient), (rounded, similar) = found
-    assert rounded.dtype == torch.float32
-    assert torch.allclose(rounded, slopes, rtol=5 * error, atol=0)
-    assert (similar - gradient).norm() <= 2 * error * gradient.norm()
+        results.append((norms, gradient))
+    (norms, gradient), (autocast_norms, autocast_gradient) = results
+    assert autocast_norms.dtype == torch.float32
+    assert torch.allclose(autocast_norms, norms, rtol=5 * error, atol=0)
+    assert (autocast_gradient - gradient).norm() <= 2 * error * gradient.norm()
 
 
-def test_clipping_holds_the_weights_of_the_critic_alone() -> None:
-    objective = OBJECTIVES["wgan"](clip=0.01)
+def test_only_critic_weights_are_clipped() -> None:
+    objective = OBJECTIVES["wgan"](clip_value=0.01)
     networks = {"generator": Generator(), "critic": Critic()}
-    for player, network in networks.items():
-        objective.constrain(player, network)
+    for name, network in networks.items():
+        objective.constrain(name, network)
     assert networks["critic"].weight.abs().max() == 0.01
     assert networks["generator"].weight.abs().max() > 0.01
 
 
 @pytest.mark.parametrize("name", ["gan", "r3gan", "wgan-gp"])
-def test_generated_samples_are_judged_by_their_labels(name: str) -> None:
-    """The critic of this test adds the label to the score: where it cancels, nothing changes."""
-    networks = {"generator": Generator(), "critic": Critic(bend=0.0)}
+def test_critic_scores_samples_with_their_labels(name: str) -> None:
+    networks = {"generator": Generator(), "critic": Critic(curvature=0.0)}
     labels = torch.tensor([0, 1, 2, 3, 4])
-    told = OBJECTIVES[name]().losses("critic", networks["critic"], networks, batch(labels), 0)
+    losses = OBJECTIVES[name]().losses("critic", networks["critic"], networks, batch(labels), 0)
     rng = torch.Generator().manual_seed(4)
     latents = torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64)
     D = networks["critic"](batch().samples, labels)  # noqa: N806
@@ -177,22 +182,19 @@ def test_generated_samples_are_judged_by_their_labels(name: str) -> None:
         "r3gan": softplus(G - D).mean(),
         "wgan-gp": G.mean() - D.mean(),
     }[name]
-    told = {term: value for term, value in told.items() if term not in ("penalty", "R1", "R2")}
-    assert sum(told.values()).item() == pytest.approx(expected.item())
+    scores = [value for loss, value in losses.items() if loss not in ("penalty", "R1", "R2")]
+    assert sum(scores).item() == pytest.approx(expected.item())
 
 
-def test_critics_play_first_and_each_turn_has_a_batch_of_its_own() -> None:
-    assert OBJECTIVES["wgan-gp"](critic_updates=2).update_order(0) == (
-        "critic",
-        "critic",
-        "generator",
-    )
+def test_critic_updates_precede_the_generator_update() -> None:
+    wgan_gp = OBJECTIVES["wgan-gp"](critic_updates=2)
+    assert wgan_gp.update_order(0) == ("critic", "critic", "generator")
     assert OBJECTIVES["wgan"]().update_order(0) == ("critic",) * 5 + ("generator",)
     assert OBJECTIVES["diffusion"]().update_order(0) == ("unet",)
 
 
 class Autoencoder(nn.Module):
-    """Linear: code A x with standard deviation 1/2, decoded by its transpose."""
+    """A linear autoencoder with tied weights; the posterior's standard deviation is 1/2."""
 
     config = SimpleNamespace(latent_dim=LATENT)
 
@@ -209,7 +211,7 @@ class Autoencoder(nn.Module):
         return ((mean + noise / 2) @ self.weight.T).unflatten(1, SHAPE), mean, log_variance
 
 
-def test_autoencoding_terms_and_gradients_are_the_paper_s() -> None:
+def test_autoencoder_losses_and_gradients_match_the_paper() -> None:
     network, rng = Autoencoder(), torch.Generator().manual_seed(4)
     samples = batch().samples.flatten(1)
     mean = samples @ network.weight
@@ -224,37 +226,37 @@ def test_autoencoding_terms_and_gradients_are_the_paper_s() -> None:
     plain = OBJECTIVES["ae"]().losses("autoencoder", network, {}, batch(), 0)
     assert plain.keys() == {"reconstruction"}
     losses = OBJECTIVES["vae"](beta=3.0).losses("autoencoder", network, {}, batch(), 0)
-    for ours, theirs in [
+    for actual, expected in [
         (plain["reconstruction"], reconstruction),
         (losses["reconstruction"], reconstruction),
         (losses["kl"], kl),
     ]:
-        assert ours.item() == pytest.approx(theirs.item(), rel=1e-9)
-        assert torch.allclose(gradient(ours, network), gradient(theirs, network), rtol=1e-7)
+        assert actual.item() == pytest.approx(expected.item(), rel=1e-9)
+        assert torch.allclose(gradient(actual, network), gradient(expected, network), rtol=1e-7)
 
 
-def test_the_bernoulli_reconstruction_is_a_cross_entropy() -> None:
-    """And its gradient leads to the sample, be that black, white or grey."""
+def test_bernoulli_reconstruction_is_cross_entropy() -> None:
+    """Its gradient points towards the sample for black, white and grey pixels."""
     samples = torch.tensor([[-1.0, 1.0, 0.0, -0.9]], dtype=torch.float64)
-    guess = torch.tensor([[-0.5, 0.5, 0.8, -1.0]], dtype=torch.float64, requires_grad=True)
-    (loss,) = LIKELIHOODS["bernoulli"](guess, samples)
-    told = ((guess + 1) / 2).clamp(1 / 510, 1 - 1 / 510)
-    expected = nn.functional.binary_cross_entropy(told, (samples + 1) / 2, reduction="sum")
+    reconstruction = torch.tensor([[-0.5, 0.5, 0.8, -1.0]], dtype=torch.float64, requires_grad=True)
+    (loss,) = LIKELIHOODS["bernoulli"](reconstruction, samples)
+    mean = ((reconstruction + 1) / 2).clamp(1 / 510, 1 - 1 / 510)
+    expected = nn.functional.binary_cross_entropy(mean, (samples + 1) / 2, reduction="sum")
     assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
-    (slope,) = torch.autograd.grad(loss, guess)
-    assert (slope[0].sign() == torch.tensor([1, -1, 1, 0])).all()  # the last is black already
+    (slope,) = torch.autograd.grad(loss, reconstruction)
+    assert (slope[0].sign() == torch.tensor([1, -1, 1, 0])).all()  # the last pixel is black already
     assert LIKELIHOODS["bernoulli"](samples, samples) < loss
     objective = OBJECTIVES["vae"](likelihood="bernoulli")
-    assert torch.equal(objective.losses(guess, samples), loss[None])
+    assert torch.equal(objective.reconstruction_losses(reconstruction, samples), loss[None])
 
 
-def test_kl_is_that_of_torch() -> None:
+def test_kl_matches_torch() -> None:
     mean, log_variance = normal(2, 4, 6, seed=0)
     expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0, 1))
     assert torch.allclose(kl_to_standard_normal(mean, log_variance), expected, rtol=1e-9)
 
 
-def test_the_weight_of_the_kl_grows_and_some_of_it_is_free() -> None:
+def test_kl_warmup_and_free_bits() -> None:
     def kl(step: int, **fields: float) -> float:
         objective = OBJECTIVES["vae"](**fields)
         return objective.losses("autoencoder", Autoencoder(), {}, batch(), step)["kl"].item()
@@ -271,9 +273,9 @@ def test_the_weight_of_the_kl_grows_and_some_of_it_is_free() -> None:
 
 
 def test_elbo_bounds_the_log_likelihood_of_a_gaussian() -> None:
-    """Of x = A z + noise of variance 1/2, of which a VAE's loss is the negative bound.
+    """For x = A z + noise of variance 1/2, the VAE loss is the negative ELBO.
 
-    It is tight for the true posterior, which is normal, and loose for any other.
+    The bound is tight for the true posterior, which is Gaussian, and loose for any other.
     """
     matrix = normal(4, LATENT, seed=5)[:, :1]
     sample = normal(1, 4, seed=6)
@@ -292,9 +294,9 @@ def test_elbo_bounds_the_log_likelihood_of_a_gaussian() -> None:
             return decoded, mean.expand(len(samples), 1), variance.log().expand(len(samples), 1)
 
         many = sample.expand(200_000, 4).unflatten(1, SHAPE)
-        turn = Batch(many, None, torch.Generator().manual_seed(0))
-        loss = sum(OBJECTIVES["vae"]().losses("autoencoder", network, {}, turn, 0).values())
-        return -loss.item() - 2 * math.log(math.pi)  # the constant: four pixels, ½ log π each
+        batch = Batch(many, None, torch.Generator().manual_seed(0))
+        loss = sum(OBJECTIVES["vae"]().losses("autoencoder", network, {}, batch, 0).values())
+        return -loss.item() - 2 * math.log(math.pi)  # constant: ½ log π for each of four pixels
 
     assert elbo(true_mean, 1 / precision) == pytest.approx(exact, abs=0.02)
     assert elbo(true_mean + 0.5, 1 / precision) < exact - 0.2
@@ -302,7 +304,7 @@ def test_elbo_bounds_the_log_likelihood_of_a_gaussian() -> None:
 
 
 class Denoiser(nn.Module):
-    """A multiple of what it is given."""
+    """A linear denoiser that records its labels."""
 
     config = SimpleNamespace(num_class_embeds=11)
 
@@ -321,14 +323,14 @@ class Denoiser(nn.Module):
 @pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("gamma", [None, 5.0])
-def test_diffusion_terms_and_gradients_are_the_paper_s(
+def test_diffusion_loss_and_gradient_match_the_paper(
     schedule: str, prediction: str, gamma: float | None
 ) -> None:
     objective = OBJECTIVES["diffusion"](
         prediction_type=prediction, ddpm_beta_schedule=schedule, snr_gamma=gamma
     )
     network, rng = Denoiser(), torch.Generator().manual_seed(4)
-    (term,) = objective.losses("unet", network, {}, batch(), 0).values()
+    (loss,) = objective.losses("unet", network, {}, batch(), 0).values()
 
     samples = batch().samples
     times = torch.randint(1000, (COUNT,), generator=rng)
@@ -349,12 +351,11 @@ def test_diffusion_terms_and_gradients_are_the_paper_s(
     if gamma:
         weights = snr.clamp(max=gamma) / (snr if prediction == "epsilon" else snr + 1)
     expected = (weights * errors).mean()
-    assert term.item() == pytest.approx(expected.item(), rel=1e-4)  # its schedule is in float32
-    ours, theirs = gradient(term, network), gradient(expected, network)
-    assert torch.allclose(ours, theirs, rtol=1e-4)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)  # the schedule is float32
+    assert torch.allclose(gradient(loss, network), gradient(expected, network), rtol=1e-4)
 
 
-def test_noise_is_added_with_the_mean_and_variance_of_ddpm() -> None:
+def test_noisy_samples_have_the_mean_and_variance_of_ddpm() -> None:
     objective = OBJECTIVES["diffusion"]()
     sample, count = 0.5, 100_000
     noise = torch.randn(count, 1, 1, 1, generator=torch.Generator().manual_seed(0))
@@ -364,17 +365,18 @@ def test_noise_is_added_with_the_mean_and_variance_of_ddpm() -> None:
         alpha = objective.scheduler.alphas_cumprod[time].item()
         assert noisy.mean().item() == pytest.approx(math.sqrt(alpha) * sample, abs=0.01)
         assert noisy.std().item() == pytest.approx(math.sqrt(1 - alpha), abs=0.01)
-    assert alpha < 1e-6  # in the end there is noise alone
+    assert alpha < 1e-6  # pure noise at the last timestep
 
 
-def test_labels_are_dropped_at_their_rate_for_guidance() -> None:
+def test_labels_are_dropped_at_the_given_rate() -> None:
     network = Denoiser()
     samples, labels = torch.zeros(20_000, *SHAPE, dtype=torch.float64), torch.zeros(20_000).long()
-    turn = Batch(samples, labels, torch.Generator().manual_seed(0))
-    OBJECTIVES["diffusion"](label_dropout=0.1).losses("unet", network, {"unet": network}, turn, 0)
-    (seen,) = network.labels
-    assert set(seen.tolist()) == {0, 10}
-    assert (seen == 10).float().mean().item() == pytest.approx(0.1, abs=0.01)
+    batch = Batch(samples, labels, torch.Generator().manual_seed(0))
+    objective = OBJECTIVES["diffusion"](label_dropout=0.1)
+    objective.losses("unet", network, {"unet": network}, batch, 0)
+    (inputs,) = network.labels
+    assert set(inputs.tolist()) == {0, 10}
+    assert (inputs == 10).float().mean().item() == pytest.approx(0.1, abs=0.01)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values())
@@ -383,44 +385,47 @@ def test_every_objective_has_a_preset_and_cites_its_paper(objective: type[Object
     assert "https://" in objective.__doc__
 
 
-def test_completions_are_judged_with_their_holes_and_by_their_distance_to_the_truth() -> None:
-    objective = OBJECTIVES["inpaint-gan"](reconstruction=3.0, whole=0.0)
+def test_inpainting_losses_depend_on_the_mask() -> None:
+    objective = OBJECTIVES["inpaint-gan"](reconstruction_weight=3.0, full_mask_probability=0.0)
     networks = PRESETS["inpaint-fashion"].architecture.networks(1, 28)
     rng = torch.Generator().manual_seed(0)
     samples = torch.rand(6, 1, 28, 28, generator=rng) * 2 - 1
-    seen: dict[str, torch.Tensor] = {}
+    inputs: list[Tensor] = []
 
-    class Judge(torch.nn.Module):
-        def forward(self, given: torch.Tensor, labels: None) -> torch.Tensor:
-            seen.setdefault("first", given)
-            seen["given"] = given
-            return given.flatten(1).sum(1)
+    class SumCritic(nn.Module):
+        def forward(self, samples: Tensor, labels: None) -> Tensor:
+            inputs.append(samples)
+            return samples.flatten(1).sum(1)
 
-    def turn() -> Batch:
+    def inpainting_batch() -> Batch:
         return Batch(samples, None, torch.Generator().manual_seed(1))
 
-    networks["critic"] = Judge()
-    losses = objective.losses("generator", networks["generator"], networks, turn(), 0)
-    completed, mask = seen["given"].split(1, dim=1)
-    kept = mask.bool()
-    assert torch.equal(completed[kept], samples[kept])
+    networks["critic"] = SumCritic()
+    generator = networks["generator"]
+    losses = objective.losses("generator", generator, networks, inpainting_batch(), 0)
+    completed, mask = inputs[-1].split(1, dim=1)
+    keep = mask.bool()
+    assert torch.equal(completed[keep], samples[keep])
     assert not torch.equal(completed, samples)
-    errors = (completed - samples).abs()[~kept].mean()
-    assert losses["reconstruction"].item() == pytest.approx(3 * errors.item(), rel=1e-5)
-    score = seen["given"].flatten(1).sum(1).mean()
+    error = (completed - samples).abs()[~keep].mean()
+    assert losses["reconstruction"].item() == pytest.approx(3 * error.item(), rel=1e-5)
+    score = inputs[-1].flatten(1).sum(1).mean()
     assert losses["negative score"].item() == pytest.approx(-score.item(), rel=1e-5)
-    # Where nothing is mask there is no truth to be near to.
-    blind = dataclasses.replace(objective, whole=1.0)
-    losses = blind.losses("generator", networks["generator"], networks, turn(), 0)
-    assert seen["given"][:, 1].abs().max() == 0
+    # If the hole is the whole image, there is no reconstruction error.
+    full = dataclasses.replace(objective, full_mask_probability=1.0)
+    losses = full.losses("generator", generator, networks, inpainting_batch(), 0)
+    assert inputs[-1][:, 1].abs().max() == 0
     assert losses["reconstruction"] == 0
-    # The critic compares completions with the truth, each with its hole.
-    seen.clear()
-    objective.losses("critic", networks["critic"], networks, turn(), 0)
-    real, fake = seen["first"].chunk(2)
+    # The critic scores real and completed images with the same masks.
+    inputs.clear()
+    objective.losses("critic", networks["critic"], networks, inpainting_batch(), 0)
+    real, fake = inputs[0].chunk(2)
     assert torch.equal(real[:, :1], samples)
     assert torch.equal(real[:, 1:], fake[:, 1:])
-    with pytest.raises(ValueError, match="expected no --diffaugment"):
+
+
+def test_inpainting_refuses_augmentation_and_labels() -> None:
+    with pytest.raises(UserError, match="expected no --diffaugment for inpainting, got color"):
         OBJECTIVES["inpaint-gan"](diffaugment=("color",))
-    with pytest.raises(ValueError, match="expected no --conditional"):
+    with pytest.raises(UserError, match="expected no --conditional"):
         PRESETS["inpaint-fashion"].architecture.networks(1, 28, 10)

@@ -473,7 +473,7 @@ def test_accumulated_passes_make_the_step_of_one_large_batch(small: Small, tmp_p
         fields = {"gradient_accumulation_steps": passes, "train_batch_size": size}
         run = Run(small("wgan-gp-fashion", output_dir=str(tmp_path / folder), **fields))
         run.trainer.networks["generator"] = Same()
-        objective = dataclasses.replace(run.trainer.config.objective, penalty=0.0)
+        objective = dataclasses.replace(run.trainer.config.objective, penalty_weight=0.0)
         run.trainer.config = dataclasses.replace(run.trainer.config, objective=objective)
         run.trainer.update("critic", run.batches)
         weights.append([weight.clone() for weight in run.trainer.networks["critic"].parameters()])
@@ -531,7 +531,7 @@ def test_sharded_runs_start_save_and_go_on(tmp_path: Path) -> None:
     run = launch(str(tmp_path), *names, processes=2, program=program)
     output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, output
-    assert "expected DDP, since FSDP cannot train a critic with a gradient penalty" in output
+    assert "expected DDP, got FSDP: FSDP cannot train a critic with a gradient penalty" in output
     for name in names[:-1]:
         assert (tmp_path / name / "checkpoint-4" / "pytorch_model_fsdp_0").is_dir()
         drawn = genmodels.load(tmp_path / name)(2, output_type="pt").images

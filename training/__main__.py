@@ -1,4 +1,8 @@
-"""accelerate launch -m training PRESET [--field value ...]"""
+"""Train a model: accelerate launch -m training PRESET [--field value ...].
+
+Exit codes: 0 after success or --help, 1 for an I/O error or diverged training, 2 for an error that
+the user can fix, 3 if only the push to the Hub failed, 128 + signal number after an interruption.
+"""
 
 import inspect
 import re
@@ -10,46 +14,58 @@ import tyro
 from genmodels.errors import UserError, exit_with
 from training.configs.config import Config
 from training.configs.presets import PRESETS
+from training.configs.training_json import load_config
 from training.core.interruption import Interrupted
 from training.core.loop import train
 from training.objectives import OBJECTIVES
 from training.release.push import PUSH_FAILED, PushError
 
-USAGE = """\
-usage: accelerate launch -m training PRESET [--field value ...]
-       accelerate launch -m training PRESET --help
+PROGRAM = "accelerate launch -m training"
+USAGE = f"""\
+usage: {PROGRAM} PRESET [--field value ...]
+       {PROGRAM} PRESET --help
+       {PROGRAM} --config RUN/training.json [--field value ...]
 
-Train a preset and publish it in its --output_dir. The presets, by what they minimise:
+Train a preset, or repeat a published run from its training.json, and save the model in its
+--output_dir. Flags override the fields of the preset or the file. Presets by objective:
 """
 
 
 def usage() -> str:
-    """The objectives, each with its first sentence, its paper and its presets."""
+    """Return the usage text: each objective with its summary, paper and presets."""
     text = USAGE
     for name, objective in OBJECTIVES.items():
-        sentence = inspect.getdoc(objective).split("\n")[0]
+        summary = inspect.getdoc(objective).split("\n")[0]
         paper = re.search(r"https://[^\s,;]+[^\s,;.]", objective.__doc__).group()
         presets = [key for key, preset in PRESETS.items() if type(preset.objective) is objective]
-        text += f"\n{name}: {sentence}\n  {paper}\n  {', '.join(presets)}\n"
+        text += f"\n{name}: {summary}\n  {paper}\n  {', '.join(presets)}\n"
     return text
 
 
 def parse(arguments: list[str]) -> Config:
-    """The command line after the program -> a preset with its fields overridden.
+    """Return the configuration of a command line (without the program name).
 
-    Raises UserError where the preset is missing or unknown, or a value is out of range. Exits with
-    2 for an unknown field or a value of another type, and with 0 after --help.
+    Exits with 2 for an unknown flag or a value of the wrong type, and with 0 after --help.
+
+    Raises:
+        UserError: if the preset or the file is missing or unknown, or a value is out of range
     """
     if arguments and arguments[0] in ("-h", "--help"):
         print(usage(), end="")
         sys.exit(0)
-    name = arguments[0] if arguments else "none"
-    if name not in PRESETS:
-        raise UserError(f"expected a preset ({', '.join(PRESETS)}), but got {name}")
-    program = f"accelerate launch -m training {name}"
-    return tyro.cli(
-        Config, default=PRESETS[name], args=arguments[1:], prog=program, use_underscores=True
-    )
+    first, *flags = arguments or ["nothing"]
+    if first.split("=")[0] == "--config":
+        file = first.partition("=")[2] or (flags.pop(0) if flags else "")
+        program, default = f"{PROGRAM} --config {file}", load_config(file)
+    elif first not in PRESETS:
+        raise UserError(
+            f"expected a preset ({', '.join(PRESETS)}) or --config FILE first, got {first}"
+        )
+    elif any(flag.split("=")[0] == "--config" for flag in flags):
+        raise UserError(f"expected a preset or --config, got both {first} and --config")
+    else:
+        program, default = f"{PROGRAM} {first}", PRESETS[first]
+    return tyro.cli(Config, default=default, args=flags, prog=program, use_underscores=True)
 
 
 def main() -> None:
@@ -57,7 +73,7 @@ def main() -> None:
         train(parse(sys.argv[1:]))
     except Interrupted as interrupted:
         sys.exit(128 + interrupted.signal)
-    except KeyboardInterrupt:  # before the first step, or a second one
+    except KeyboardInterrupt:  # before the first step, or a second Ctrl-C
         sys.exit(128 + signal.SIGINT)
     except PushError as error:
         print(f"error: {error}", file=sys.stderr)

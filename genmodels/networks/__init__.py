@@ -1,5 +1,5 @@
-"""Architectures only: no loss, no sampling. A constructor's arguments are its published config.
+"""Network architectures, without losses or sampling. Constructor arguments are the saved config.
 
-Module paths and class names in this folder are written into every published model_index.json:
-they are part of the file format.
+Module paths, class names and submodule names are part of the published file format: they appear in
+model_index.json and in state dicts. Never rename them.
 """

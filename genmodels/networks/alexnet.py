@@ -1,8 +1,8 @@
-"""AlexNet's convolutions with the weights of LPIPS: how far apart two images look.
+"""LPIPS with AlexNet features, a perceptual distance of images.
 
 The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al., 2018),
-equation 1, https://arxiv.org/abs/1801.03924, version 0.1; the network is that of One Weird Trick
-for Parallelizing Convolutional Neural Networks (Krizhevsky, 2014). https://arxiv.org/abs/1404.5997
+equation 1, https://arxiv.org/abs/1801.03924, version 0.1. The network: One Weird Trick for
+Parallelizing Convolutional Neural Networks (Krizhevsky, 2014), https://arxiv.org/abs/1404.5997
 
 B batch, S side, D dimensions of an embedding.
 """
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from genmodels.networks.convolutions import unit_activations
 
-# The mean and deviation of ImageNet's pixels in [0, 1], as of samples in [-1, 1].
+# Mean and standard deviation of ImageNet, converted to samples in [-1, 1].
 SHIFT = torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)
 SCALE = torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1)
 
 
 class Lpips(nn.Module):
-    """Samples (B, 3, S, S) in [-1, 1], S at least 32 -> embeddings (B, D).
+    """Samples (B, 3, S, S) in [-1, 1] with S >= 32 -> embeddings (B, D).
 
-    The distance of two images is the squared distance of their embeddings.
+    LPIPS of two images is the squared Euclidean distance of their embeddings.
     """
 
     WIDTHS = (64, 192, 384, 256, 256)
@@ -41,17 +41,17 @@ class Lpips(nn.Module):
             nn.Conv2d(256, 256, 3, padding=1),
             nn.ReLU(),
         )
-        for place, width in enumerate(self.WIDTHS):
-            # In their files each lies behind a dropout, and so by the number 1.
+        for index, width in enumerate(self.WIDTHS):
+            # The published weights name the layer "model.1", because "model.0" is a dropout.
             layer = nn.ModuleDict(
                 {"model": nn.ModuleDict({"1": nn.Conv2d(width, 1, 1, bias=False)})}
             )
-            self.add_module(f"lin{place}", layer)
+            self.add_module(f"lin{index}", layer)
 
     def forward(self, samples: Tensor) -> Tensor:
         hidden = (samples - SHIFT.to(samples)) / SCALE.to(samples)
         parts = []
-        for place, activations in enumerate(unit_activations(self.features, hidden)):
-            weights = self.get_submodule(f"lin{place}.model.1").weight  # none is below 0
+        for index, activations in enumerate(unit_activations(self.features, hidden)):
+            weights = self.get_submodule(f"lin{index}.model.1").weight  # non-negative
             parts.append((activations * weights.view(-1, 1, 1).sqrt()).flatten(1))
         return torch.cat(parts, 1)

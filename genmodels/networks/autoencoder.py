@@ -1,4 +1,4 @@
-"""A convolutional autoencoder, plain or variational, and a prior for the codes of a plain one.
+"""Convolutional autoencoder, deterministic or variational, and a Gaussian prior of codes.
 
 B batch, C channels, S side, Z latent.
 """
@@ -13,11 +13,12 @@ from genmodels.networks.convolutions import downward, upward
 
 
 class Autoencoder(ModelMixin, ConfigMixin):
-    """Samples (B, C, S, S) in [-1, 1] <-> codes (B, Z), given labels (B,) where there are classes.
+    """Samples (B, C, S, S) in [-1, 1] <-> codes (B, Z), with labels (B,) if conditional.
 
-    A variational one gives a code's mean and log variance, a plain one the code alone. Of a label,
-    the encoder sees a plane of pixels and the decoder a vector beside the code, as in Learning
-    Structured Output Representation using Deep Conditional Generative Models (Sohn et al., 2015).
+    A variational encoder predicts the mean and log variance of the code. If conditional, the label
+    is embedded as an input plane of the encoder and as a vector that is concatenated to the code:
+    Learning Structured Output Representation using Deep Conditional Generative Models (Sohn et al.,
+    2015).
     """
 
     @register_to_config
@@ -41,15 +42,15 @@ class Autoencoder(ModelMixin, ConfigMixin):
         self.decoder = upward(latent_dim * (1 + conditional), width, side, channels, blocks=blocks)
 
     def encode(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """(B, C, S, S) -> the code or its mean (B, Z), and its log variance (B, Z) or None."""
+        """Return codes or their means (B, Z), and log variances (B, Z) or None."""
         if self.planes is not None:
             plane = self.planes(labels).unflatten(1, (1, *samples.shape[2:]))
             samples = torch.cat([samples, plane], 1)
-        code = self.encoder(samples).to(samples.dtype)  # not autocast's, for a KL to be exact
+        code = self.encoder(samples).to(samples.dtype)  # full precision under autocast, for the KL
         return code.chunk(2, dim=1) if self.config.variational else (code, None)
 
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(B, Z) -> (B, C, S, S) in [-1, 1]."""
+        """Return samples (B, C, S, S) in [-1, 1]."""
         if self.vectors is not None:
             codes = torch.cat([codes, self.vectors(labels)], 1)
         return self.decoder(codes)
@@ -57,10 +58,11 @@ class Autoencoder(ModelMixin, ConfigMixin):
     def forward(
         self, samples: Tensor, labels: Tensor | None, rng: torch.Generator | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(B, C, S, S) -> reconstruction, the code or its mean, and its log variance or None.
+        """Return reconstructions, codes or their means, and log variances or None.
 
-        A variational one decodes mean + deviation * noise, the reparametrisation of Auto-Encoding
-        Variational Bayes (Kingma and Welling, 2014, section 2.4). https://arxiv.org/abs/1312.6114
+        A variational autoencoder decodes mean + standard deviation * noise (reparametrisation):
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2014, section 2.4)
+        https://arxiv.org/abs/1312.6114
         """
         mean, log_variance = self.encode(samples, labels)
         code = mean
@@ -71,28 +73,28 @@ class Autoencoder(ModelMixin, ConfigMixin):
 
 
 class GaussianPrior(ModelMixin, ConfigMixin):
-    """A normal distribution of codes, as an invertible map of a standard normal one."""
+    """A Gaussian distribution of codes, as an invertible linear map of standard normal latents."""
 
     @register_to_config
     def __init__(self, latent_dim: int = 32) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(latent_dim))
-        self.register_buffer("factor", torch.eye(latent_dim))  # Cholesky's, of the covariance
+        self.register_buffer("factor", torch.eye(latent_dim))  # Cholesky factor of the covariance
 
     def fit(self, codes: Tensor) -> None:
-        """Take the mean and covariance of codes (N, Z)."""
-        codes = codes.cpu().double()  # which not every device has
+        """Set the mean and covariance to those of codes (N, Z)."""
+        codes = codes.cpu().double()  # not every device supports float64
         covariance = torch.atleast_2d(codes.T.cov(correction=0))
-        # A direction in which the codes do not vary is left a little room, or there is no factor.
+        # The factorisation fails on a singular covariance.
         floor = 1e-6 * covariance.diagonal().mean().clamp(min=1e-12)
         covariance.diagonal().add_(floor)
         self.mean.copy_(codes.mean(0))
         self.factor.copy_(torch.linalg.cholesky(covariance))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Standard normal (B, Z) -> codes (B, Z)."""
+        """Map standard normal latents (B, Z) to codes (B, Z)."""
         return self.mean + latents @ self.factor.T
 
     def inverse(self, codes: Tensor) -> Tensor:
-        """Codes (B, Z) -> standard normal (B, Z)."""
+        """Map codes (B, Z) to standard normal latents (B, Z)."""
         return torch.linalg.solve_triangular(self.factor, (codes - self.mean).T, upper=False).T

@@ -1,4 +1,4 @@
-"""What the convolutional networks are made of.
+"""Building blocks of the convolutional networks.
 
 B batch, C channels, S side, Z latent, W width, K classes.
 """
@@ -14,23 +14,24 @@ from genmodels.errors import UserError
 
 
 def pyramid(side: int) -> tuple[int, int]:
-    """Side of an image -> the coarsest side, and how many halvings lead to it: 28 -> (7, 2).
+    """Return the lowest resolution of an image side and the halvings to it: 28 -> (7, 2).
 
-    Raises UserError for a side that does not halve to 8 or less, or too often.
+    Raises:
+        UserError: unless 2 to 7 halvings lead to 8 pixels or less
     """
     base, halvings = side, 0
     while base % 2 == 0 and base > 4:
         base, halvings = base // 2, halvings + 1
     if halvings not in range(2, 8) or base > 8:
         raise UserError(
-            f"expected images with a side of 28, 32, 48, 64 or the like, up to 512, that halves to "
-            f"8 or less, but got {side}"
+            f"expected images whose side halves to 8 pixels or less (28, 32, 48, 64, ..., 512), "
+            f"got {side}; try --resolution 32 or 64"
         )
     return base, halvings
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch normalisation with a scale and a shift for each class.
+    """Batch normalisation with a learned scale and shift per class.
 
     Modulating early visual processing by language (de Vries et al., 2017), section 3
     https://arxiv.org/abs/1707.00683
@@ -45,23 +46,23 @@ class ConditionalBatchNorm2d(nn.Module):
         nn.init.zeros_(self.shift.weight)
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """(B, C, S, S) and the class of each, (B,) -> (B, C, S, S)."""
+        """Normalise inputs (B, C, S, S) with labels (B,)."""
         scale, shift = (table(labels)[:, :, None, None] for table in (self.scale, self.shift))
         return torch.addcmul(shift, scale, self.norm(inputs))
 
 
 class Layers(nn.Sequential):
-    """Layers one after another, of which those that are conditional are told the labels."""
+    """Sequential layers that passes labels to its conditional layers."""
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
         for layer in self:
-            told = isinstance(layer, ConditionalBatchNorm2d | Residual)
-            inputs = layer(inputs, labels) if told else layer(inputs)
+            conditional = isinstance(layer, ConditionalBatchNorm2d | Residual)
+            inputs = layer(inputs, labels) if conditional else layer(inputs)
         return inputs
 
 
 class Residual(nn.Module):
-    """(B, W, S, S) -> the same shape: two 3x3 convolutions, each activated before, and a bypass.
+    """Pre-activation residual block of two 3x3 convolutions, (B, W, S, S) -> (B, W, S, S).
 
     Identity Mappings in Deep Residual Networks (He et al., 2016), figure 4e
     https://arxiv.org/abs/1603.05027
@@ -80,7 +81,7 @@ class Residual(nn.Module):
 
 
 def batch_norm(channels: int, num_classes: int | None) -> nn.Module:
-    """Batch normalisation, conditional where there are classes."""
+    """Return a batch normalisation layer, conditional if there are classes."""
     if num_classes is None:
         return nn.BatchNorm2d(channels)
     return ConditionalBatchNorm2d(channels, num_classes)
@@ -94,10 +95,10 @@ def upward(
     num_classes: int | None = None,
     blocks: int = 0,
 ) -> Layers:
-    """Latents (B, Z) -> (B, C, S, S) in (-1, 1), by transposed convolutions and batch norm.
+    """Build a decoder of latents (B, Z) to (B, C, S, S) in (-1, 1): transposed convolutions.
 
-    The layer nearest the image has W channels, and each coarser one twice as many; each is followed
-    by so many residual blocks.
+    The highest resolution has W channels, each lower one twice as many. `blocks` residual blocks
+    follow each layer.
     """
     base, doublings = pyramid(side)
     wide = width * 2 ** (doublings - 1)
@@ -120,9 +121,9 @@ def upward(
 def downward(
     channels: int, side: int, width: int, normalise: bool, blocks: int = 0
 ) -> tuple[nn.Sequential, int]:
-    """Layers (B, C, S, S) -> (B, D) of strided convolutions, and D; batch normalised or not.
+    """Build an encoder (B, C, S, S) -> (B, D) of strided convolutions; return it and D.
 
-    The mirror of `upward`: the layer nearest the image has W channels.
+    It mirrors `upward`: the highest resolution has W channels.
     """
     base, halvings = pyramid(side)
     norm = nn.BatchNorm2d if normalise else nn.Identity
@@ -144,21 +145,22 @@ def downward(
 
 
 def unit_activations(layers: nn.Sequential, inputs: Tensor) -> list[Tensor]:
-    """What each rectified layer gives, (B, W, S, S), with channels of unit length.
+    """Return the output (B, W, S, S) of each ReLU with unit-length channel vectors.
 
-    They are divided by the root of their places too, so that squares summed over these are means.
+    They are also divided by the root of the number of positions, so that sums of squares are means
+    over positions.
     """
-    found = []
+    activations = []
     for layer in layers:
         inputs = layer(inputs)
         if isinstance(layer, nn.ReLU):
             lengths = inputs.square().sum(1, keepdim=True).sqrt() + 1e-10
-            found.append(inputs / lengths / inputs[0, 0].numel() ** 0.5)
-    return found
+            activations.append(inputs / lengths / inputs[0, 0].numel() ** 0.5)
+    return activations
 
 
 class Projection(nn.Module):
-    """Features (B, D) -> scores (B,): linear, and where there are classes, each has a direction.
+    """Features (B, D) -> scores (B,): a linear layer plus, if conditional, a label projection.
 
     cGANs with Projection Discriminator (Miyato and Koyama, 2018), equation 3
     https://arxiv.org/abs/1802.05637
@@ -170,7 +172,7 @@ class Projection(nn.Module):
         self.embedding = None
         if num_classes is not None:
             self.embedding = nn.Embedding(num_classes, features)
-            nn.init.xavier_uniform_(self.embedding.weight)  # as small as the linear map's
+            nn.init.xavier_uniform_(self.embedding.weight)  # same scale as the linear layer
 
     def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
         scores = self.linear(features).squeeze(1)
@@ -180,10 +182,10 @@ class Projection(nn.Module):
 
 
 def normalise_spectrally(network: nn.Module) -> None:
-    """Divide each weight, as a matrix (outputs, the rest), by its largest singular value.
+    """Divide each weight, as a matrix (outputs, rest), by its largest singular value.
 
-    A linear layer is then 1-Lipschitz, and a convolution is up to a factor of its kernel's side.
-    One power iteration a forward pass in training mode.
+    Linear layers become 1-Lipschitz, convolutions up to a factor of the kernel side. Each forward
+    pass in training mode makes one power iteration.
 
     Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), algorithm 1
     https://arxiv.org/abs/1802.05957

@@ -1,4 +1,4 @@
-"""DCGAN: a generator and a critic of strided convolutions.
+"""DCGAN: generator and critic of strided convolutions.
 
 Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2016, section 3)
 https://arxiv.org/abs/1511.06434
@@ -12,7 +12,7 @@ from genmodels.networks.convolutions import Projection, downward, normalise_spec
 
 
 class Generator(ModelMixin, ConfigMixin):
-    """Latents (B, Z), and labels (B,) if it has classes -> samples (B, C, S, S) in [-1, 1]."""
+    """Latents (B, Z), and labels (B,) if conditional -> samples (B, C, S, S) in [-1, 1]."""
 
     @register_to_config
     def __init__(
@@ -32,10 +32,10 @@ class Generator(ModelMixin, ConfigMixin):
 
 
 class Critic(ModelMixin, ConfigMixin):
-    """Samples (B, C, S, S), and labels (B,) where there are classes -> scores (B,), unbounded.
+    """Samples (B, C, S, S), and labels (B,) if conditional -> unbounded scores (B,).
 
-    Without batch normalisation, which would make the score of one sample depend on the others of
-    its batch: a gradient penalty asks for a slope per sample (Gulrajani et al., 2017, section 4).
+    It has no batch normalisation, because a gradient penalty needs a score that depends on one
+    sample only (Gulrajani et al., 2017, section 4).
     """
 
     @register_to_config

@@ -1,9 +1,11 @@
-"""The Inception network of 2015-12-05, by whose features FID, KID and IS are defined.
+"""The FID Inception network (2015-12-05), whose features define FID, KID and IS.
 
 Rethinking the Inception Architecture for Computer Vision (Szegedy et al., 2016)
-https://arxiv.org/abs/1512.00567, in the variant whose TensorFlow graph was published with Improved
-Techniques for Training GANs (Salimans et al., 2016). https://arxiv.org/abs/1606.03498 Its pooling
-leaves the border out of its means, and its last block pools by the maximum.
+https://arxiv.org/abs/1512.00567
+
+The TensorFlow graph was published with Improved Techniques for Training GANs (Salimans et al.,
+2016), https://arxiv.org/abs/1606.03498. Unlike torchvision's network, average pooling excludes the
+padding and the last block uses max pooling.
 
 B batch, C channels, S side.
 """
@@ -14,15 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SIDE = 299  # pixels, to which images are resized
+SIDE = 299  # side in pixels of the network input
 
 
 class Inception(nn.Module):
-    """uint8 images (B, 3, S, S) of any side -> features (B, 2048), and logits (B, 1008).
+    """uint8 images (B, 3, S, S) of any side -> features (B, 2048) and logits (B, 1008) or None.
 
-    Without a head, as where weights have none, there are features alone.
-
-    bf16: convolve in bfloat16, at twice the speed where the processor or the GPU has it
+    Args:
+        head: include the classification layer, which some weight files lack
+        bf16: convolve in bfloat16, twice as fast on hardware that supports it
     """
 
     def __init__(self, head: bool = True, bf16: bool = False) -> None:
@@ -42,19 +44,19 @@ class Inception(nn.Module):
         self.Mixed_6d = BlockC(160)
         self.Mixed_6e = BlockC(192)
         self.Mixed_7a = BlockD(768)
-        self.Mixed_7b = BlockE(1280, pool=mean)
-        self.Mixed_7c = BlockE(2048, pool=largest)
+        self.Mixed_7b = BlockE(1280, pool=average_pool)
+        self.Mixed_7c = BlockE(2048, pool=max_pool)
         self.fc = nn.Linear(2048, 1008) if head else None
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         hidden = (resize(pixels.float()) - 128) / 128
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16):
             features = self.convolve(hidden).float().mean((2, 3))
-        # Without its bias, as the Inception Score is computed in practice.
+        # Without the bias, as the reference implementation of the Inception Score.
         return features, None if self.fc is None else features @ self.fc.weight.T
 
     def convolve(self, hidden: Tensor) -> Tensor:
-        """(B, 3, 299, 299) about [-1, 1] -> (B, 2048, 8, 8)."""
+        """Map inputs (B, 3, 299, 299) in about [-1, 1] to features (B, 2048, 8, 8)."""
         hidden = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(hidden)))
         hidden = self.Conv2d_3b_1x1(F.max_pool2d(hidden, 3, 2))
         hidden = F.max_pool2d(self.Conv2d_4a_3x3(hidden), 3, 2)
@@ -65,27 +67,29 @@ class Inception(nn.Module):
 
 
 def resize(images: Tensor) -> Tensor:
-    """(B, C, S, S) -> (B, C, 299, 299), bilinear as in TensorFlow 1: corners are not aligned, and
-    the first pixels, not their centres, coincide."""
+    """Resize (B, C, S, S) to (B, C, 299, 299) bilinearly as TensorFlow 1 does.
+
+    Corners are not aligned; the top left pixel corners coincide, not the pixel centres.
+    """
     side = images.shape[3]
-    places = torch.arange(SIDE, device=images.device) * (side / SIDE)
-    before = places.floor().long()
-    after = (before + 1).clamp(max=side - 1)
-    part = places - before
-    rows = torch.lerp(images[:, :, before], images[:, :, after], part[:, None])
-    return torch.lerp(rows[..., before], rows[..., after], part)
+    positions = torch.arange(SIDE, device=images.device) * (side / SIDE)
+    lower = positions.floor().long()
+    upper = (lower + 1).clamp(max=side - 1)
+    weights = positions - lower
+    rows = torch.lerp(images[:, :, lower], images[:, :, upper], weights[:, None])
+    return torch.lerp(rows[..., lower], rows[..., upper], weights)
 
 
-def mean(inputs: Tensor) -> Tensor:
+def average_pool(inputs: Tensor) -> Tensor:
     return F.avg_pool2d(inputs, 3, 1, 1, count_include_pad=False)
 
 
-def largest(inputs: Tensor) -> Tensor:
+def max_pool(inputs: Tensor) -> Tensor:
     return F.max_pool2d(inputs, 3, 1, 1)
 
 
 class Convolution(nn.Module):
-    """Without bias, batch normalised, and rectified."""
+    """Convolution without bias, batch normalisation and ReLU."""
 
     def __init__(
         self,
@@ -104,7 +108,7 @@ class Convolution(nn.Module):
 
 
 class BlockA(nn.Module):
-    """Figure 5: two 3x3 convolutions in place of a 5x5 one."""
+    """Figure 5: two 3x3 convolutions instead of a 5x5 one."""
 
     def __init__(self, inputs: int, pooled: int) -> None:
         super().__init__()
@@ -119,11 +123,13 @@ class BlockA(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(inputs)))
         five = self.branch5x5_2(self.branch5x5_1(inputs))
-        return torch.cat([self.branch1x1(inputs), five, double, self.branch_pool(mean(inputs))], 1)
+        return torch.cat(
+            [self.branch1x1(inputs), five, double, self.branch_pool(average_pool(inputs))], 1
+        )
 
 
 class BlockB(nn.Module):
-    """Figure 10: half the side."""
+    """Figure 10: downsampling by 2."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -138,7 +144,7 @@ class BlockB(nn.Module):
 
 
 class BlockC(nn.Module):
-    """Figure 6: 1x7 and 7x1 convolutions in place of a 7x7 one."""
+    """Figure 6: 1x7 and 7x1 convolutions instead of a 7x7 one."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -158,12 +164,12 @@ class BlockC(nn.Module):
         seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(inputs)))
         double = self.branch7x7dbl_2(self.branch7x7dbl_1(inputs))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(self.branch7x7dbl_3(double)))
-        pooled = self.branch_pool(mean(inputs))
+        pooled = self.branch_pool(average_pool(inputs))
         return torch.cat([self.branch1x1(inputs), seven, double, pooled], 1)
 
 
 class BlockD(nn.Module):
-    """Half the side again."""
+    """Second downsampling by 2."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -182,7 +188,7 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """Figure 7: branches that part into 1x3 and 3x1 convolutions."""
+    """Figure 7: branches that split into 1x3 and 3x1 convolutions."""
 
     def __init__(self, inputs: int, pool: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

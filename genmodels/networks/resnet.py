@@ -1,8 +1,8 @@
 """Residual generator and critic.
 
 Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), table 4 and
-figure 8, https://arxiv.org/abs/1802.05957, after Improved Training of Wasserstein GANs (Gulrajani
-et al., 2017), appendix F, https://arxiv.org/abs/1704.00028
+figure 8, https://arxiv.org/abs/1802.05957, based on Improved Training of Wasserstein GANs
+(Gulrajani et al., 2017), appendix F, https://arxiv.org/abs/1704.00028
 """
 
 import math
@@ -22,7 +22,7 @@ from genmodels.networks.convolutions import (
 
 
 class Generator(ModelMixin, ConfigMixin):
-    """Latents (B, Z), and labels (B,) if it has classes -> samples (B, C, S, S) in [-1, 1]."""
+    """Latents (B, Z), and labels (B,) if conditional -> samples (B, C, S, S) in [-1, 1]."""
 
     @register_to_config
     def __init__(
@@ -67,12 +67,12 @@ class UpBlock(nn.Module):
         self.shortcut = nn.Conv2d(width, width, 1)
 
     def forward(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
-        # A convolution of one pixel commutes with the upsampling, and is cheaper before it.
+        # A 1x1 convolution commutes with nearest upsampling and is cheaper before it.
         return F.interpolate(self.shortcut(inputs), scale_factor=2) + self.residual(inputs, labels)
 
 
 class Critic(ModelMixin, ConfigMixin):
-    """Samples (B, C, S, S), and labels (B,) where there are classes -> scores (B,), unbounded."""
+    """Samples (B, C, S, S), and labels (B,) if conditional -> unbounded scores (B,)."""
 
     @register_to_config
     def __init__(
@@ -85,7 +85,7 @@ class Critic(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         _, halvings = pyramid(side)
-        # Down to 5 to 8 pixels, where the last two blocks stay.
+        # Downsample to 5-8 pixels; the last two blocks keep that resolution.
         downs = halvings - 1 if side // 2**halvings == 4 else halvings
         self.blocks = nn.Sequential(
             DownBlock(channels, width, first=True),
@@ -104,9 +104,9 @@ class Critic(ModelMixin, ConfigMixin):
 
 
 class DownBlock(nn.Module):
-    """(B, C, S, S) -> (B, W, S/2, S/2), or of the same side without `pool`.
+    """(B, C, S, S) -> (B, W, S/2, S/2), or (B, W, S, S) without `pool`.
 
-    first: of samples, whose negative half is not to be cut off
+    The first block has no ReLU at its input, because samples are in [-1, 1].
     """
 
     def __init__(self, channels: int, width: int, first: bool = False, pool: bool = True) -> None:
@@ -127,7 +127,7 @@ class DownBlock(nn.Module):
 
 
 def initialise(network: nn.Module) -> None:
-    """Glorot's uniform weights, those of a residual's convolutions larger by √2 for its ReLU."""
+    """Initialise by Glorot uniform, with gain √2 in the residual branches."""
     for name, part in network.named_modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(part.weight, math.sqrt(2) if "residual" in name else 1.0)

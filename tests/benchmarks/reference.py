@@ -79,7 +79,7 @@ class Loop:
             terms = self.objective.critic_losses(real, fake)
             terms |= self.objective.penalty_losses(critic, batch.samples, self.fake.detach(), batch)
         else:
-            terms = self.objective.judge(critic, self.fake, batch)
+            terms = self.objective.generator_losses(critic, self.fake, batch)
         sum(terms.values()).backward()
         self.optimizers[player].step()
         self.objective.constrain(player, self.networks[player])
@@ -87,7 +87,7 @@ class Loop:
 
     def train(self, player: str, batch: Batch) -> None:
         network = self.networks[player]
-        terms = self.objective.terms(player, network, self.networks, batch, 0)
+        terms = self.objective.losses(player, network, self.networks, batch, 0)
         sum(terms.values()).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         self.optimizers[player].step()

@@ -1,1 +1,1 @@
-"""Run configurations: config, architectures, and presets."""
+"""Configuration of training runs: fields, architectures, presets, and training.json files."""

@@ -1,4 +1,7 @@
-"""Sizes of networks, as dataclasses whose fields are flags of the command line."""
+"""Network architectures as dataclasses, whose fields become flags of the command line.
+
+Class names are stored in training.json, so renaming one breaks published files.
+"""
 
 import math
 from abc import ABC, abstractmethod
@@ -17,26 +20,29 @@ from genmodels.networks.convolutions import pyramid
 
 @dataclass(frozen=True)
 class Architecture(ABC):
-    """Sizes of networks; the data say the rest."""
+    """Network sizes. The data determine channels, resolution and number of classes."""
 
     @abstractmethod
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
     ) -> dict[str, nn.Module]:
-        """Fresh networks by name for samples (B, channels, side, side).
+        """Build randomly initialised networks by name for samples (B, channels, side, side).
 
-        num_classes: makes the networks conditional
+        Args:
+            channels: number of image channels
+            side: image side in pixels
+            num_classes: number of classes of conditional networks; None: unconditional
         """
 
 
 @dataclass(frozen=True)
 class DCGAN(Architecture):
-    """A generator and a critic of strided convolutions."""
+    """Generator and critic of strided convolutions (DCGAN)."""
 
-    latent_dim: int = 128  # of the normal latent
-    width: int = 64  # channels of the layer nearest the image
-    blocks: int = 0  # residual blocks behind each change of side; a DCGAN has none
-    spectral_norm: bool = False  # of the critic's weights
+    latent_dim: int = 128  # dimensions of the Gaussian latent
+    width: int = 64  # channels at the highest resolution
+    blocks: int = 0  # residual blocks after each change of resolution; 0 as in DCGAN
+    spectral_norm: bool = False  # normalise the critic's weights spectrally
 
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
@@ -50,12 +56,12 @@ class DCGAN(Architecture):
 
 @dataclass(frozen=True)
 class ResNet(Architecture):
-    """A residual generator and critic."""
+    """Residual generator and critic."""
 
-    latent_dim: int = 128  # of the normal latent
+    latent_dim: int = 128  # dimensions of the Gaussian latent
     width: int = 256  # channels of the generator
     critic_width: int = 128  # channels of the critic
-    spectral_norm: bool = False  # of the critic's weights
+    spectral_norm: bool = False  # normalise the critic's weights spectrally
 
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
@@ -69,12 +75,12 @@ class ResNet(Architecture):
 
 @dataclass(frozen=True)
 class ConvolutionalAutoencoder(Architecture):
-    """An encoder and a decoder of strided convolutions."""
+    """Encoder and decoder of strided convolutions."""
 
-    latent_dim: int = 32  # of the code
-    width: int = 64  # channels of the layer nearest the image
-    blocks: int = 0  # residual blocks behind each change of side
-    variational: Fixed[bool] = True  # the encoder gives a distribution of the code
+    latent_dim: int = 32  # dimensions of the code
+    width: int = 64  # channels at the highest resolution
+    blocks: int = 0  # residual blocks after each change of resolution
+    variational: Fixed[bool] = True  # the encoder predicts a Gaussian of the code
 
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
@@ -94,35 +100,39 @@ class ConvolutionalAutoencoder(Architecture):
 
 @dataclass(frozen=True)
 class UNet(Architecture):
-    """The U-Net of diffusers, halved three times at the most, with attention at 8 pixels or less.
+    """U-Net of diffusers with up to three downsamplings and attention at 8x8 pixels or less.
 
-    After Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B, where it is at 16.
+    Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B, with attention at 16x16
     https://arxiv.org/abs/2006.11239
     """
 
-    width: int = 128  # channels at full side, and twice as many below
-    layers_per_block: int = 2  # residual blocks at each side
-    attention_head_dim: int = 64  # channels of a head of attention
-    dropout: float = 0.0  # part of each residual's channels
+    width: int = 128  # channels at the highest resolution, doubled at the lower ones
+    layers_per_block: int = 2  # residual blocks per resolution
+    attention_head_dim: int = 64  # channels per attention head
+    dropout: float = 0.0  # dropout probability in the residual blocks
 
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
     ) -> dict[str, nn.Module]:
         _, halvings = pyramid(side)
         widths = (self.width,) + (2 * self.width,) * min(halvings, 3)
-        attends = [side // 2**level <= 8 for level in range(len(widths))]
+        attention = [side // 2**level <= 8 for level in range(len(widths))]
         unet = UNet2DModel(
             sample_size=side,
             in_channels=channels,
             out_channels=channels,
             block_out_channels=widths,
             layers_per_block=self.layers_per_block,
-            down_block_types=tuple("AttnDownBlock2D" if it else "DownBlock2D" for it in attends),
-            up_block_types=tuple("AttnUpBlock2D" if it else "UpBlock2D" for it in attends[::-1]),
+            down_block_types=tuple(
+                "AttnDownBlock2D" if attends else "DownBlock2D" for attends in attention
+            ),
+            up_block_types=tuple(
+                "AttnUpBlock2D" if attends else "UpBlock2D" for attends in attention[::-1]
+            ),
             attention_head_dim=min(self.attention_head_dim, 2 * self.width),
             norm_num_groups=math.gcd(32, self.width),
             dropout=self.dropout,
-            # One more class stands for none of them.
+            # The last embedding is the null label of classifier-free guidance.
             num_class_embeds=None if num_classes is None else num_classes + 1,
         )
         return {"unet": unet}
@@ -130,17 +140,17 @@ class UNet(Architecture):
 
 @dataclass(frozen=True)
 class Completion(Architecture):
-    """A U-Net that completes images, and a critic that also sees which pixels were known."""
+    """Inpainting U-Net and a critic with the mask as an additional input channel."""
 
-    latent_dim: int = 64  # of the normal latent
-    width: int = 48  # channels of the layer nearest the image
-    critic_width: int = 48  # the same of the critic
+    latent_dim: int = 64  # dimensions of the Gaussian latent
+    width: int = 48  # channels at the highest resolution
+    critic_width: int = 48  # channels of the critic at the highest resolution
 
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
     ) -> dict[str, nn.Module]:
         if num_classes is not None:
-            raise UserError("expected no --conditional, since a completion is of no class")
+            raise UserError("expected no --conditional: the inpainting network takes no labels")
         return {
             "generator": Completer(self.latent_dim, self.width, side, channels),
             "critic": dcgan.Critic(self.critic_width, side, channels + 1),
@@ -149,13 +159,13 @@ class Completion(Architecture):
 
 @dataclass(frozen=True)
 class ConvolutionalClassifier(Architecture):
-    """Convolutions with batch normalisation, two at each side."""
+    """Classifier with two convolutions and batch normalisation per resolution."""
 
-    width: int = 32  # channels at full side, and twice as many at each below
+    width: int = 32  # channels at the highest resolution, doubled at each lower one
 
     def networks(
         self, channels: int, side: int, num_classes: int | None = None
     ) -> dict[str, nn.Module]:
         if num_classes is None:
-            raise UserError("expected --conditional, since a classifier is taught the classes")
+            raise UserError("expected --conditional: a classifier needs labels")
         return {"classifier": Classifier(num_classes, self.width, side, channels)}

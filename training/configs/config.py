@@ -1,6 +1,7 @@
-"""What a run is made of.
+"""Configuration of a training run.
 
-The command line is made from these fields, the comments beside them and a preset's values.
+tyro turns the fields into flags of the command line, the comments beside them into help texts, and
+a preset's values into defaults.
 """
 
 import math
@@ -15,24 +16,39 @@ from genmodels.networks.convolutions import pyramid
 from training.configs.architectures import Architecture
 from training.objectives import Objective
 
-# How a run is measured while it trains, by which its best is found.
-EVALUATION = ("eval_every", "eval_samples", "eval_extractor")
+# Fields that say how evaluation during training selects the best model.
+EVALUATION_FIELDS = ("eval_every", "eval_samples", "eval_extractor")
 
-# Fields of a run that do not change its result, and its two parts.
-INDECISIVE = {"objective", "architecture", "output_dir", "report_to", "resume_from_checkpoint"}
-INDECISIVE |= {"logging_steps", "preview_steps", "checkpointing_steps", "checkpoints_total_limit"}
-INDECISIVE |= {*EVALUATION, "save_precision"}
-INDECISIVE |= {"push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy"}
+# Fields that do not change the trained weights. The objective and the architecture contribute
+# their own fields instead.
+OPERATIONAL_FIELDS = {
+    "objective",
+    "architecture",
+    "output_dir",
+    "report_to",
+    "resume_from_checkpoint",
+    "logging_steps",
+    "preview_steps",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "save_precision",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_strategy",
+    *EVALUATION_FIELDS,
+}
 
-# Least value and bound of numbers; any other count is at least 1, and any other number at least 0.
-BOUNDS = {
+# Ranges [minimum, limit) of numbers. Other integers are at least 1, other floats at least 0.
+RANGES = {
     "seed": (0, 2**63),
     "learning_rate": (1e-12, math.inf),
     "lr_warmup_steps": (0, math.inf),
     "adam_beta1": (0, 1),
     "adam_beta2": (0, 1),
+    "max_grad_norm": (1e-12, math.inf),
     "kl_warmup_steps": (0, math.inf),
-    "clip": (1e-12, math.inf),
+    "clip_value": (1e-12, math.inf),
     "snr_gamma": (1e-12, math.inf),
     "label_dropout": (0, 1),
     "dropout": (0, 1),
@@ -42,70 +58,70 @@ BOUNDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One run. A step is one of the generator, or of the one network; a critic's come inside."""
+    """Train one model.
+
+    A step is one update of the generator, or of the only network; critic updates are part of it.
+    """
 
     objective: OmitArgPrefixes[Objective]
     architecture: OmitArgPrefixes[Architecture]
 
-    dataset_name: str = "zalando-datasets/fashion_mnist"  # Hub id, or a local folder in Hub layout
-    dataset_config_name: str | None = None  # where the dataset has several
-    train_data_dir: str | None = None  # a folder of images, instead of dataset_name
-    image_column: str | None = None  # None: the first column of images
-    label_column: str | None = None  # None: the first column of classes, if there is one
-    conditional: bool = False  # on the classes of the data
-    resolution: int | None = None  # side in pixels; None: as the images are
-    random_flip: bool = False  # mirror half of the images, by chance
+    dataset_name: str = "zalando-datasets/fashion_mnist"  # Hub id or folder of a Hub dataset
+    dataset_config_name: str | None = None  # configuration of a dataset with several
+    dataset_revision: str | None = None  # branch, tag or commit of the dataset on the Hub
+    train_data_dir: str | None = None  # folder of images, used instead of --dataset_name
+    image_column: str | None = None  # column of the images; None: the first image column
+    label_column: str | None = None  # column of the labels; None: the first ClassLabel column
+    conditional: bool = False  # condition the model on the class labels
+    resolution: int | None = None  # side in pixels; None: the size of the images
+    random_flip: bool = False  # flip each image horizontally with probability 1/2
 
-    # A published model to go on from, a folder or an id on the Hub; a game's critic begins anew
+    # start from the weights of a published model (folder or Hub id); GAN critics are not published
+    # and start from random weights
     pretrained_model_name_or_path: str | None = None
-    train_batch_size: int = 64  # images of a pass, on each process
-    gradient_accumulation_steps: int = 1  # passes of a turn
-    max_train_steps: int = 10_000  # steps of the generator, or of the one network
-    optimizer: Literal["adam", "rmsprop"] = "adam"  # of every player
-    learning_rate: float = 2e-4  # of every player
+    train_batch_size: int = 64  # batch size per process
+    gradient_accumulation_steps: int = 1  # batches per update
+    max_train_steps: int = 10_000  # number of training steps
+    optimizer: Literal["adam", "rmsprop"] = "adam"  # optimizer of every network
+    learning_rate: float = 2e-4  # initial learning rate of every network, after warm-up
+    # learning rate schedule; linear and cosine decay to 0 at the last step
     lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
-    lr_warmup_steps: int = 0  # over which the learning rate grows from 0, unless it is constant
-    adam_beta1: float = 0.9  # decay of the mean of the gradients
-    adam_beta2: float = 0.999  # decay of the mean of their squares
-    ema_halflife: float = 500.0  # of the weight averages, in steps
-    mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: as accelerate was told
-    channels_last: bool = True  # layout of the networks in memory
-    torch_compile: bool = False  # the network whose turn it is
-    cuda_graphs: bool = True  # launch all of a turn at once, where one GPU trains by single passes
-    seed: int = 0  # of weights, data order, noise and sample grids
+    lr_warmup_steps: int = 0  # steps over which the learning rate rises from 0 (not with constant)
+    adam_beta1: float = 0.9  # beta1 of Adam
+    adam_beta2: float = 0.999  # beta2 of Adam
+    max_grad_norm: float | None = None  # clip each network's gradient norm; None: no clipping
+    ema_halflife: float = 500.0  # half-life of the weights' exponential moving average, in steps
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: as accelerate is set
+    channels_last: bool = True  # store the networks in the channels-last memory format
+    gradient_checkpointing: bool = False  # recompute activations to save memory (U-Net only)
+    torch_compile: bool = False  # compile the networks with torch.compile
+    cuda_graphs: bool = True  # run updates as CUDA graphs where possible (one GPU, no fp16)
+    seed: int = 0  # seed of weights, data order, noise and sample grids
 
-    output_dir: str  # of the pipeline, its card, checkpoints and sample grids
-    save_precision: Literal["fp32", "fp16"] = "fp32"  # of the weights that are published
-    report_to: Literal["trackio", "tensorboard", "wandb", "none"] = "trackio"  # the losses' tracker
-    logging_steps: int = 50  # between two reports of the losses
-    preview_steps: int = 500  # between two sample grids
-    checkpointing_steps: int = 1000  # between two checkpoints
-    checkpoints_total_limit: int = 2  # newest checkpoints that are kept
-    eval_every: int | None = None  # steps between two measurements; None: never
-    eval_samples: int = 5000  # of a generator's measurement
-    eval_extractor: str = "inception"  # of it: or domain, or the folder of a classifier
-    resume_from_checkpoint: str | None = None  # "latest", if there is one, or a folder
-    push_to_hub: bool = False  # what is published
-    hub_model_id: str | None = None  # "user/name" or "name"; None: the name of output_dir
-    hub_private_repo: bool = False  # only ever into a private repository
-    hub_strategy: Literal["end", "every_save"] = "end"  # once, or also at each checkpoint
+    output_dir: str  # folder for checkpoints, sample grids and the trained model
+    save_precision: Literal["fp32", "fp16"] = "fp32"  # precision of the published weights
+    report_to: Literal["trackio", "tensorboard", "wandb", "none"] = "trackio"  # experiment tracker
+    logging_steps: int = 50  # log losses every N steps
+    preview_steps: int = 500  # save a sample grid every N steps
+    checkpointing_steps: int = 1000  # save a checkpoint every N steps
+    checkpoints_total_limit: int = 2  # number of checkpoints to keep
+    eval_every: int | None = None  # evaluate every N steps and keep the best model; None: never
+    eval_samples: int = 5000  # number of samples for FID
+    eval_extractor: str = "inception"  # inception, inception-bf16, domain, or a classifier's folder
+    resume_from_checkpoint: str | None = None  # checkpoint folder, or "latest"
+    push_to_hub: bool = False  # push the trained model to the Hub
+    hub_model_id: str | None = None  # "user/name" or "name"; None: the name of --output_dir
+    hub_private_repo: bool = False  # create the repository as private, refuse a public one
+    hub_strategy: Literal["end", "every_save"] = "end"  # push at the end, or at each checkpoint
 
     def __post_init__(self) -> None:
-        """Raise UserError for what no run can be made of."""
+        """Raise UserError for values out of range and for flags that exclude each other."""
         for part in (self, self.objective, self.architecture):
             for field in fields(part):
-                value = getattr(part, field.name)
-                if type(value) in (int, float):
-                    usual = (1 if field.type in (int, int | None) else 0, math.inf)
-                    least, below = BOUNDS.get(field.name, usual)
-                    if not least <= value < below:
-                        wanted = (
-                            f"from {least} to below {below}" if below < math.inf else f">= {least}"
-                        )
-                        raise UserError(f"expected --{field.name} {wanted}, but got {value}")
-        for name in ("dataset_config_name", "image_column", "label_column"):
-            if self.train_data_dir is not None and getattr(self, name) is not None:
-                raise UserError(f"expected no --{name} with --train_data_dir, which has none")
+                check_range(field.name, getattr(part, field.name), field.type in (int, int | None))
+        for name in ("dataset_config_name", "dataset_revision", "image_column", "label_column"):
+            if self.train_data_dir is not None and (value := getattr(self, name)) is not None:
+                raise UserError(f"expected no --{name} with --train_data_dir, got {value}")
         if not self.push_to_hub and (self.hub_model_id is not None or self.hub_private_repo):
             raise UserError("expected --push_to_hub with --hub_model_id or --hub_private_repo")
         if self.resolution is not None:
@@ -113,14 +129,27 @@ class Config:
 
     @property
     def repository(self) -> str:
-        """The id of the repository on the Hub."""
+        """Repository id on the Hub."""
         return self.hub_model_id or Path(self.output_dir).resolve().name
 
-    def decisive(self) -> dict[str, object]:
-        """The fields that decide the result, by name, those of its two parts among them."""
+    def result_fields(self) -> dict[str, object]:
+        """Return the fields that determine the trained weights, by name.
+
+        The fields of the objective and the architecture are among them.
+        """
         return {
             field.name: getattr(part, field.name)
             for part in (self, self.objective, self.architecture)
             for field in fields(part)
-            if field.name not in INDECISIVE
+            if field.name not in OPERATIONAL_FIELDS
         }
+
+
+def check_range(name: str, value: object, is_integer: bool) -> None:
+    """Raise UserError if a number is outside its range in RANGES."""
+    if type(value) not in (int, float):
+        return
+    minimum, limit = RANGES.get(name, (1 if is_integer else 0, math.inf))
+    if not minimum <= value < limit:
+        bounds = f"in [{minimum}, {limit})" if limit < math.inf else f">= {minimum}"
+        raise UserError(f"expected --{name} {bounds}, got {value}")

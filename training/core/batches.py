@@ -1,7 +1,6 @@
-"""Data order and randomness, as functions of (seed, rank, number of the batch).
+"""Data order and randomness as functions of (seed, rank, batch index).
 
-Nothing here has state to save: whoever asks for batch 1000 gets the same one, at once or after a
-restart.
+There is no state to save: batch 1000 is the same whether training was interrupted or not.
 """
 
 from typing import NamedTuple
@@ -14,31 +13,31 @@ from genmodels.media.image import from_pixels
 
 
 class Batch(NamedTuple):
-    """What a player's turn is played with."""
+    """Data and randomness of one update."""
 
     samples: Tensor  # (B, C, *S) in [-1, 1], on the device
-    labels: Tensor | None  # (B,) classes of the samples, for conditional networks only
-    rng: torch.Generator  # on the device; the turn's only source of randomness
+    labels: Tensor | None  # (B,) class labels; None for unconditional networks
+    rng: torch.Generator  # on the device; the only source of randomness of the update
 
 
 class Batches:
-    """Endless shuffled batches: each epoch visits every sample once, in an order of its own.
+    """Infinite sequence of shuffled batches; each epoch visits every sample once in a new order.
 
-    Rank r of R takes every R-th batch, so that the processes of a run see different samples.
+    Rank r of R takes every R-th batch, so processes train on different samples.
     """
 
     def __init__(
         self,
         pixels: Tensor,  # (N, C, *S) uint8
-        size: int,  # samples of a batch
+        size: int,  # samples per batch
         seed: int,
         device: torch.device,
         rank: int = 0,
         ranks: int = 1,
         labels: Tensor | None = None,  # (N,)
-        random_flip: bool = False,  # mirror half of the samples, by chance
+        random_flip: bool = False,  # flip each sample horizontally with probability 1/2
     ) -> None:
-        # On an accelerator with room to spare, the whole data set moves there once.
+        # Move the whole dataset to the GPU if it needs less than half of the free memory.
         if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
             pixels = pixels.to(device)
         self.pixels, self.size, self.seed, self.device = pixels, size, seed, device
@@ -47,38 +46,39 @@ class Batches:
         self.rng = torch.Generator(device)
         self.epoch, self.order = -1, torch.empty(0)
 
-    def __getitem__(self, number: int) -> Batch:
-        """The batch of that number, counted from 0, for this rank."""
-        start = (number * self.ranks + self.rank) * self.size
-        places = torch.cat([self.places(*span) for span in self.spans(start, start + self.size)])
-        samples = from_pixels(self.pixels[places].to(self.device, non_blocking=True))
-        rng = self.rng.manual_seed(mix_seed(self.seed, number, self.rank))
+    def __getitem__(self, index: int) -> Batch:
+        """Return this rank's batch by index, from 0."""
+        start = (index * self.ranks + self.rank) * self.size
+        spans = self.spans(start, start + self.size)
+        indices = torch.cat([self.sample_indices(*span) for span in spans])
+        samples = from_pixels(self.pixels[indices].to(self.device, non_blocking=True))
+        rng = self.rng.manual_seed(mix_seed(self.seed, index, self.rank))
         if self.random_flip:
             shape = (len(samples),) + (1,) * (samples.dim() - 1)
             flipped = torch.rand(shape, generator=rng, device=self.device) < 0.5
             samples = torch.where(flipped, samples.flip(-1), samples)
         labels = None
         if self.labels is not None:
-            labels = self.labels[places].to(self.device, non_blocking=True)
+            labels = self.labels[indices].to(self.device, non_blocking=True)
         return Batch(samples, labels, rng)
 
     def spans(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """Positions start to end of the endless sequence -> (epoch, first, end) in each epoch."""
+        """Split positions [start, end) of the infinite sequence into (epoch, first, end) spans."""
         count = len(self.pixels)
         return [
             (epoch, max(start - epoch * count, 0), min(end - epoch * count, count))
             for epoch in range(start // count, (end - 1) // count + 1)
         ]
 
-    def places(self, epoch: int, first: int, last: int) -> Tensor:
-        """Positions within an epoch -> the places of their samples in the data."""
+    def sample_indices(self, epoch: int, first: int, end: int) -> Tensor:
+        """Return the dataset indices of positions [first, end) of an epoch."""
         if epoch != self.epoch:
             rng = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
             order = torch.randperm(len(self.pixels), generator=rng)
             self.epoch, self.order = epoch, order.to(self.pixels.device)
-        return self.order[first:last]
+        return self.order[first:end]
 
 
 def mix_seed(*numbers: int) -> int:
-    """Whole numbers -> a seed in which neighbours have nothing in common."""
+    """Hash integers into a seed, so that nearby inputs give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

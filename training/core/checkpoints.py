@@ -63,10 +63,11 @@ class Checkpoints:
             "precision": accelerator.mixed_precision,
         }
         told = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
+        told |= {"dataset_revision"}
         told |= {"train_data_dir", "image_column", "label_column", "resolution"}
         if config.lr_scheduler in ("linear", "cosine"):  # which depend on it
             told.remove("max_train_steps")
-        run |= {name: value for name, value in config.decisive().items() if name not in told}
+        run |= {name: value for name, value in config.result_fields().items() if name not in told}
         self.run = {name: str(value) for name, value in run.items()}
 
     def all(self) -> list[Path]:

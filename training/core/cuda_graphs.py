@@ -1,4 +1,7 @@
-"""Turns as CUDA graphs: of small networks a GPU waits for the launches of their kernels."""
+"""Network updates as CUDA graphs, which remove the kernel launch overhead of small networks.
+
+https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs
+"""
 
 from collections.abc import Callable
 
@@ -7,51 +10,51 @@ from torch import Tensor
 
 from training.core.batches import Batch
 
-Turn = Callable[[Batch], dict[str, Tensor]]
+Update = Callable[[Batch], dict[str, Tensor]]
 
 
 class CudaGraphStep:
-    """A turn that, once it was played a few times, is launched at once and not kernel by kernel.
+    """An update that is captured as a CUDA graph after a few warm-up calls, then replayed.
 
-    It must do the same at each call but for the batch, and wait for nothing of the device. What it
-    draws is drawn anew each time, by the seed that the batch's source of randomness has then.
+    The update must run the same operations in every call and never wait for a value from the GPU.
+    Random draws follow the seed of the batch's generator at each call.
     """
 
-    WARMUP = 3  # calls in which libraries choose and set up what they then reuse
+    WARMUP = 3  # calls before the capture, in which libraries choose algorithms and allocate
 
-    def __init__(self, turn: Turn) -> None:
-        self.turn, self.calls = turn, 0
+    def __init__(self, update: Update) -> None:
+        self.update, self.calls = update, 0
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """The turn's losses, as the turn gives them."""
+        """Run the update and return its losses."""
         self.calls += 1
         if self.calls <= self.WARMUP:
-            return self.rehearse(batch)
+            return self.warm_up(batch)
         if self.calls == self.WARMUP + 1:
             self.capture(batch)
-        for kept, given in zip(self.batch[:2], batch[:2], strict=True):
-            if kept is not None:
-                kept.copy_(given)
+        for static, current in zip(self.batch[:2], batch[:2], strict=True):
+            if static is not None:
+                static.copy_(current)
         self.graph.replay()
-        # The next replay writes over them.
+        # A copy, because the next replay overwrites the values.
         return dict(zip(self.names, self.values.clone(), strict=True))
 
-    def rehearse(self, batch: Batch) -> dict[str, Tensor]:
-        """Play it on a stream of its own, as capturing does."""
-        stream, others = torch.cuda.Stream(), torch.cuda.current_stream()
-        stream.wait_stream(others)
+    def warm_up(self, batch: Batch) -> dict[str, Tensor]:
+        """Run the update on a side stream, as the capture does."""
+        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream.wait_stream(current)
         with torch.cuda.stream(stream):
-            losses = self.turn(batch)
-        others.wait_stream(stream)
+            losses = self.update(batch)
+        current.wait_stream(stream)
         return losses
 
     def capture(self, batch: Batch) -> None:
-        """Record what it launches, for batches that are put where this one is. Nothing is run."""
+        """Record the update's kernels, without running them, on static copies of the batch."""
         samples, labels, rng = batch
         self.batch = Batch(samples.clone(), None if labels is None else labels.clone(), rng)
         self.graph = torch.cuda.CUDAGraph()
         self.graph.register_generator_state(rng)
         with torch.cuda.graph(self.graph):
-            losses = self.turn(self.batch)
+            losses = self.update(self.batch)
             self.values = torch.stack([value.float() for value in losses.values()])
         self.names = list(losses)

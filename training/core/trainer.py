@@ -1,4 +1,4 @@
-"""The game that any objective is: its players take turns, and their averages follow."""
+"""Training steps of any objective: optimizer updates of its networks, then of their EMA."""
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -13,6 +13,7 @@ from accelerate.utils import DistributedType
 from diffusers.optimization import get_scheduler
 from torch import Tensor, nn
 
+from genmodels.errors import UserError
 from training.configs.config import Config
 from training.core.batches import Batch
 from training.core.checkpoints import Progress
@@ -20,26 +21,26 @@ from training.core.cuda_graphs import CudaGraphStep
 from training.core.ema import EMA
 
 
-class Numbered(Protocol):
-    """Batches by their number, counted from 0."""
+class BatchSequence(Protocol):
+    """Batches by index, from 0."""
 
-    def __getitem__(self, number: int) -> Batch: ...
+    def __getitem__(self, index: int) -> Batch: ...
 
 
 @dataclass
 class NetworkState:
-    """A network and what trains it."""
+    """A network and its optimizer."""
 
-    network: nn.Module  # bare
-    model: nn.Module  # the same, perhaps in a wrapper that synchronises gradients or compiles
+    network: nn.Module  # unwrapped
+    model: nn.Module  # the same network, possibly wrapped by DDP, FSDP or torch.compile
     optimizer: AcceleratedOptimizer
 
 
 class Trainer:
-    """Networks, what trains them, and how far that has come.
+    """Networks, optimizers, EMA and progress of a run.
 
-    Knows nothing of what the samples are, nor of files: `training.core.loop` plays it on images,
-    and `training.studies.laboratory` on points of the plane.
+    It knows neither the kind of samples nor any files: `training.core.loop` trains on images with
+    it, `training.studies.laboratory` on points of the plane.
     """
 
     def __init__(
@@ -53,99 +54,125 @@ class Trainer:
         self.states = {
             name: prepare(network, config, accelerator) for name, network in networks.items()
         }
-        self.networks = nn.ModuleDict(
-            {name: player.network for name, player in self.states.items()}
-        )
-        self.learning_rate = schedule(config)
-        # Several processes share gradients, float16 looks for infinite ones, and several passes are
-        # of a batch each: none of these can be launched ahead.
-        self.captures = (
+        self.networks = nn.ModuleDict({name: state.network for name, state in self.states.items()})
+        self.learning_rate = learning_rate_schedule(config)
+        # A graph cannot contain the gradient exchange of several processes, the overflow check of
+        # fp16, accumulation over batches, or the random state that checkpointing saves.
+        self.use_cuda_graphs = (
             config.cuda_graphs
             and accelerator.device.type == "cuda"
             and accelerator.num_processes == config.gradient_accumulation_steps == 1
             and accelerator.mixed_precision != "fp16"
             and not config.torch_compile
+            and not config.gradient_checkpointing
         )
-        self.captured = {name: CudaGraphStep(partial(self.play, name)) for name in networks}
-        self.rate = torch.zeros((), device=accelerator.device)  # where a captured turn reads it
+        self.graph_steps = {
+            name: CudaGraphStep(partial(self.micro_step, name)) for name in networks
+        }
+        # Graphs read the learning rate from this tensor.
+        self.learning_rate_tensor = torch.zeros((), device=accelerator.device)
         accelerator.register_for_checkpointing(self.ema, self.progress)
 
-    def train_step(self, batches: Numbered) -> list[tuple[str, dict[str, Tensor]]]:
-        """Each turn's player, in their order, and the losses of its loss."""
-        turns = self.config.objective.update_order(self.progress.step)
-        played = [(name, self.update(name, batches)) for name in turns]
+    def train_step(self, batches: BatchSequence) -> list[tuple[str, dict[str, Tensor]]]:
+        """Make one training step and return the name and losses of each update, in order."""
+        order = self.config.objective.update_order(self.progress.step)
+        updates = [(name, self.update(name, batches)) for name in order]
         self.ema.update_parameters(self.networks)
         self.progress.step += 1
-        return played
+        return updates
 
-    def update(self, name: str, batches: Numbered) -> dict[str, Tensor]:
-        """One optimizer step of one player -> the losses of its loss, as means over its passes."""
+    def update(self, name: str, batches: BatchSequence) -> dict[str, Tensor]:
+        """Make one optimizer step of a network and return its losses, averaged over the batches."""
         config, progress = self.config, self.progress
-        rate: float | Tensor = self.learning_rate(progress.step)
-        if self.captures:
-            rate = self.rate.fill_(rate)
+        learning_rate: float | Tensor = self.learning_rate(progress.step)
+        if self.use_cuda_graphs:
+            learning_rate = self.learning_rate_tensor.fill_(learning_rate)
         for group in self.states[name].optimizer.param_groups:
-            group |= {"lr": rate, "capturable": self.captures}
-        at_once = self.captures and config.objective.steady(progress.step)
+            group |= {"lr": learning_rate, "capturable": self.use_cuda_graphs}
+        use_graph = self.use_cuda_graphs and config.objective.graph_safe(progress.step)
         means: dict[str, Tensor] = {}
-        passes = config.gradient_accumulation_steps
-        for place in range(passes):
+        count = config.gradient_accumulation_steps
+        for index in range(count):
             batch = batches[progress.passes]
             progress.passes += 1
-            if at_once:
-                losses = self.captured[name](batch)
+            if use_graph:
+                losses = self.graph_steps[name](batch)
             else:
-                losses = self.play(name, batch, place == 0, place == passes - 1)
-            for term, value in losses.items():
-                means[term] = means.get(term, 0) + value / passes
+                losses = self.micro_step(name, batch, index == 0, index == count - 1)
+            for loss, value in losses.items():
+                means[loss] = means.get(loss, 0) + value / count
         return means
 
-    def play(
+    def micro_step(
         self, name: str, batch: Batch, first: bool = True, last: bool = True
     ) -> dict[str, Tensor]:
-        """A pass of a player's turn, its first and its last or not -> the losses of its loss."""
+        """Run a network's forward and backward pass on one batch and return its losses.
+
+        Args:
+            name: name of the network
+            batch: one batch, or one of several whose gradients are accumulated
+            first: clear the gradients before the pass
+            last: make the optimizer step after the pass
+        """
         self.networks.requires_grad_(False)
         self.networks[name].requires_grad_(True)
-        player, config = self.states[name], self.config
+        state, config = self.states[name], self.config
         if first:
-            player.optimizer.zero_grad()
-        # Several processes share their gradients once, in the last pass.
-        with nullcontext() if last else self.accelerator.no_sync(player.model):
+            # Of all networks: clipping under fp16 checks every optimizer for infinite gradients.
+            for other in self.states.values():
+                other.optimizer.zero_grad()
+        # Processes exchange gradients only once, in the last pass.
+        with nullcontext() if last else self.accelerator.no_sync(state.model):
             with self.accelerator.autocast():
                 losses = config.objective.losses(
-                    name, player.model, self.networks, batch, self.progress.step
+                    name, state.model, self.networks, batch, self.progress.step
                 )
             self.accelerator.backward(sum(losses.values()) / config.gradient_accumulation_steps)
         if last:
-            player.optimizer.step()
-            config.objective.constrain(name, player.network)
-        return {term: value.detach() for term, value in losses.items()}
+            if config.max_grad_norm is not None:
+                self.accelerator.clip_grad_norm_(state.model.parameters(), config.max_grad_norm)
+            state.optimizer.step()
+            config.objective.constrain(name, state.network)
+        return {loss: value.detach() for loss, value in losses.items()}
 
 
-def schedule(config: Config) -> Callable[[int], float]:
-    """The learning rate, as a function of the steps that were made."""
-    nothing = torch.optim.SGD([torch.empty(0)], lr=config.learning_rate)
-    factors = get_scheduler(
+def learning_rate_schedule(config: Config) -> Callable[[int], float]:
+    """Return the learning rate as a function of the number of completed steps."""
+    placeholder = torch.optim.SGD([torch.empty(0)], lr=config.learning_rate)
+    factor = get_scheduler(
         config.lr_scheduler,
-        nothing,
+        placeholder,
         num_warmup_steps=config.lr_warmup_steps,
         num_training_steps=config.max_train_steps,
     ).lr_lambdas[0]
-    return lambda step: config.learning_rate * factors(step)
+    return lambda step: config.learning_rate * factor(step)
 
 
 def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> NetworkState:
-    """A network on its device, with its optimizer."""
-    if config.channels_last and accelerator.distributed_type != DistributedType.FSDP:  # it cannot
+    """Prepare a network and its optimizer for training.
+
+    Raises:
+        UserError: if --gradient_checkpointing is set and the network does not support it
+    """
+    if config.gradient_checkpointing:
+        if not getattr(network, "_supports_gradient_checkpointing", False):
+            raise UserError(
+                "expected no --gradient_checkpointing: only the U-Net of diffusion supports it, "
+                f"got {type(network).__name__}"
+            )
+        network.enable_gradient_checkpointing()
+    # FSDP does not support other memory formats.
+    if config.channels_last and accelerator.distributed_type != DistributedType.FSDP:
         network.to(memory_format=torch.channels_last)
     network.train()
-    weights, rate = network.parameters(), config.learning_rate
+    weights, learning_rate = network.parameters(), config.learning_rate
     if config.optimizer == "adam":
         betas = (config.adam_beta1, config.adam_beta2)
-        optimizer = torch.optim.Adam(weights, rate, betas, fused=True)
+        optimizer = torch.optim.Adam(weights, learning_rate, betas, fused=True)
     else:
-        optimizer = torch.optim.RMSprop(weights, rate, foreach=True)
+        optimizer = torch.optim.RMSprop(weights, learning_rate, foreach=True)
     model, optimizer = accelerator.prepare(network, optimizer)
-    # Bare of accelerate's autocast too: the loop opens one per turn, which an objective may leave.
-    bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False, keep_torch_compile=False)
-    return NetworkState(bare, model, optimizer)
+    # Remove accelerate's autocast wrapper too: `micro_step` opens autocast once per pass, and an
+    # objective may leave it.
+    network = accelerator.unwrap_model(model, keep_fp32_wrapper=False, keep_torch_compile=False)
+    return NetworkState(network, model, optimizer)

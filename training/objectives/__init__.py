@@ -1,4 +1,4 @@
-"""What is minimised, one class an objective."""
+"""Training objectives: the losses of each network, one class per objective."""
 
 from training.objectives.adversarial import (
     Hinge,

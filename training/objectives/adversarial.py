@@ -1,4 +1,4 @@
-"""GANs: a critic that tells real from generated, and a generator that is judged by it."""
+"""GAN objectives: a critic scores real and generated samples, and trains the generator."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -18,34 +18,36 @@ from training.objectives.base import Objective
 
 @dataclass(frozen=True)
 class Adversarial(Objective):
-    """Two players: the critic takes some turns, then the generator one.
+    """Base of all GANs: each step updates the critic one or more times, then the generator once.
 
     Generative Adversarial Nets (Goodfellow et al., 2014), algorithm 1
     https://arxiv.org/abs/1406.2661
     """
 
-    critic_updates: int = 1  # of the critic for each one of the generator
-    diffaugment: tuple[Policy, ...] = ()  # of all that the critic sees
+    critic_updates: int = 1  # critic updates per generator update
+    diffaugment: tuple[Policy, ...] = ()  # DiffAugment policies, applied to all critic inputs
 
     @abstractmethod
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Scores (B,) of real and generated samples -> what the critic minimises."""
+        """Compute the critic's losses from the scores (B,) of real and of generated samples."""
 
     @abstractmethod
-    def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Generated samples (B, C, *S) as the critic sees them -> what the generator minimises."""
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Compute the generator's losses from augmented generated samples (B, C, *S)."""
 
     def penalty_losses(
         self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        """Samples (B, C, *S) as the critic sees them -> what it pays beside, by itself nothing.
+        """Compute the critic's gradient penalties at augmented samples (B, C, *S); none by default.
 
-        A slope is that at what the critic sees, behind the augmentation.
+        Gradients are taken with respect to the augmented samples.
         """
         return {}
 
-    def play(self, generator: nn.Module, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Real and generated samples (B, C, *S), as the critic is to tell them apart."""
+    def critic_inputs(
+        self, generator: nn.Module, latents: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor]:
+        """Return real and generated critic inputs, (B, C, *S) each."""
         return batch.samples, generator(latents, batch.labels)
 
     def update_order(self, step: int) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ class Adversarial(Objective):
 
     def losses(
         self,
-        player: str,
+        name: str,
         model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
@@ -62,17 +64,17 @@ class Adversarial(Objective):
         real, labels, rng = batch
         shape = (len(real), networks["generator"].config.latent_dim)
         latents = torch.randn(shape, generator=rng, device=real.device, dtype=real.dtype)
-        if player == "generator":
-            _, fake = self.play(model, latents, batch)
-            seen = augment(fake, self.diffaugment, rng)
-            return self.judge(networks["critic"], seen, batch)
+        if name == "generator":
+            _, fake = self.critic_inputs(model, latents, batch)
+            augmented = augment(fake, self.diffaugment, rng)
+            return self.generator_losses(networks["critic"], augmented, batch)
         with torch.no_grad():
-            real, fake = self.play(networks["generator"], latents, batch)
-        # One call for both, since a wrapper that synchronises gradients allows one.
-        seen = augment(torch.cat([real, fake]), self.diffaugment, rng)
-        # Losses in the samples' precision, whatever the networks' is under autocast.
-        scores = model(seen, None if labels is None else labels.repeat(2)).to(real.dtype)
-        penalty = self.penalty_losses(networks["critic"], *seen.chunk(2), batch)
+            real, fake = self.critic_inputs(networks["generator"], latents, batch)
+        # One forward pass for both, because DDP allows only one per update.
+        augmented = augment(torch.cat([real, fake]), self.diffaugment, rng)
+        # Losses stay in the precision of the samples under autocast.
+        scores = model(augmented, None if labels is None else labels.repeat(2)).to(real.dtype)
+        penalty = self.penalty_losses(networks["critic"], *augmented.chunk(2), batch)
         return self.critic_losses(*scores.chunk(2)) | penalty
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> AdversarialPipeline:
@@ -80,22 +82,23 @@ class Adversarial(Objective):
 
 
 @dataclass(frozen=True)
-class Absolute(Adversarial):
-    """The generator is judged by its own samples alone."""
+class NonRelativistic(Adversarial):
+    """Base of the GANs whose generator loss depends on the scores of generated samples only."""
 
     @abstractmethod
-    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
-        """Scores (B,) of generated samples -> what the generator minimises."""
+    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
+        """Compute the generator's losses from the scores (B,) of generated samples."""
 
-    def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        return self.generator_losses(critic(fake, batch.labels).to(batch.samples.dtype))
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        scores = critic(fake, batch.labels).to(batch.samples.dtype)
+        return self.generator_losses_from_scores(scores)
 
 
 @dataclass(frozen=True)
-class Saturating(Absolute):
-    """The original game: real from generated, and the generator descends log(1 - D(G(z))).
+class Saturating(NonRelativistic):
+    """The original minimax GAN: the generator minimises log(1 - D(G(z))).
 
-    A score is the logit of D, so that log D is -softplus(-score), and log(1 - D) -softplus(score).
+    The score is the logit of D, so log D = -softplus(-score) and log(1 - D) = -softplus(score).
 
     Generative Adversarial Nets (Goodfellow et al., 2014), equation 1
     https://arxiv.org/abs/1406.2661
@@ -104,101 +107,104 @@ class Saturating(Absolute):
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"real": F.softplus(-real).mean(), "fake": F.softplus(fake).mean()}
 
-    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
         return {"log(1 - D)": -F.softplus(fake).mean()}
 
 
 @dataclass(frozen=True)
 class NonSaturating(Saturating):
-    """Real from generated, and the generator climbs log D(G(z)), which a sure critic leaves steep.
+    """The non-saturating GAN: the generator maximises log D(G(z)).
+
+    Its gradient does not vanish when the critic rejects generated samples with confidence.
 
     Generative Adversarial Nets (Goodfellow et al., 2014), section 3
     https://arxiv.org/abs/1406.2661
     """
 
-    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
         return {"-log D": F.softplus(-fake).mean()}
 
 
 @dataclass(frozen=True)
-class Hinge(Absolute):
-    """The critic is content with a margin of 1, and Lipschitz by spectral normalisation.
+class Hinge(NonRelativistic):
+    """The hinge loss with a spectrally normalised critic.
 
     Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), equations 16
-    and 17, https://arxiv.org/abs/1802.05957. The normalisation is the network's: --spectral_norm.
+    and 17, https://arxiv.org/abs/1802.05957. The architecture normalises its critic with
+    --spectral_norm.
     """
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"real": F.relu(1 - real).mean(), "fake": F.relu(1 + fake).mean()}
 
-    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
         return {"negative score": -fake.mean()}
 
 
 @dataclass(frozen=True)
-class Wasserstein(Absolute):
-    """A critic that is Lipschitz estimates the Wasserstein distance, which the generator shrinks.
+class Wasserstein(NonRelativistic):
+    """The Wasserstein-1 distance, estimated by a Lipschitz critic and minimised by the generator.
 
     Wasserstein GAN (Arjovsky et al., 2017), equations 2 and 3
     https://arxiv.org/abs/1701.07875
     """
 
-    critic_updates: int = 5  # of the critic for each one of the generator
+    critic_updates: int = 5  # critic updates per generator update
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"negative distance": fake.mean() - real.mean()}
 
-    def generator_losses(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
         return {"negative score": -fake.mean()}
 
 
 @dataclass(frozen=True)
 class WassersteinClipping(Wasserstein):
-    """Lipschitz, to an unknown constant, by keeping the critic's weights small.
+    """The Wasserstein-1 distance up to a factor, with weight clipping in the critic.
 
     Wasserstein GAN (Arjovsky et al., 2017), algorithm 1
     https://arxiv.org/abs/1701.07875
     """
 
-    clip: float = 0.01  # no weight of the critic is farther from 0
+    clip_value: float = 0.01  # clip the critic's weights to [-clip_value, clip_value]
 
     @torch.no_grad()
-    def constrain(self, player: str, network: nn.Module) -> None:
-        if player == "critic":
+    def constrain(self, name: str, network: nn.Module) -> None:
+        if name == "critic":
             for weight in network.parameters():
-                weight.clamp_(-self.clip, self.clip)
+                weight.clamp_(-self.clip_value, self.clip_value)
 
 
 @dataclass(frozen=True)
 class WassersteinPenalty(Wasserstein):
-    """Lipschitz by a penalty: the critic's slope between real and fake is drawn to 1.
+    """The Wasserstein-1 distance, with a gradient penalty between real and generated samples.
 
     Improved Training of Wasserstein GANs (Gulrajani et al., 2017), algorithm 1
     https://arxiv.org/abs/1704.00028
     """
 
-    penalty: float = 10.0  # weight of the penalty
+    penalty_weight: float = 10.0  # weight of the gradient penalty
 
     def penalty_losses(
         self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
         shape = (len(real),) + (1,) * (real.dim() - 1)
         weights = torch.rand(shape, generator=batch.rng, device=real.device, dtype=real.dtype)
-        between = torch.lerp(real, fake, weights)
-        # The epsilon inside the root keeps its gradient finite where the slope is 0.
-        norms = squared_slopes(critic, between, batch.labels).add(1e-12).sqrt()
-        return {"penalty": self.penalty * (norms - 1).square().mean()}
+        interpolated = torch.lerp(real, fake, weights)
+        # The epsilon inside the root keeps the derivative finite where the gradient is 0.
+        norms = squared_gradient_norms(critic, interpolated, batch.labels).add(1e-12).sqrt()
+        return {"penalty": self.penalty_weight * (norms - 1).square().mean()}
 
 
 @dataclass(frozen=True)
 class Relativistic(Adversarial):
-    """Real is to score higher than generated, pair by pair, by a critic that is flat at both.
+    """The relativistic pairing loss with R1 and R2 gradient penalties (R3GAN).
 
     The GAN is dead; long live the GAN! A Modern GAN Baseline (Huang et al., 2024), equations 2 to 4
     https://arxiv.org/abs/2501.05441
     """
 
-    gamma: float = 1.0  # weight of the penalties R1 and R2
+    gamma: float = 1.0  # weight of the R1 and R2 gradient penalties
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         return {"relative": F.softplus(fake - real).mean()}
@@ -206,30 +212,35 @@ class Relativistic(Adversarial):
     def penalty_losses(
         self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        twice = None if batch.labels is None else batch.labels.repeat(2)
-        slopes = squared_slopes(critic, torch.cat([real, fake]), twice)
-        r1, r2 = (self.gamma / 2 * half.mean() for half in slopes.chunk(2))
+        labels = None if batch.labels is None else batch.labels.repeat(2)
+        norms = squared_gradient_norms(critic, torch.cat([real, fake]), labels)
+        r1, r2 = (self.gamma / 2 * half.mean() for half in norms.chunk(2))
         return {"R1": r1, "R2": r2}
 
-    def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
-        seen = augment(batch.samples, self.diffaugment, batch.rng)
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        augmented = augment(batch.samples, self.diffaugment, batch.rng)
         with torch.no_grad():
-            real = critic(seen, batch.labels).to(seen.dtype)
-        relative = real - critic(fake, batch.labels).to(seen.dtype)
+            real = critic(augmented, batch.labels).to(augmented.dtype)
+        relative = real - critic(fake, batch.labels).to(augmented.dtype)
         return {"relative": F.softplus(relative).mean()}
 
 
-def squared_slopes(critic: nn.Module, samples: Tensor, labels: Tensor | None) -> Tensor:
-    """Samples (B, C, *S) -> the squared norms (B,) of the gradients of their scores, in float32.
+def squared_gradient_norms(critic: nn.Module, samples: Tensor, labels: Tensor | None) -> Tensor:
+    """Compute the squared gradient norms (B,) of the critic's scores at samples (B, C, *S).
 
-    The critic itself is in bfloat16 where autocast is: the gradient of a penalty is then the same
-    to a thousandth, in half the time. In float16 slopes would be lost, so that it is left there.
-    Raises UserError for a critic that is sharded, whose slopes torch cannot differentiate again.
+    Returns float32. Under bfloat16 autocast the critic runs in bfloat16: the penalty's gradient
+    agrees to a thousandth, in half the time. Under float16 autocast it runs in float32, because
+    small gradients would underflow.
+
+    Raises:
+        UserError: if FSDP shards the critic, because torch cannot differentiate it twice
     """
     if isinstance(critic, FSDPModule):
-        raise UserError("expected DDP, since FSDP cannot train a critic with a gradient penalty")
+        raise UserError(
+            "expected DDP, got FSDP: FSDP cannot train a critic with a gradient penalty"
+        )
     samples, device = samples.detach().requires_grad_(), samples.device.type
-    halved = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
-    with torch.autocast(device, torch.bfloat16, enabled=halved is torch.bfloat16):
+    autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+    with torch.autocast(device, torch.bfloat16, enabled=autocast is torch.bfloat16):
         (slopes,) = torch.autograd.grad(critic(samples, labels).sum(), samples, create_graph=True)
     return slopes.square().flatten(1).sum(1)

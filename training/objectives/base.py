@@ -1,4 +1,4 @@
-"""What the loop asks of an objective."""
+"""The interface of a training objective."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,48 +13,53 @@ from training.core.batches import Batch
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """A game of one player or several: networks that take turns, each at minimising its own loss.
+    """Losses of one or several networks, each of which minimises its own.
 
-    An objective is formulas and their constants. It holds no network and no state, so that one
-    instance serves any architecture, and its fields are a part of the command line.
+    An objective is formulas and their constants. It holds no network and no state, so one instance
+    serves any architecture. Its fields are flags of the command line.
     """
 
     @abstractmethod
     def update_order(self, step: int) -> Sequence[str]:
-        """The players of a step in their order, one fresh batch each.
+        """Return the names of the networks that one step updates, in order.
 
-        A step is one of the generator, autoencoder or U-Net, as the papers count.
+        Each update uses a new batch. A step ends with one update of the generator, autoencoder or
+        U-Net, as papers count steps.
         """
 
     @abstractmethod
     def losses(
         self,
-        player: str,
+        name: str,
         model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
         step: int,
     ) -> dict[str, Tensor]:
-        """The loss of the player whose turn it is, as named scalars that are summed.
+        """Compute the losses of one network by name; their sum is minimised.
 
-        model: the player's network, perhaps in a wrapper that synchronises gradients: call it once
-        networks: all of them by name, bare; only the player's has parameters that require gradients
-        step: how many were made before
+        Args:
+            name: name of the network to update
+            model: that network, possibly wrapped (DDP, torch.compile): call it exactly once
+            networks: all networks by name, unwrapped; only the updated one requires gradients
+            batch: samples, labels and random generator of this update
+            step: number of completed steps
         """
 
-    def steady(self, step: int) -> bool:
-        """Whether turns are the same from this step on, and wait for nothing of the device.
+    def graph_safe(self, step: int) -> bool:
+        """Return whether an update can be captured as a CUDA graph from this step on.
 
-        They are then captured once and launched as a whole, where a GPU can do that.
+        It can if every later update runs the same operations with the same constants and never
+        waits for a value from the GPU.
         """
         return True
 
-    def constrain(self, player: str, network: nn.Module) -> None:  # noqa: B027
-        """Put a player's network back into its permitted set after its step, if it has one."""
+    def constrain(self, name: str, network: nn.Module) -> None:  # noqa: B027
+        """Project a network's weights onto the permitted set after its optimizer step."""
 
     @abstractmethod
     def pipeline(self, networks: Mapping[str, nn.Module]) -> LatentPipeline | Classifier:
-        """The networks as what is published: the loop samples and saves what a user loads."""
+        """Wrap the networks as the model that training publishes and users load."""
 
     def fit(self, pipeline: LatentPipeline, batches: Iterable[Batch]) -> None:  # noqa: B027
-        """Fit to real samples what no gradient trains, if the pipeline has such a part."""
+        """Fit the parts of the pipeline that have no gradient, such as a prior, to real samples."""

@@ -1,4 +1,4 @@
-"""A classifier: not a generator, but the network trained for a domain that measures of one need."""
+"""The objective of the domain classifier, which metrics use as a feature extractor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from training.objectives.base import Objective
 
 @dataclass(frozen=True)
 class Classification(Objective):
-    """The cross entropy of the classes: a network whose features and predictions measures need.
+    """The cross entropy of a classifier, a feature extractor for metrics such as FID.
 
-    Going Deeper with Convolutions (Szegedy et al., 2015), whose network measures of images in
-    general have come to rest on. https://arxiv.org/abs/1409.4842
+    Going Deeper with Convolutions (Szegedy et al., 2015), the first Inception network
+    https://arxiv.org/abs/1409.4842
     """
 
     def update_order(self, step: int) -> tuple[str]:
@@ -24,7 +24,7 @@ class Classification(Objective):
 
     def losses(
         self,
-        player: str,
+        name: str,
         model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,

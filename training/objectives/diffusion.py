@@ -1,4 +1,4 @@
-"""Diffusion: one player, which learns to take noise away."""
+"""The denoising diffusion objective."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,31 +17,35 @@ from training.objectives.base import Objective
 
 @dataclass(frozen=True)
 class Diffusion(Objective):
-    """Samples are add_noise to any degree, and a network that is told the degree finds the noise.
+    """The error of the noise or velocity that a network predicts from a noisy sample.
 
     Denoising Diffusion Probabilistic Models (Ho et al., 2020), algorithm 1 and equation 14,
-    https://arxiv.org/abs/2006.11239. The cosine schedule squaredcos_cap_v2 is that of Improved
-    Denoising Diffusion Probabilistic Models (Nichol and Dhariwal, 2021), equation 17,
-    https://arxiv.org/abs/2102.09672. The velocity sqrt(a) noise - sqrt(1 - a) sample is that of
-    Progressive Distillation for Fast Sampling (Salimans and Ho, 2022), section 4,
-    https://arxiv.org/abs/2202.00512; the bounded weights, of a gamma of 5, that of Efficient
-    Diffusion Training via Min-SNR Weighting Strategy (Hang et al., 2023), equation 8,
-    https://arxiv.org/abs/2303.09556.
+    https://arxiv.org/abs/2006.11239
+
+    - Cosine schedule squaredcos_cap_v2: Improved Denoising Diffusion Probabilistic Models (Nichol
+      and Dhariwal, 2021), equation 17, https://arxiv.org/abs/2102.09672
+    - Velocity sqrt(a) noise - sqrt(1 - a) sample: Progressive Distillation for Fast Sampling
+      (Salimans and Ho, 2022), section 4, https://arxiv.org/abs/2202.00512
+    - Min-SNR weights, with gamma 5 in the paper: Efficient Diffusion Training via Min-SNR Weighting
+      Strategy (Hang et al., 2023), equation 8, https://arxiv.org/abs/2303.09556
     """
 
-    prediction_type: Literal["epsilon", "v_prediction"] = "v_prediction"  # noise, or velocity
-    ddpm_num_steps: int = 1000  # degrees of noise
+    # network output: the noise (epsilon) or the velocity (v_prediction)
+    prediction_type: Literal["epsilon", "v_prediction"] = "v_prediction"
+    ddpm_num_steps: int = 1000  # number of diffusion timesteps
+    # noise schedule: linear, or squaredcos_cap_v2 (cosine)
     ddpm_beta_schedule: Literal["linear", "squaredcos_cap_v2"] = "squaredcos_cap_v2"
-    snr_gamma: float | None = None  # bound of the weight of nearly clean samples; None: all alike
-    label_dropout: float = 0.1  # of a conditional network's labels, for guidance without classifier
+    snr_gamma: float | None = None  # gamma of min-SNR loss weighting; None: no weighting
+    label_dropout: float = 0.1  # probability of dropping a label, for classifier-free guidance
 
     def __post_init__(self) -> None:
-        """Raise UserError for a schedule that does not end in noise."""
-        left = self.scheduler.alphas_cumprod[-1].item()
-        if left > 0.01:
+        """Raise UserError if the noise schedule does not end in nearly pure noise."""
+        signal = self.scheduler.alphas_cumprod[-1].item()
+        if signal > 0.01:
             raise UserError(
-                f"expected more --ddpm_num_steps for the schedule {self.ddpm_beta_schedule}: after "
-                f"{self.ddpm_num_steps}, {left:.0%} of a sample's variance are left"
+                f"expected more --ddpm_num_steps for the {self.ddpm_beta_schedule} schedule, got "
+                f"{self.ddpm_num_steps}: its last timestep keeps {signal:.0%} of a sample's "
+                "variance; try 1000"
             )
 
     @cached_property
@@ -57,7 +61,7 @@ class Diffusion(Objective):
 
     def losses(
         self,
-        player: str,
+        name: str,
         model: nn.Module,
         networks: Mapping[str, nn.Module],
         batch: Batch,
@@ -65,38 +69,39 @@ class Diffusion(Objective):
     ) -> dict[str, Tensor]:
         samples, labels, rng = batch
         shape, device = (len(samples),), samples.device
-        times = torch.randint(self.ddpm_num_steps, shape, generator=rng, device=device)
+        timesteps = torch.randint(self.ddpm_num_steps, shape, generator=rng, device=device)
         noise = torch.empty_like(samples).normal_(generator=rng)
         if labels is not None:
             dropped = torch.rand(shape, generator=rng, device=device) < self.label_dropout
             labels = labels.masked_fill(dropped, networks["unet"].config.num_class_embeds - 1)
-        noisy = self.scheduler.add_noise(samples, noise, times)
+        noisy = self.scheduler.add_noise(samples, noise, timesteps)
         target = noise
         if self.prediction_type == "v_prediction":
-            target = self.scheduler.get_velocity(samples, noise, times)
-        predicted = model(noisy, times, labels, return_dict=False)[0]
+            target = self.scheduler.get_velocity(samples, noise, timesteps)
+        predicted = model(noisy, timesteps, labels, return_dict=False)[0]
         errors = (predicted.to(samples.dtype) - target).square().flatten(1).mean(1)
-        return {"denoising": (self.weights(times) * errors).mean()}
+        return {"denoising": (self.weights(timesteps) * errors).mean()}
 
-    def weights(self, times: Tensor) -> Tensor:
-        """What the error at each of the times (B,) weighs."""
+    def weights(self, timesteps: Tensor) -> Tensor:
+        """Compute the loss weights (B,) of timesteps (B,)."""
         if self.snr_gamma is None:
-            return torch.ones_like(times, dtype=torch.float32)
-        alphas = self.scheduler.alphas_cumprod.to(times.device)[times]
+            return torch.ones_like(timesteps, dtype=torch.float32)
+        alphas = self.scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
         snr = alphas / (1 - alphas)
-        # The error of the noise is the snr times that of the sample, of the velocity snr + 1 times.
+        # The noise error is SNR x the sample error, the velocity error (SNR + 1) x.
         scale = snr if self.prediction_type == "epsilon" else snr + 1
         return snr.clamp(max=self.snr_gamma) / scale
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> DenoisingPipeline:
-        # Sampling begins at pure noise, as training ends: Common Diffusion Noise Schedules and
-        # Sample Steps are Flawed (Lin et al., 2024), section 3.3, https://arxiv.org/abs/2305.08891.
-        # There an error of the noise is a thousandfold one of the sample, held in [-1, 1].
-        sampler = DPMSolverMultistepScheduler(
+        # Sampling starts from pure noise at the last timestep of training: Common Diffusion Noise
+        # Schedules and Sample Steps are Flawed (Lin et al., 2024), section 3.3,
+        # https://arxiv.org/abs/2305.08891. Noise errors grow a thousandfold there when converted
+        # to the sample, so the predicted sample is clipped to [-1, 1].
+        scheduler = DPMSolverMultistepScheduler(
             num_train_timesteps=self.ddpm_num_steps,
             beta_schedule=self.ddpm_beta_schedule,
             prediction_type=self.prediction_type,
             **SOLVER,
             **CLIP_SAMPLES,
         )
-        return DenoisingPipeline(networks["unet"], sampler)
+        return DenoisingPipeline(networks["unet"], scheduler)

@@ -1,4 +1,4 @@
-"""A generator that completes images of which only some pixels are mask."""
+"""The objective of a GAN that inpaints images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,38 +15,43 @@ from training.objectives.adversarial import WassersteinPenalty
 
 @dataclass(frozen=True)
 class Inpainting(WassersteinPenalty):
-    """A hole is filled near to the truth, and so that a Wasserstein critic takes it for real.
+    """The Wasserstein-1 distance of inpainted images and the reconstruction error in the hole.
 
-    Context Encoders: Feature Learning by Inpainting (Pathak et al., 2016), equation 3, with a
-    random latent, since a hole has many completions. https://arxiv.org/abs/1604.07379 Holes are
-    boxes, strokes and halves by chance, and now and then the whole image, where nothing is near.
+    Context Encoders: Feature Learning by Inpainting (Pathak et al., 2016), equation 3, plus a
+    random latent, because a hole has many plausible fills. https://arxiv.org/abs/1604.07379
+    Holes are random boxes, strokes and halves, and sometimes the whole image.
     """
 
-    critic_updates: int = 2  # of the critic for each one of the generator
-    reconstruction: float = 5.0  # weight of the mean distance to the truth in the hole
-    whole: float = 0.1  # part of the images of which nothing is mask
+    critic_updates: int = 2  # critic updates per generator update
+    reconstruction_weight: float = 5.0  # weight of the mean absolute error in the hole
+    full_mask_probability: float = 0.1  # probability that the hole is the whole image
 
     def __post_init__(self) -> None:
-        """Raise UserError for an augmentation, behind which the truth would not be mask."""
+        """Raise UserError for augmentation, which the reconstruction error does not support."""
         if self.diffaugment:
-            raise UserError("expected no --diffaugment, since a completion is held to the truth")
+            raise UserError(
+                f"expected no --diffaugment for inpainting, got {' '.join(self.diffaugment)}"
+            )
 
-    def play(self, generator: nn.Module, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Beside an image the critic sees which pixels were mask."""
+    def critic_inputs(
+        self, generator: nn.Module, latents: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor]:
+        """Return real and inpainted images, each with its mask as one more channel."""
         real, _, rng = batch
         mask = masks.random_masks(len(real), real.shape[-1], rng)
-        nothing = torch.rand(len(real), generator=rng, device=rng.device) < self.whole
-        mask = mask * ~nothing[:, None, None, None]
+        full = torch.rand(len(real), generator=rng, device=rng.device) < self.full_mask_probability
+        mask = mask * ~full[:, None, None, None]
         fake = generator(real, mask, latents)
         return torch.cat([real, mask], 1), torch.cat([fake, mask], 1)
 
-    def judge(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
         completed, mask = fake[:, :-1], fake[:, -1:]
-        # Of an image of which nothing is mask there is no truth to be near to.
+        # If the hole is the whole image, any image is a valid fill.
         hole = (1 - mask) * mask.amax((2, 3), keepdim=True)
         errors = ((completed - batch.samples).abs() * hole).sum()
-        near = self.reconstruction * errors / (hole.sum() * completed.shape[1]).clamp(min=1)
-        return super().judge(critic, fake, batch) | {"reconstruction": near}
+        mean_error = errors / (hole.sum() * completed.shape[1]).clamp(min=1)
+        reconstruction = self.reconstruction_weight * mean_error
+        return super().generator_losses(critic, fake, batch) | {"reconstruction": reconstruction}
 
     def pipeline(self, networks: Mapping[str, nn.Module]) -> CompletingPipeline:
         return CompletingPipeline(networks["generator"])

@@ -12,7 +12,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from genmodels.data import Images
 from genmodels.metrics.evaluation import Result
-from training.configs.config import EVALUATION, Config
+from training.configs.config import EVALUATION_FIELDS, Config
 from training.configs.presets import PRESETS
 from training.core.checkpoints import Progress
 from training.objectives import OBJECTIVES
@@ -187,13 +187,15 @@ def objective_name(config: Config) -> str:
 def training_command(config: Config) -> str:
     """The shortest command that trains this config: the nearest preset and what differs from it."""
     kind = (type(config.objective), type(config.architecture))
-    fields = config.decisive()
+    fields = config.result_fields()
     if config.eval_every is not None:  # by which the best was found
-        fields |= {field: getattr(config, field) for field in EVALUATION}
+        fields |= {field: getattr(config, field) for field in EVALUATION_FIELDS}
     differing = {}
     for name, preset in PRESETS.items():
         if (type(preset.objective), type(preset.architecture)) == kind:
-            theirs = {field: getattr(preset, field) for field in EVALUATION} | preset.decisive()
+            theirs = {
+                field: getattr(preset, field) for field in EVALUATION_FIELDS
+            } | preset.result_fields()
             differing[name] = {
                 field: value for field, value in fields.items() if value != theirs[field]
             }

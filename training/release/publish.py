@@ -66,7 +66,7 @@ def publish(
         "architecture": type(config.architecture).__name__,
         "steps": progress.step,
         "processes": accelerator.num_processes,
-        **config.decisive(),
+        **config.result_fields(),
     }
     (draft / SETTINGS).write_text(json.dumps(settings, indent=1))
     if measured:

@@ -118,13 +118,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     "wgan": Experiment(
         replace(
             GAN,
-            objective=OBJECTIVES["wgan"](critic_updates=3, clip=0.1),
+            objective=OBJECTIVES["wgan"](critic_updates=3, clip_value=0.1),
             optimizer="rmsprop",
             learning_rate=5e-4,
         )
     ),
     "wgan-gp": Experiment(
-        replace(GAN, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty=1.0))
+        replace(GAN, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty_weight=1.0))
     ),
     "sngan": Experiment(
         replace(
@@ -282,7 +282,7 @@ class CriticEstimate(NamedTuple):
 # The hinge loss of SNGAN estimates no distance, so spectral norm is combined with the WGAN loss.
 CRITICS: dict[str, Config] = {
     "weight clipping": replace(EXPERIMENTS["wgan"].config, learning_rate=1e-3),
-    "gradient penalty": replace(GAN, objective=OBJECTIVES["wgan-gp"](penalty=10.0)),
+    "gradient penalty": replace(GAN, objective=OBJECTIVES["wgan-gp"](penalty_weight=10.0)),
     "spectral norm": replace(GAN, objective=Wasserstein(), architecture=ToyGAN(spectral_norm=True)),
 }
 

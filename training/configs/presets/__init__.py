@@ -1,4 +1,4 @@
-"""One row per published model: the preset's name -> its config. One file per dataset."""
+"""Presets by name, one per published model; one file per dataset."""
 
 from training.configs.config import Config
 from training.configs.presets import cifar10, fashion_mnist

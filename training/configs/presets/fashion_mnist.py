@@ -147,7 +147,7 @@ PRESETS: dict[str, Config] = {
     ),
 }
 
-# The same of a class that is asked for, and in what else they differ.
+# Class-conditional variants, with the fields that differ.
 CONDITIONAL = {
     "vae-fashion": {
         "architecture": ConvolutionalAutoencoder(blocks=1),
@@ -159,7 +159,7 @@ CONDITIONAL = {
 }
 PRESETS |= {
     f"{name}-conditional": replace(
-        PRESETS[name], conditional=True, output_dir=f"runs/{name}-conditional", **differing
+        PRESETS[name], conditional=True, output_dir=f"runs/{name}-conditional", **changes
     )
-    for name, differing in CONDITIONAL.items()
+    for name, changes in CONDITIONAL.items()
 }
