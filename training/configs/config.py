@@ -49,6 +49,7 @@ class Config:
 
     dataset_name: str = "zalando-datasets/fashion_mnist"  # Hub id, or a local folder in Hub layout
     dataset_config_name: str | None = None  # where the dataset has several
+    dataset_revision: str | None = None  # branch, tag or commit of the dataset on the Hub
     train_data_dir: str | None = None  # a folder of images, instead of dataset_name
     image_column: str | None = None  # None: the first column of images
     label_column: str | None = None  # None: the first column of classes, if there is one
