@@ -188,7 +188,7 @@ class Run:
             self.curves.log_preview(self.preview.draw(), self.progress.step)
 
     def evaluate(self) -> None:
-        """Evaluate the EMA weights; publish them in best/ if no step was better. On every process."""
+        """Evaluate the EMA weights; publish the best in best/. Call on every process."""
         self.fit()
         result = self.evaluation.measure()
         self.curves.log(result.numbers, self.progress.step)

@@ -127,9 +127,7 @@ def run_settings(config: Config, images: Images, accelerator: Accelerator) -> di
     excluded = set(RESUMABLE)
     if config.lr_scheduler in ("linear", "cosine"):  # these depend on the length
         excluded.remove("max_train_steps")
-    settings |= {
-        name: value for name, value in config.decisive().items() if name not in excluded
-    }
+    settings |= {name: value for name, value in config.decisive().items() if name not in excluded}
     return {name: str(value) for name, value in settings.items()}
 
 

@@ -1,6 +1,7 @@
 """Model cards, generated from training.json and metrics.json alone."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -205,14 +206,14 @@ def results_section(measurements: Sequence[Measurement]) -> str:
 
 
 def earlier_row(run: Mapping) -> str:
-    """Return the table row of a run whose weights training started from."""
+    """Return the table row of a run whose weights training started from, with its FIDs."""
     time = describe_time(run["seconds"], run["hardware"], run["precision"])
-    numbers = [
-        f"{name} {value:.4g} ({measurement['protocol']})"
-        for measurement in run["metrics"]
-        for name, value in measurement["numbers"].items()
-    ]
-    results = f"; {', '.join(numbers)}" if numbers else ""
+    fids: dict[str, list[str]] = {}
+    for measurement in run["metrics"]:
+        if "fid" in measurement["numbers"]:
+            extractor = re.split("[;,]", measurement["protocol"])[0]
+            fids.setdefault(extractor, []).append(f"{measurement['numbers']['fid']:.4g}")
+    results = "".join(f"; fid {', '.join(values)} ({name})" for name, values in fids.items())
     return (
         f"| Started from | {run['model']}: {run['steps']:,} steps in {time}, by "
         f"`{run['command']}`{results} |\n"
@@ -223,7 +224,9 @@ def describe_dataset(dataset: Dataset) -> str:
     source = dataset.source if "/" in dataset.source else f"folder {dataset.source}"
     split = f", split `{dataset.split}`" if dataset.split else ""
     colour = "grayscale" if dataset.channels == 1 else "RGB"
-    return f"{source}{split}: {dataset.count:,} {colour} images, {dataset.side}x{dataset.side} pixels"
+    return (
+        f"{source}{split}: {dataset.count:,} {colour} images, {dataset.side}x{dataset.side} pixels"
+    )
 
 
 def describe(name: str, kind: type, settings: Mapping[str, object]) -> str:

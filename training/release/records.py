@@ -68,7 +68,7 @@ class Record:
     weight_bytes: int = 0  # size of the published weights
     dataset: Dataset
     base_model: str | None = None  # Hub id of the model that training started from
-    earlier_runs: Sequence[Mapping[str, object]] = ()  # records of runs whose weights it started from
+    earlier_runs: Sequence[Mapping[str, object]] = ()  # whose weights it started from
     settings: Mapping[str, object] = field(default_factory=dict)  # fields that decide the result
 
     def to_json(self) -> str:
@@ -162,7 +162,9 @@ def read_record(folder: Path) -> Record:
         content = json.loads(file.read_text())
         return Record(**content | {"dataset": Dataset(**content["dataset"])})
     except (OSError, ValueError) as error:
-        raise UserError(f"expected a published model with {RECORD}, found none in {folder}") from error
+        raise UserError(
+            f"expected a published model with {RECORD}, found none in {folder}"
+        ) from error
     except (KeyError, TypeError) as error:
         raise UserError(
             f"expected {file} with model, dataset and settings, got one by an older version; "
