@@ -86,7 +86,11 @@ def measure(
 
 
 def evaluate_model(
-    accelerator: Accelerator, folder: Path, extractor: str, count: int, reference_count: int | None
+    accelerator: Accelerator,
+    folder: Path,
+    extractor: str,
+    count: int,
+    reference_count: int | None = None,
 ) -> list[Result]:
     """Evaluate a model, or real images for checkpoints/ itself. Call on every process."""
     names, source, split = METRICS[extractor], str(folder), None
