@@ -71,7 +71,7 @@ def test_cards_are_complete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
     commands = [*(run["command"] for run in record.earlier_runs), record.command]
     assert re.findall(r"`(accelerate launch -m training .+?)`", card.text) == commands[::-1]
     *earlier, config = (
-        parse(shlex.split(command)[len("accelerate launch -m training".split()) :])
+        parse(shlex.split(command.removeprefix("accelerate launch -m training ")))
         for command in commands
     )
     assert record.command.split()[4] == file.parent.name
@@ -80,7 +80,7 @@ def test_cards_are_complete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert card.data.genmodels["steps"] == record.steps <= config.max_train_steps
     fields = json.loads(json.dumps(config.decisive()))
     common = record.settings.keys() & fields.keys()  # older versions had fewer fields
-    assert len(common) > 25
+    assert len(common) > 20
     assert {key: record.settings[key] for key in common} == {key: fields[key] for key in common}
     monkeypatch.chdir(file.parent)
     names: dict = {}

@@ -77,10 +77,8 @@ def test_models_are_evaluated_once(folder: Path, capsys: pytest.CaptureFixture) 
 
 
 def test_results_replace_numbers_of_the_same_settings_only() -> None:
-    old = [
-        Measurement({"fid": 1.0, "kid": 2.0}, "old"),
-        Measurement({"fid": 3.0}, "old", [], {"count": 9}),
-    ]
+    other = Measurement({"fid": 3.0}, "old", [], {"count": 9})
+    old = [Measurement({"fid": 1.0, "kid": 2.0}, "old"), other]
     new = replace_metrics(old, Result({"fid": 4.0}, "new", ["note"]), {})
     assert new == [
         Measurement({"kid": 2.0}, "old"),
