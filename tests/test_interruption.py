@@ -199,9 +199,9 @@ def test_training_continues_on_a_full_disk(
     attempts = fill_disk(monkeypatch, {3: 2, 4: 1})
     folder = tmp_path / "vae-fashion"
     train(small("vae-fashion", max_train_steps=5, checkpointing_steps=1))
-    shown = capsys.readouterr().err
-    assert "could not write a checkpoint at step 3" in shown
-    assert "No space left on device; training continues" in shown
+    output = capsys.readouterr().err
+    assert "could not write a checkpoint at step 3" in output
+    assert "No space left on device; training continues" in output
     assert attempts == [1, 2, 3, 3, 4, 4, 5]  # the second after deleting old ones
     assert {path.name for path in folder.glob("checkpoint-*")} == {"checkpoint-4", "checkpoint-5"}
     assert not list(folder.glob(".[!.]*"))

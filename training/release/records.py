@@ -162,9 +162,7 @@ def read_record(folder: Path) -> Record:
         content = json.loads(file.read_text())
         return Record(**content | {"dataset": Dataset(**content["dataset"])})
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"expected a published model with {RECORD}, found none in {folder}"
-        ) from error
+        raise UserError(f"expected a published model in {folder}, found no {RECORD}") from error
     except (KeyError, TypeError) as error:
         raise UserError(
             f"expected {file} with model, dataset and settings, got one by an older version; "
@@ -202,7 +200,7 @@ def replace_metrics(
     measurements: Sequence[Measurement], result: Result, settings: Mapping[str, object]
 ) -> list[Measurement]:
     """Add a result; it replaces older numbers of the same metrics and settings."""
-    kept = []
+    remaining = []
     for old in measurements:
         numbers = {
             name: value
@@ -210,8 +208,9 @@ def replace_metrics(
             if old.settings != settings or name not in result.numbers
         }
         if numbers:
-            kept.append(Measurement(numbers, old.protocol, old.notes, old.settings))
-    return [*kept, Measurement(result.numbers, result.protocol, list(result.notes), settings)]
+            remaining.append(Measurement(numbers, old.protocol, old.notes, old.settings))
+    new = Measurement(result.numbers, result.protocol, list(result.notes), settings)
+    return [*remaining, new]
 
 
 def hardware(accelerator: Accelerator) -> str:
