@@ -170,7 +170,7 @@ def test_run_pushes_its_model_and_settings(
     }
     record = json.loads(repository.files["training.json"])
     assert record["command"].startswith("accelerate launch -m training vae-fashion --dataset_name")
-    assert (record["objective"], record["steps"], record["settings"]["beta"]) == ("vae", 4, 1.0)
+    assert (record["objective"], record["steps"], record["beta"]) == ("vae", 4, 1.0)
     assert torch.equal(samples_of(genmodels.load("me/run")), samples_of(trained))
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -26,17 +26,6 @@ METRICS, RECORD = "metrics.json", "training.json"
 GENERATION, INPAINTING = "unconditional-image-generation", "image-to-image"  # tasks on the Hub
 CLASSIFICATION = "image-classification"
 
-# Settings and metrics that older files call otherwise.
-RENAMED = {
-    "halflife": "ema_halflife",
-    "critic_turns": "critic_updates",
-    "clip": "clip_value",
-    "penalty": "penalty_weight",
-    "reconstruction": "reconstruction_weight",
-    "whole": "full_mask_probability",
-    "obedience": "class_accuracy",
-}
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -52,7 +41,7 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """How a model was trained: training.json."""
+    """How a model was trained: training.json, which has the settings beside the other fields."""
 
     model: str  # name
     task: str  # one of the Hub's
@@ -69,10 +58,14 @@ class Record:
     dataset: Dataset
     base_model: str | None = None  # Hub id of the model that training started from
     earlier_runs: Sequence[Mapping[str, object]] = ()  # whose weights it started from
-    settings: Mapping[str, object] = field(default_factory=dict)  # fields that decide the result
+    settings: Mapping[str, object] = field(
+        default_factory=dict
+    )  # fields that decide the result
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        content = asdict(self)
+        settings = content.pop("settings")
+        return json.dumps(content | settings, indent=1)
 
 
 @dataclass(frozen=True)
@@ -158,25 +151,20 @@ def read_record(folder: Path) -> Record:
     Raises UserError if it is missing, or was written by an older version, which stored less.
     """
     file = folder / RECORD
+    names = {it.name for it in fields(Record)}
     try:
         content = json.loads(file.read_text())
-        return Record(**content | {"dataset": Dataset(**content["dataset"])})
+        settings = {name: value for name, value in content.items() if name not in names}
+        content = {name: value for name, value in content.items() if name in names}
+        content["dataset"] = Dataset(**content["dataset"])
+        return Record(**content, settings=settings)
     except (OSError, ValueError) as error:
         raise UserError(f"expected a published model in {folder}, found no {RECORD}") from error
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"expected {file} with model, dataset and settings, got one by an older version; "
-            "publish the model again"
+            f"expected {file} with model and dataset, got one by an older version; publish the "
+            "model again"
         ) from error
-
-
-def read_settings(folder: Path) -> dict[str, object]:
-    """Read the training settings of a published model, of any version, by today's names.
-
-    Older files hold settings and the rest side by side.
-    """
-    content = json.loads((folder / RECORD).read_text())
-    return {RENAMED.get(key, key): value for key, value in content.get("settings", content).items()}
 
 
 def read_metrics(folder: Path) -> list[Measurement]:
@@ -185,8 +173,7 @@ def read_metrics(folder: Path) -> list[Measurement]:
     content = json.loads(file.read_text()) if file.exists() else []
     if isinstance(content, dict):
         protocol, notes = content.pop("protocol"), content.pop("notes")
-        numbers = {RENAMED.get(key, key): value for key, value in content.items()}
-        return [Measurement(numbers, protocol, notes)]
+        return [Measurement(content, protocol, notes)]
     return [Measurement(**entry) for entry in content]
 
 
