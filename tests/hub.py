@@ -1,4 +1,4 @@
-"""A Hub on loopback, for the real client: as much of its HTTP API as a push and a pull ask for."""
+"""A local Hub server for the real client: the part of the HTTP API for pushes and downloads."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-OWNER, READER = "hf_owner", "hf_reader"  # tokens: of the user "me", and of one who may only read
+OWNER, READER = "hf_owner", "hf_reader"  # tokens of the user "me" and of a read-only user
 
 Receive = Callable[[], Awaitable[dict]]
 Send = Callable[[dict], Awaitable[None]]
@@ -21,39 +21,39 @@ Send = Callable[[dict], Awaitable[None]]
 
 @dataclass
 class Repository:
-    """A repository, of which each commit is a whole tree: contents by path."""
+    """A repository. Each commit is a full tree: contents by path."""
 
     private: bool = False
     gated: bool = False
     commits: list[dict[str, bytes]] = field(
         default_factory=lambda: [{".gitattributes": b"*.safetensors filter=lfs\n"}]
     )
-    tags: dict[str, int] = field(default_factory=dict)  # places of commits
-    # What is sent in place of a file's content, without a word of it in the headers.
+    tags: dict[str, int] = field(default_factory=dict)  # indices of commits
+    # Sent instead of a file's content, with the headers of the original.
     tampered: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, bytes]:
-        """The last commit's, without the one that the Hub has made itself."""
+        """The files of the last commit, except the one that the Hub creates."""
         return {path: it for path, it in self.commits[-1].items() if path != ".gitattributes"}
 
-    def place(self, revision: str) -> int | None:
-        """The number of a commit by its branch, tag or hash."""
+    def index(self, revision: str) -> int | None:
+        """Return the index of a commit by branch, tag or hash."""
         names = {"main": len(self.commits) - 1} | self.tags
         names |= {self.oid(number): number for number in range(len(self.commits))}
         return names.get(revision)
 
-    def oid(self, place: int) -> str:
-        return hashlib.sha1(f"{id(self)} {place}".encode()).hexdigest()
+    def oid(self, index: int) -> str:
+        return hashlib.sha1(f"{id(self)} {index}".encode()).hexdigest()
 
 
 def large(content: bytes) -> bool:
-    """Whether it lies in large file storage: if its beginning is no text, as the real one sees."""
+    """Return whether the Hub puts a file into large file storage: its beginning is binary."""
     return b"\0" in content[:512]
 
 
 def blob_id(content: bytes) -> str:
-    """What git calls a file."""
+    """Return git's object id of a file."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
@@ -66,45 +66,46 @@ def refusal(status: int, code: str = "", message: str = "") -> HTTPException:
 
 
 def token(request: Request) -> str:
-    """Of whom a request is; nothing for anybody's."""
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if given not in ("", OWNER, READER):
+    """Return the request's token, "" for anonymous requests."""
+    value = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if value not in ("", OWNER, READER):
         raise refusal(401, message="Invalid credentials in Authorization header")
-    return given
+    return value
 
 
-def sound(number: int) -> None:
-    """No fault at any request."""
+def no_fault(number: int) -> None:
+    """Inject no fault."""
 
 
 class Hub:
-    """The server, what it holds and what goes wrong with it.
+    """The server, its contents and its faults.
 
-    fault: what a request ends in, by its number from 0 since `begin`: a status to answer with,
-        "cut" to break the connection in the middle of the request, "lost" to do it after the
-        request was granted, before the answer, or None
-    requests: method and path of all that came since
+    Attributes:
+        fault: maps the number of a request since `begin` to a fault: a status to answer with,
+            "cut" to abort the connection during the request, "lost" to abort it after the request
+            was processed, before the answer, or None
+        requests: method and path of all requests since `begin`
     """
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}  # by "models/user/name"
         self.stored: dict[str, bytes] = {}  # large files by SHA-256
-        self.cards: list[str] = []  # that were to be validated
+        self.cards: list[str] = []  # sent for validation
         self.api, self.address = routes(self), ""
         self.begin()
 
-    def begin(self, fault: Callable[[int], int | str | None] = sound) -> None:
-        """Count requests anew."""
+    def begin(self, fault: Callable[[int], int | str | None] = no_fault) -> None:
+        """Reset the count of requests and set the faults."""
         self.fault, self.requests = fault, list[tuple[str, str]]()
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
-        """As an ASGI application: the API, with its faults."""
-        # That the client also asks for a list of agents, once a day, is no part of any exchange.
+        """ASGI application: the API with faults."""
+        # The client requests this list once a day, independently of pushes and downloads.
         if scope["type"] != "http" or scope["path"] == "/api/agent-harnesses":
             return await self.api(scope, receive, send)
         fault = self.fault(len(self.requests))
         self.requests.append((scope["method"], scope["path"]))
-        transport = receive.__self__.transport  # of uvicorn, whose own words cannot break it off
+        transport = receive.__self__.transport  # of uvicorn, whose API cannot abort connections
         if fault == "cut":
             await receive()
             return transport.abort()
@@ -120,20 +121,20 @@ class Hub:
         return await self.api(scope, receive, lose if fault == "lost" else send)
 
     def find(self, request: Request, kind: str, name: str, writes: bool = False) -> Repository:
-        """A repository that the request's token may see, or write into."""
+        """Return a repository that the request's token may read, or write."""
         repository = self.repositories.get(f"{kind}/{name}")
-        given = token(request)
-        if repository is None or (repository.private and given != OWNER):
-            raise refusal(404 if given else 401, "RepoNotFound", "Repository not found")
-        if repository.gated and given != OWNER and "resolve" in request.url.path:
-            raise refusal(403 if given else 401, "GatedRepo", "Access is restricted")
-        if writes and given != OWNER:
-            raise refusal(403 if given else 401, message="You may not write here")
+        user = token(request)
+        if repository is None or (repository.private and user != OWNER):
+            raise refusal(404 if user else 401, "RepoNotFound", "Repository not found")
+        if repository.gated and user != OWNER and "resolve" in request.url.path:
+            raise refusal(403 if user else 401, "GatedRepo", "Access is restricted")
+        if writes and user != OWNER:
+            raise refusal(403 if user else 401, message="No write access")
         return repository
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """On a free port, in a thread."""
+        """Serve on a free port, in a thread."""
         config = uvicorn.Config(self, host="127.0.0.1", port=0, log_level="critical")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)
@@ -150,7 +151,7 @@ class Hub:
 
 
 def routes(hub: Hub) -> FastAPI:
-    """The routes that huggingface_hub asks for, with classic large file storage."""
+    """The routes that huggingface_hub uses, with classic large file storage."""
     app = FastAPI()
 
     @app.exception_handler(HTTPException)
@@ -160,18 +161,18 @@ def routes(hub: Hub) -> FastAPI:
 
     @app.post("/api/repos/create")
     async def create(request: Request) -> JSONResponse:
-        asked = await request.json()
-        given = token(request)
-        kind, owner = f"{asked.get('type', 'model')}s", asked["organization"] or "me"
-        if given != OWNER or owner != "me":
-            raise refusal(403 if given else 401, message="No rights in this namespace")
-        name = f"{owner}/{asked['name']}"
-        told = {"url": f"{hub.address}/{'' if kind == 'models' else kind + '/'}{name}"}
+        body = await request.json()
+        user = token(request)
+        kind, owner = f"{body.get('type', 'model')}s", body["organization"] or "me"
+        if user != OWNER or owner != "me":
+            raise refusal(403 if user else 401, message="No rights in this namespace")
+        name = f"{owner}/{body['name']}"
+        answer = {"url": f"{hub.address}/{'' if kind == 'models' else kind + '/'}{name}"}
         if f"{kind}/{name}" in hub.repositories:
-            return JSONResponse(told | {"error": "You already created this repository"}, 409)
-        private = asked.get("visibility") == "private"
+            return JSONResponse(answer | {"error": "You already created this repository"}, 409)
+        private = body.get("visibility") == "private"
         hub.repositories[f"{kind}/{name}"] = Repository(private)
-        return JSONResponse(told)
+        return JSONResponse(answer)
 
     @app.post("/api/validate-yaml")
     async def validate(request: Request) -> dict:
@@ -182,10 +183,10 @@ def routes(hub: Hub) -> FastAPI:
     @app.get("/api/{kind}/{owner}/{name}/revision/{revision}")
     def info(request: Request, kind: str, owner: str, name: str, revision: str = "main") -> dict:
         repository = hub.find(request, kind, f"{owner}/{name}")
-        place = placed(repository, revision)
-        siblings = [{"rfilename": path} for path in repository.commits[place]]
-        told = {"id": f"{owner}/{name}", "private": repository.private, "siblings": siblings}
-        return told | {"sha": repository.oid(place), "tags": []}
+        index = find_commit(repository, revision)
+        siblings = [{"rfilename": path} for path in repository.commits[index]]
+        answer = {"id": f"{owner}/{name}", "private": repository.private, "siblings": siblings}
+        return answer | {"sha": repository.oid(index), "tags": []}
 
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}")
     def tree(request: Request, kind: str, owner: str, name: str, revision: str) -> list[dict]:
@@ -193,7 +194,7 @@ def routes(hub: Hub) -> FastAPI:
         return [
             {"type": "file", "path": path, "size": len(it), "oid": blob_id(it)}
             | ({"lfs": {"oid": digest(it), "size": len(it), "pointerSize": 1}} if large(it) else {})
-            for path, it in repository.commits[placed(repository, revision)].items()
+            for path, it in repository.commits[find_commit(repository, revision)].items()
         ]
 
     @app.post("/api/{kind}/{owner}/{name}/preupload/{revision}")
@@ -201,25 +202,25 @@ def routes(hub: Hub) -> FastAPI:
         request: Request, kind: str, owner: str, name: str, revision: str
     ) -> dict[str, list]:
         files = hub.find(request, kind, f"{owner}/{name}", writes=True).commits[-1]
-        told = []
-        for asked in (await request.json())["files"]:
-            mode = "lfs" if large(base64.b64decode(asked["sample"])) else "regular"
-            there = files.get(asked["path"])
-            oid = there if there is None else (digest if mode == "lfs" else blob_id)(there)
-            told.append(
-                {"path": asked["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
+        answers = []
+        for file in (await request.json())["files"]:
+            mode = "lfs" if large(base64.b64decode(file["sample"])) else "regular"
+            content = files.get(file["path"])
+            oid = content if content is None else (digest if mode == "lfs" else blob_id)(content)
+            answers.append(
+                {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
             )
-        return {"files": told}
+        return {"files": answers}
 
     @app.post("/{path:path}.git/info/lfs/objects/batch")
     async def batch(request: Request, path: str) -> dict:
         kind, owner, name = ("models/" * (path.count("/") == 1) + path).split("/")
         hub.find(request, kind, f"{owner}/{name}", writes=True)
         objects = (await request.json())["objects"]
-        for asked in objects:
-            if asked["oid"] not in hub.stored:
-                asked["actions"] = {
-                    "upload": {"href": f"{hub.address}/storage/{asked['oid']}"},
+        for item in objects:
+            if item["oid"] not in hub.stored:
+                item["actions"] = {
+                    "upload": {"href": f"{hub.address}/storage/{item['oid']}"},
                     "verify": {"href": f"{hub.address}/verify"},
                 }
         return {"transfer": "basic", "objects": objects}
@@ -228,14 +229,14 @@ def routes(hub: Hub) -> FastAPI:
     async def store(request: Request, oid: str) -> Response:
         content = await request.body()
         if digest(content) != oid:
-            raise refusal(400, message="The content is not what was announced")
+            raise refusal(400, message="The content does not match its hash")
         hub.stored[oid] = content
         return Response()
 
     @app.post("/verify")
     async def verify(request: Request) -> Response:
-        asked = await request.json()
-        if len(hub.stored.get(asked["oid"], b"")) != asked["size"]:
+        body = await request.json()
+        if len(hub.stored.get(body["oid"], b"")) != body["size"]:
             raise refusal(404, message="Not stored")
         return Response()
 
@@ -250,7 +251,7 @@ def routes(hub: Hub) -> FastAPI:
             if key == "header":
                 last = repository.oid(len(repository.commits) - 1)
                 if value.get("parentCommit", last) != last:
-                    raise refusal(412, message="A commit has happened since")
+                    raise refusal(412, message="Another commit came in between")
             elif key == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif key == "lfsFile":
@@ -264,28 +265,28 @@ def routes(hub: Hub) -> FastAPI:
     @app.api_route("/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
     def resolve(request: Request, owner: str, name: str, revision: str, path: str) -> Response:
         repository = hub.find(request, "models", f"{owner}/{name}")
-        place = placed(repository, revision)
-        if path not in repository.commits[place]:
+        index = find_commit(repository, revision)
+        if path not in repository.commits[index]:
             raise refusal(404, "EntryNotFound", "Entry not found")
-        content = repository.commits[place][path]
+        content = repository.commits[index][path]
         oid = digest(content) if large(content) else blob_id(content)
-        headers = {"X-Repo-Commit": repository.oid(place), "ETag": f'"{oid}"'}
+        headers = {"X-Repo-Commit": repository.oid(index), "ETag": f'"{oid}"'}
         headers |= {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(content))}
         sent = repository.tampered.get(path, content)
         if request.method == "HEAD":
             return Response(headers=headers | {"Content-Length": str(len(content))})
-        if (asked := request.headers.get("range", "")).startswith("bytes="):
-            begin = int(asked.removeprefix("bytes=").split("-")[0])
+        if (span := request.headers.get("range", "")).startswith("bytes="):
+            begin = int(span.removeprefix("bytes=").split("-")[0])
             if begin >= len(sent):
-                raise refusal(416, message="Nothing is left")
+                raise refusal(416, message="Range not satisfiable")
             headers["Content-Range"] = f"bytes {begin}-{len(sent) - 1}/{len(sent)}"
             return Response(sent[begin:], 206, headers)
         return Response(sent, headers=headers)
 
-    def placed(repository: Repository, revision: str) -> int:
-        place = repository.place(revision)
-        if place is None:
+    def find_commit(repository: Repository, revision: str) -> int:
+        index = repository.index(revision)
+        if index is None:
             raise refusal(404, "RevisionNotFound", "Invalid rev id")
-        return place
+        return index
 
     return app

@@ -67,8 +67,8 @@ def test_the_best_is_kept_as_well_as_the_last(
     for place in (folder, folder / "best"):
         assert told(place) == pytest.approx(fid(place, extractors), rel=1e-3)
     step = 3 * (1 + found.index(min(found)))
-    ran = f"{step} (of 12)" if step < 12 else "12"
-    assert f"| steps | {ran} of 8 images" in (folder / "best" / "README.md").read_text()
+    steps = f"{step} of 12" if step < 12 else "12"
+    assert f"| Steps | {steps}, batch size 8," in (folder / "best" / "README.md").read_text()
 
 
 def test_what_could_not_be_kept_is_not_the_best(
@@ -81,16 +81,16 @@ def test_what_could_not_be_kept_is_not_the_best(
     best = min(found[:-1])
     write = loop.publish
 
-    def publish(folder: Path, *arguments: object) -> None:
+    def publish(folder: Path, *arguments: object, half: bool) -> None:
         if folder.name == "best" and arguments[4].numbers["fid"] == best:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(folder, *arguments)
+        write(folder, *arguments, half=half)
 
     monkeypatch.setattr(loop, "publish", publish)
     shutil.rmtree(config.output_dir)
     AcceleratorState._reset_state(reset_partial_state=True)
     assert losses_of(config, monkeypatch)["fid"] == found
-    assert "the best so far is not kept" in capsys.readouterr().err
+    assert "could not keep the best model so far" in capsys.readouterr().err
     others = [number for number in found if number != best]
     assert told(Path(config.output_dir) / "best") == pytest.approx(min(others), rel=1e-3)
 

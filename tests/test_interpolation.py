@@ -2,11 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import imageio_ffmpeg
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -27,7 +25,7 @@ from genmodels.latents.interpolation import (
     spline,
     traverse_dimension,
 )
-from genmodels.media.image import from_pixels, to_pixels, to_video
+from genmodels.media.image import from_pixels, to_pixels
 from genmodels.metrics import FeatureExtractors
 from genmodels.metrics.path_length import path_lengths
 from tests.conftest import FASHION, ROOT

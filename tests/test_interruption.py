@@ -1,4 +1,4 @@
-"""A run that is stopped, killed or out of luck in any other way loses nothing."""
+"""Interrupted, killed and failing runs: they stop gracefully, and resume bit-equal."""
 
 import errno
 import os
@@ -27,11 +27,11 @@ from training.core.loop import train
 Small = Callable[..., Config]
 
 
-def wait_for(found: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while not found() and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert found()
+    assert condition()
 
 
 def last_step(folder: Path) -> int:
@@ -42,24 +42,24 @@ def last_step(folder: Path) -> int:
     ("number", "code", "processes"),
     [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)],
 )
-def test_a_run_that_is_told_to_stop_writes_a_checkpoint_and_says_how_to_go_on(
+def test_signal_saves_a_checkpoint_that_resumes_bit_equal(
     number: signal.Signals, code: int, processes: int, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     fields = {"max_train_steps": 100_000, "preview_steps": 10, "checkpointing_steps": 100_000}
     run = launch("vae-fashion", *tiny(folder, **fields), processes=processes)
     wait_for(lambda: len(list((folder / "samples").glob("*.png"))) > 1)
-    told = run.pid if processes == 1 else children(run.pid)[0]
-    os.kill(told, number)
+    target = run.pid if processes == 1 else children(run.pid)[0]
+    os.kill(target, number)
     output, _ = run.communicate(timeout=120)
     stopped = last_step(folder)
-    told = f"stopped after step {stopped} of 100000: go on with --resume_from_checkpoint latest"
-    assert output.count(told) == 1
+    message = f"stopped after step {stopped} of 100000; resume with --resume_from_checkpoint"
+    assert output.count(message) == 1
     assert "Traceback" not in output.split("stopped after")[0]
     if processes == 1:
         assert run.returncode == code
     else:
-        assert f"exitcode  : {code}" in output  # as torchrun reports its processes
+        assert f"exitcode  : {code}" in output  # torchrun's report
     goal = stopped + 3
     more = {"max_train_steps": goal, "resume_from_checkpoint": "latest"}
     finish(launch("vae-fashion", *tiny(folder, **more), processes=processes))
@@ -69,52 +69,52 @@ def test_a_run_that_is_told_to_stop_writes_a_checkpoint_and_says_how_to_go_on(
     assert_equal(folder, tmp_path / "whole")
 
 
-def test_a_run_stops_when_its_launcher_is_told_to(tmp_path: Path) -> None:
+def test_run_stops_when_accelerate_launch_is_terminated(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     fields = tiny(folder, max_train_steps=100_000, preview_steps=10)
     program = ("-m", "accelerate.commands.launch", "-m", "training")
     run = launch("vae-fashion", *fields, program=program)
     wait_for(lambda: (folder / "samples").exists())
     run.terminate()
-    output, _ = run.communicate(timeout=120)  # until the run, too, has closed its output
-    assert f"stopped after step {last_step(folder)} of 100000: go on with" in output
+    output, _ = run.communicate(timeout=120)  # the run's output closes too
+    assert f"stopped after step {last_step(folder)} of 100000; resume with" in output
     assert run.returncode == -signal.SIGTERM
 
 
 def children(pid: int) -> list[int]:
-    """Processes that a process has started."""
+    """List child process ids."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_second_ctrl_c_ends_at_once_unless_a_launcher_repeats_the_first() -> None:
-    before = signal.getsignal(signal.SIGINT)  # ignored, where the tests run in the background
+def test_second_ctrl_c_aborts_unless_a_launcher_repeats_the_first() -> None:
+    before = signal.getsignal(signal.SIGINT)  # ignored if tests run in the background
     with interruptible() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         assert interruption.signal == signal.SIGINT
-        interruption.first -= 2  # seconds ago
+        interruption.received_at -= 2  # seconds ago
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_pipeline_that_cannot_be_published_is_still_in_its_checkpoint(
+def test_failed_publishing_keeps_the_checkpoint(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise SafetensorError("I/O error: No space left on device")
 
     publish = loop.publish
     monkeypatch.setattr(loop, "publish", fail)
     config = small("vae-fashion")
-    with pytest.raises(OSError, match=r"could not publish .* No space .*checkpoint-4, from which"):
+    with pytest.raises(OSError, match=r"could not publish .* No space .*checkpoint-4, resume"):
         train(config)
     monkeypatch.setattr(loop, "publish", publish)
     train(small("vae-fashion", resume_from_checkpoint="latest"))
     assert genmodels.load(config.output_dir)
 
 
-def test_before_the_first_step_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
+def test_ctrl_c_before_the_first_step_prints_no_traceback(tmp_path: Path) -> None:
     program = script(
         tmp_path / "early.py",
         "import training.core.loop, training.__main__ as command\n"
@@ -127,7 +127,7 @@ def test_before_the_first_step_ctrl_c_ends_without_a_traceback(tmp_path: Path) -
     assert (run.returncode, output) == (130, "")
 
 
-def test_a_run_killed_at_any_moment_leaves_its_last_checkpoint_whole(tmp_path: Path) -> None:
+def test_sigkill_leaves_a_complete_checkpoint(tmp_path: Path) -> None:
     run = launch(
         "vae-fashion", *tiny(tmp_path / "run", max_train_steps=100_000, checkpointing_steps=1)
     )
@@ -161,7 +161,7 @@ train(shrink(sys.argv[1], output_dir=sys.argv[2], max_train_steps=6, checkpointi
 """
 
 
-def test_killed_while_it_writes_a_checkpoint_a_run_has_the_one_before(tmp_path: Path) -> None:
+def test_sigkill_during_a_checkpoint_keeps_the_previous_one(tmp_path: Path) -> None:
     name = "gan-fashion"
     run = launch(name, str(tmp_path / name), program=script(tmp_path / "killed.py", KILLED))
     output, _ = run.communicate(timeout=120)
@@ -178,8 +178,8 @@ def test_killed_while_it_writes_a_checkpoint_a_run_has_the_one_before(tmp_path: 
     assert not list((tmp_path / name).glob(".[!.]*"))
 
 
-def full(monkeypatch: pytest.MonkeyPatch, steps: dict[int, int]) -> list[int]:
-    """Make the disk full at some steps, for a number of attempts -> the steps of all attempts."""
+def fill_disk(monkeypatch: pytest.MonkeyPatch, steps: dict[int, int]) -> list[int]:
+    """Fill the disk at some steps, for a number of attempts -> the steps of all attempts."""
     save, attempts = Accelerator.save_state, []
 
     def save_state(self: Accelerator, folder: str) -> None:
@@ -193,55 +193,55 @@ def full(monkeypatch: pytest.MonkeyPatch, steps: dict[int, int]) -> list[int]:
     return attempts
 
 
-def test_a_disk_that_is_full_for_a_while_costs_a_checkpoint_and_no_more(
+def test_training_continues_on_a_full_disk(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    attempts = full(monkeypatch, {3: 2, 4: 1})
+    attempts = fill_disk(monkeypatch, {3: 2, 4: 1})
     folder = tmp_path / "vae-fashion"
     train(small("vae-fashion", max_train_steps=5, checkpointing_steps=1))
-    shown = capsys.readouterr().err
-    assert "could not write a checkpoint at step 3" in shown
-    assert "No space left on device; training goes on" in shown
-    assert attempts == [1, 2, 3, 3, 4, 4, 5]  # the second attempt is once old ones gave room
+    output = capsys.readouterr().err
+    assert "could not write a checkpoint at step 3" in output
+    assert "No space left on device; training continues" in output
+    assert attempts == [1, 2, 3, 3, 4, 4, 5]  # the second after deleting old ones
     assert {path.name for path in folder.glob("checkpoint-*")} == {"checkpoint-4", "checkpoint-5"}
     assert not list(folder.glob(".[!.]*"))
 
 
-def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
+def test_checkpoint_is_synced_before_it_is_renamed(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Or a loss of power might leave the name, and nothing in it."""
-    done: list[str] = []
+    """Otherwise a power failure may leave an empty checkpoint."""
+    synced: list[str] = []
     sync, rename = os.fsync, Path.rename
 
     def fsync(handle: int) -> None:
-        done.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
         sync(handle)
 
-    def renamed(path: Path, whole: Path) -> Path:
-        left = {str(file) for file in [path, *path.rglob("*")]} - set(done)
-        assert not left
-        done.append("renamed")
-        return rename(path, whole)
+    def checked_rename(path: Path, complete: Path) -> Path:
+        unsynced = {str(file) for file in [path, *path.rglob("*")]} - set(synced)
+        assert not unsynced
+        synced.append("renamed")
+        return rename(path, complete)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(Path, "rename", checked_rename)
     train(small("vae-fashion", checkpointing_steps=100))
-    assert str(tmp_path / "vae-fashion") in done[done.index("renamed") :]
+    assert str(tmp_path / "vae-fashion") in synced[synced.index("renamed") :]
 
 
-def test_the_last_checkpoint_is_waited_for(
+def test_last_checkpoint_is_retried(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    attempts = full(monkeypatch, {4: 5})
-    monkeypatch.setattr(loop, "PATIENCE", 0.01)
+    attempts = fill_disk(monkeypatch, {4: 5})
+    monkeypatch.setattr(loop, "RETRY_AFTER", 0.01)
     train(small("vae-fashion"))
     assert attempts == [4] * 6
     assert genmodels.load(tmp_path / "vae-fashion")
 
 
-def test_what_really_cannot_be_written_is_told_and_what_was_stays(tmp_path: Path) -> None:
-    """No file may grow beyond some bytes: writes fail in the middle, by torch and safetensors."""
+def test_file_size_limit_stops_the_run_and_keeps_checkpoints(tmp_path: Path) -> None:
+    """Writes of torch and safetensors fail midway, at a limit of the file size."""
     folder = tmp_path / "run"
     finish(launch("vae-fashion", *tiny(folder)))
     before = {path.name: path.stat().st_size for path in (folder / "checkpoint-4").iterdir()}
@@ -263,7 +263,7 @@ def test_what_really_cannot_be_written_is_told_and_what_was_stays(tmp_path: Path
     rest, _ = run.communicate(timeout=120)
     output = "".join(lines) + rest
     assert "could not write a checkpoint at step 6" in output
-    assert "training goes on" in output
+    assert "training continues" in output
     assert run.returncode == 1
     assert "error: could not write a checkpoint at step 8" in output
     after = {path.name: path.stat().st_size for path in (folder / "checkpoint-4").iterdir()}
@@ -272,7 +272,7 @@ def test_what_really_cannot_be_written_is_told_and_what_was_stays(tmp_path: Path
 
 
 @pytest.mark.parametrize("moment", ["init_trackers", "log", "end_training"])
-def test_a_tracker_that_fails_ends_no_run(
+def test_failing_tracker_does_not_stop_training(
     moment: str, small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -285,7 +285,7 @@ def test_a_tracker_that_fails_ends_no_run(
     assert genmodels.load(config.output_dir)
 
 
-def test_the_curves_of_a_run_that_was_killed_have_no_doubled_steps(
+def test_resumed_run_logs_each_step_once(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     logged: list[tuple[int, dict]] = []
@@ -313,16 +313,16 @@ def test_the_curves_of_a_run_that_was_killed_have_no_doubled_steps(
     train(small("gan-fashion", output_dir=str(tmp_path / "whole"), max_train_steps=9, **fields))
     whole, logged[:] = logged.copy(), []
     killed = {"output_dir": str(tmp_path / "killed"), "max_train_steps": 9}
-    show = loop.Run.show
+    log_preview = loop.Run.log_preview
 
     def kill(self: loop.Run) -> None:
-        show(self)
+        log_preview(self)
         if self.progress.step == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Run, "show", kill)
+    monkeypatch.setattr(loop.Run, "log_preview", kill)
     with pytest.raises(KeyboardInterrupt):
         train(small("gan-fashion", **killed, **fields))
-    monkeypatch.setattr(loop.Run, "show", show)
+    monkeypatch.setattr(loop.Run, "log_preview", log_preview)
     train(small("gan-fashion", resume_from_checkpoint="latest", **killed, **fields))
     assert logged == whole

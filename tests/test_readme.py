@@ -12,6 +12,7 @@ from PIL import Image
 from tests.conftest import ROOT
 from training.__main__ import parse
 from training.objectives import OBJECTIVES
+from training.release.records import read_record
 
 CARDS = sorted(ROOT.glob("checkpoints/*/README.md"))
 
@@ -60,26 +61,28 @@ def test_the_space_runs_the_gradio_that_is_pinned() -> None:
 
 
 @pytest.mark.parametrize("file", CARDS, ids=lambda file: file.parent.name)
-def test_cards_tell_what_they_must(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = ModelCard.load(file)
+def test_cards_are_complete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata, commands that parse, settings that match them, and a snippet that runs."""
+    card, record = ModelCard.load(file), read_record(file.parent)
     classifies = (file.parent / "config.json").exists()
     assert (card.data.pipeline_tag == "image-classification") == classifies
     assert card.data.library_name == "genmodels"
     assert card.data.license == "mit"
     assert card.data.datasets == ["zalando-datasets/fashion_mnist"]
-    command, *earlier = re.findall(r"`accelerate launch -m training (.+)`", card.text)
-    assert command.split()[0] == file.parent.name
-    config = parse(shlex.split(command))
-    base = config.pretrained_model_name_or_path  # which then has a command of its own, and no other
-    assert [parse(shlex.split(it)).output_dir for it in earlier] == ([base] if base else [])
-    assert card.data.genmodels["steps"] <= config.max_train_steps
-    settings = file.parent / "training.json"
-    if settings.exists():  # not of the oldest
-        told, fields = (
-            json.loads(settings.read_text()),
-            json.loads(json.dumps(config.result_fields())),
-        )
-        assert told | fields == fields | told  # what both tell is the same
+    commands = [*(run["command"] for run in record.earlier_runs), record.command]
+    assert re.findall(r"`(accelerate launch -m training .+?)`", card.text) == commands[::-1]
+    *earlier, config = (
+        parse(shlex.split(command.removeprefix("accelerate launch -m training ")))
+        for command in commands
+    )
+    assert record.command.split()[4] == file.parent.name
+    base = config.pretrained_model_name_or_path  # the output of an earlier run
+    assert [run.output_dir for run in earlier] == ([base] if base else [])
+    assert card.data.genmodels["steps"] == record.steps <= config.max_train_steps
+    fields = json.loads(json.dumps(config.result_fields()))
+    common = record.settings.keys() & fields.keys()  # older versions had fewer fields
+    assert len(common) > 20
+    assert {key: record.settings[key] for key in common} == {key: fields[key] for key in common}
     monkeypatch.chdir(file.parent)
     names: dict = {}
     (snippet,) = blocks(file, "python")

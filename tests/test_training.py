@@ -27,33 +27,33 @@ from training.core.checkpoints import step_of
 from training.core.ema import EMA
 from training.core.loop import Run, train
 from training.objectives import OBJECTIVES
-from training.release import figures, model_cards, publish
+from training.release import figures, publish, records
 
 Small = Callable[..., Config]
 
 
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """Every tensor below a run's last checkpoint and in what it published, by file and name."""
+def load_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Return all tensors of a run's last checkpoint and published model, by file and name."""
     last = max(folder.glob("checkpoint-*"), key=step_of)
-    found = {}
+    tensors = {}
     for file in [*last.glob("*.safetensors"), *folder.glob("[!.]*/diffusion*.safetensors")]:
         for name, tensor in load_file(file).items():
-            found[f"{file.relative_to(folder)}:{name}"] = tensor
+            tensors[f"{file.relative_to(folder)}:{name}"] = tensor
     for file in last.glob("optimizer*.bin"):
-        for place, state in torch.load(file)["state"].items():
+        for index, state in torch.load(file)["state"].items():
             for name, tensor in state.items():
-                found[f"{file.name}:{place}:{name}"] = tensor
-    return found
+                tensors[f"{file.name}:{index}:{name}"] = tensor
+    return tensors
 
 
 def assert_equal(one: Path, other: Path) -> None:
-    ours, theirs = tensors(one), tensors(other)
+    ours, theirs = load_tensors(one), load_tensors(other)
     assert ours.keys() == theirs.keys()
     assert len(ours) > 10
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
 
 
-# A preset of each objective, and one of each kind of conditional network.
+# A preset per objective, and one per kind of conditional network.
 NAMES = [
     *FIRST.values(),
     "vae-fashion-conditional",
@@ -64,7 +64,7 @@ GENERATORS = [name for name in NAMES if name != "classifier-fashion"]
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_a_few_steps_publish_a_whole_pipeline(name: str, small: Small) -> None:
+def test_training_publishes_a_pipeline(name: str, small: Small) -> None:
     config = small(name, preview_steps=2, checkpointing_steps=1, checkpoints_total_limit=2)
     pipeline = train(config)
     folder = Path(config.output_dir)
@@ -84,7 +84,7 @@ def test_a_few_steps_publish_a_whole_pipeline(name: str, small: Small) -> None:
     assert not list(folder.glob(".[!.]*"))
 
 
-def test_halves_are_published_that_draw_nearly_the_same(small: Small) -> None:
+def test_fp16_weights_give_nearly_the_same_samples(small: Small) -> None:
     sizes, samples = [], []
     for precision in ("fp32", "fp16"):
         config = small(
@@ -103,7 +103,7 @@ def test_halves_are_published_that_draw_nearly_the_same(small: Small) -> None:
     assert (samples[0] - samples[1]).abs().max() < 2 / 255
 
 
-def test_a_few_steps_publish_a_classifier_with_its_error(small: Small) -> None:
+def test_training_publishes_a_classifier_with_its_error(small: Small) -> None:
     config = small("classifier-fashion", eval_every=2)
     trained = train(config)
     folder = Path(config.output_dir)
@@ -122,7 +122,7 @@ def test_a_few_steps_publish_a_classifier_with_its_error(small: Small) -> None:
 
 
 def losses_of(config: Config, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
-    """Train -> each term of each loss as it was logged."""
+    """Train -> the logged values of each loss."""
     logged: dict[str, list[float]] = {}
 
     def log(self: object, values: dict[str, float], step: int) -> None:
@@ -134,7 +134,7 @@ def losses_of(config: Config, monkeypatch: pytest.MonkeyPatch) -> dict[str, list
     return logged
 
 
-# The Bernoulli likelihood is that of grey levels, which no decoder is sure of.
+# The Bernoulli likelihood of gray levels has a high entropy that no decoder can remove.
 @pytest.mark.parametrize(("likelihood", "share"), [("normal", 0.5), ("bernoulli", 0.75)])
 def test_vae_learns_to_reconstruct(
     likelihood: str, share: float, small: Small, monkeypatch: pytest.MonkeyPatch
@@ -147,7 +147,7 @@ def test_vae_learns_to_reconstruct(
     assert last < share * first
 
 
-def test_wgan_gp_learns_the_distance_and_closes_it(
+def test_wgan_gp_critic_distance_grows_then_shrinks(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = small("wgan-gp-fashion", max_train_steps=70, learning_rate=2e-3, logging_steps=10)
@@ -159,7 +159,7 @@ def test_wgan_gp_learns_the_distance_and_closes_it(
 @pytest.mark.parametrize("name", NAMES)
 def test_resume_equals_uninterrupted(name: str, small: Small, tmp_path: Path) -> None:
     whole, broken = str(tmp_path / "whole"), str(tmp_path / "broken")
-    # Where the learning rate depends on the length of a run, no longer run goes on from a shorter.
+    # A constant learning rate, so that a shorter run can be extended.
     fields = {"gradient_accumulation_steps": 2, "max_train_steps": 4}
     train(small(name, output_dir=whole, **fields))
     train(small(name, output_dir=broken, **fields | {"max_train_steps": 2}))
@@ -168,31 +168,31 @@ def test_resume_equals_uninterrupted(name: str, small: Small, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", [name for name in GENERATORS if name in FIRST.values()])
-def test_a_run_goes_on_from_what_another_published(name: str, small: Small, tmp_path: Path) -> None:
+def test_run_starts_from_pretrained_weights(name: str, small: Small, tmp_path: Path) -> None:
     first = small(name, learning_rate=1e-2, seed=7)
     train(first)
     fields = {"learning_rate": 1e-12, "max_train_steps": 1}
-    anew = train(small(name, output_dir=str(tmp_path / "anew"), **fields))
+    scratch = train(small(name, output_dir=str(tmp_path / "scratch"), **fields))
     fields |= {"pretrained_model_name_or_path": first.output_dir}
     further = train(small(name, output_dir=str(tmp_path / "further"), **fields))
-    given, *others = (
+    source, *others = (
         torch.nn.utils.parameters_to_vector(
             weight
             for part, network in pipeline.components.items()
-            if isinstance(network, torch.nn.Module) and part != "prior"  # which is fitted
+            if isinstance(network, torch.nn.Module) and part != "prior"  # fitted, not trained
             for weight in network.parameters()
         )
-        for pipeline in (genmodels.load(first.output_dir), further, anew)
+        for pipeline in (genmodels.load(first.output_dir), further, scratch)
     )
-    distances = [(other.detach() - given.detach()).abs().max() for other in others]
+    distances = [(other.detach() - source.detach()).abs().max() for other in others]
     assert distances[0] < 1e-5 < 1e-2 < distances[1]
 
 
-def test_what_a_run_cannot_go_on_from_is_said(small: Small, tmp_path: Path) -> None:
+def test_mismatched_pretrained_models_are_rejected(small: Small, tmp_path: Path) -> None:
     source = str(ROOT / "checkpoints/vae-fashion")
     for name, sentence in (
-        ("vae-fashion", "expected the autoencoder in .* with blocks 0, but got 1"),
-        ("gan-fashion", "expected generator in .*, but got autoencoder"),
+        ("vae-fashion", "expected the autoencoder in .* with blocks 0, got 1"),
+        ("gan-fashion", "expected generator in .*, got autoencoder"),
         ("classifier-fashion", "expected no --pretrained_model_name_or_path with a classifier"),
     ):
         with pytest.raises(ValueError, match=sentence):
@@ -201,7 +201,7 @@ def test_what_a_run_cannot_go_on_from_is_said(small: Small, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["vae-fashion", "r3gan-fashion", "diffusion-fashion"])
-def test_the_seed_decides_the_run(name: str, small: Small, tmp_path: Path) -> None:
+def test_seed_determines_the_run(name: str, small: Small, tmp_path: Path) -> None:
     for folder, seed in [("one", 0), ("again", 0), ("other", 1)]:
         train(small(name, output_dir=str(tmp_path / folder), seed=seed, max_train_steps=2))
     assert_equal(tmp_path / "one", tmp_path / "again")
@@ -220,9 +220,9 @@ def test_bfloat16_trains_and_publishes_float32(name: str, small: Small) -> None:
 def launch(
     *arguments: str, processes: int = 1, program: tuple[str, ...] = ("-m", "training")
 ) -> subprocess.Popen:
-    """The training command, or another program, in processes of its own, on the CPU."""
+    """Start the training command, or another program, in one or more CPU processes."""
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    torchrun += ["--standalone"]  # on a free port, for several may run at once
+    torchrun += ["--standalone"]  # on a free port, since tests may run in parallel
     return subprocess.Popen(
         [sys.executable, *(torchrun if processes > 1 else []), *program, *arguments],
         cwd=ROOT,
@@ -234,7 +234,7 @@ def launch(
 
 
 def finish(run: subprocess.Popen) -> None:
-    """Wait for a run that must succeed."""
+    """Wait for a run to succeed."""
     output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, output
 
@@ -261,21 +261,21 @@ def tiny(folder: Path, **fields: object) -> list[str]:
 
 
 def script(path: Path, source: str) -> tuple[str]:
-    """A program for `launch`."""
+    """Write a program for `launch`."""
     path.write_text(source)
     return (str(path),)
 
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of each objective by two processes: whole, and broken in the middle."""
+    """Runs of each objective by two processes: uninterrupted, and resumed."""
     folder = tmp_path_factory.mktemp("pairs")
     program = script(folder / "pairs.py", PAIRS)
     finish(launch(str(folder), *NAMES, processes=2, program=program))
     return folder
 
 
-# One launch for all, since a start takes longer than the runs.
+# One launch for all: starting takes longer than training.
 PAIRS = """
 import os, sys
 import torch
@@ -285,7 +285,7 @@ from tests.conftest import shrink
 from training.core.loop import Run, train
 
 folder, *names = sys.argv[1:]
-Accelerator.end_training = lambda self: None  # the group goes on
+Accelerator.end_training = lambda self: None  # keep the group
 for name in names:
     fields = {"gradient_accumulation_steps": 2, "max_train_steps": 4}
     for place, more in [
@@ -296,9 +296,9 @@ for name in names:
         AcceleratorState._reset_state()
         train(shrink(name, output_dir=f"{folder}/{name}/{place}", **fields | more))
     AcceleratorState._reset_state()
-    run = Run(shrink(name, output_dir=f"{folder}/{name}/turns", **fields))
-    for player in run.config.objective.update_order(0) * 2:
-        run.trainer.update(player, run.batches)
+    run = Run(shrink(name, output_dir=f"{folder}/{name}/updates", **fields))
+    for network in run.config.objective.update_order(0) * 2:
+        run.trainer.update(network, run.batches)
     torch.save(
         {
             "sample": run.batches[0].samples.sum(),
@@ -307,28 +307,26 @@ for name in names:
         f"{folder}/{name}/rank{run.accelerator.process_index}.pt",
     )
 run.accelerator.wait_for_everyone()
-os._exit(0)  # what else the interpreter's end may do to gloo's threads is not tried here
+os._exit(0)  # the exit of the interpreter may hang in gloo's threads
 """
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_processes_resume_to_the_same_bits(name: str, pairs: Path) -> None:
+def test_two_processes_resume_bit_equal(name: str, pairs: Path) -> None:
     assert_equal(pairs / name / "whole", pairs / name / "broken")
     assert "on 2 processes with" in (pairs / name / "whole" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_processes_share_their_gradients(name: str, pairs: Path) -> None:
-    """After some turns on samples of their own, both hold the same weights."""
+def test_two_processes_share_gradients(name: str, pairs: Path) -> None:
+    """After updates on different samples, both have the same weights."""
     one, other = (torch.load(pairs / name / f"rank{rank}.pt") for rank in (0, 1))
     assert one["sample"] != other["sample"]
     for weight, twin in zip(one["weights"], other["weights"], strict=True):
         assert torch.equal(weight, twin)
 
 
-def test_a_pipeline_is_published_whole_or_not_at_all(
-    small: Small, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_publishing_is_all_or_nothing(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small("vae-fashion")
 
     def fail(self: object, path: Path) -> None:
@@ -343,7 +341,7 @@ def test_a_pipeline_is_published_whole_or_not_at_all(
     assert genmodels.load(config.output_dir)
 
 
-def test_the_card_tells_the_command(small: Small) -> None:
+def test_card_has_the_command_and_the_dataset(small: Small) -> None:
     config = small("gan-saturating-fashion", seed=5, mixed_precision="bf16")
     train(config)
     card = (Path(config.output_dir) / "README.md").read_text()
@@ -352,15 +350,14 @@ def test_the_card_tells_the_command(small: Small) -> None:
         "tests/data/fashion_mnist --train_batch_size 8 --max_train_steps 4 --seed 5 "
         "--latent_dim 8 --width 8`"
     ) in card
-    assert "1,000 images of 28x28 pixels, grey" in card
-    assert "| data | the folder fashion_mnist, split `train`: 1,000" in card
+    assert "1,000 grayscale images, 28x28 pixels" in card
+    assert "| Dataset | folder fashion_mnist, split `train`: 1,000" in card
     assert "datasets:" not in card
-    assert (
-        model_cards.command(PRESETS["vae-fashion"]) == "accelerate launch -m training vae-fashion"
-    )
+    command = records.training_command(PRESETS["vae-fashion"])
+    assert command == "accelerate launch -m training vae-fashion"
 
 
-def test_a_folder_that_looks_like_an_id_is_no_dataset_of_the_hub(
+def test_local_folder_with_a_slash_is_not_a_hub_dataset(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(FASHION, tmp_path / "data" / "mine")
@@ -368,10 +365,10 @@ def test_a_folder_that_looks_like_an_id_is_no_dataset_of_the_hub(
     train(small("vae-fashion", dataset_name="data/mine"))
     card = ModelCard.load(tmp_path / "vae-fashion" / "README.md")
     assert card.data.datasets is card.data.license is None
-    assert "| data | the folder mine, split `train`: 1,000" in card.text
+    assert "| Dataset | folder mine, split `train`: 1,000" in card.text
 
 
-def test_a_folder_of_images_is_no_dataset_of_the_hub(
+def test_folder_of_images_is_not_a_hub_dataset(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -379,24 +376,24 @@ def test_a_folder_of_images_is_no_dataset_of_the_hub(
     for place in range(3):  # fewer than a batch
         Image.new("RGB", (40, 32), (80 * place, 0, 0)).save(f"my/photos/{place}.jpg")
     config = small("wgan-gp-fashion", train_data_dir="my/photos", resolution=32, output_dir=".")
-    with pytest.raises(ValueError, match="holds something already"):
+    with pytest.raises(ValueError, match="expected a new or empty --output_dir"):
         train(config)
     train(dataclasses.replace(config, output_dir="runs/photos"))
     card = Path("runs/photos/README.md").read_text()
     assert "# photos\n" in card
-    assert "| data | the folder photos: 3 images of 32x32 pixels, RGB |" in card
+    assert "| Dataset | folder photos: 3 RGB images, 32x32 pixels |" in card
     assert "datasets:" not in card
 
 
-def test_averages_follow_weights_and_buffers_with_their_halflife() -> None:
+def test_ema_follows_weights_and_buffers_with_its_halflife() -> None:
     network = torch.nn.BatchNorm1d(1)
     ema = EMA({"it": network}, ema_halflife=10.0)
     network.weight.data.fill_(0.0)
-    ema.update_parameters(torch.nn.ModuleDict({"it": network}))  # the first is taken as it is
+    ema.update_parameters(torch.nn.ModuleDict({"it": network}))  # the first update copies
     network.weight.data.fill_(1.0)
     network.running_mean.fill_(1.0)
     network.num_batches_tracked.fill_(7)
-    for _ in range(1000):  # past the ramp: its half-life is full from step 200 on
+    for _ in range(1000):  # after the ramp: the full half-life applies from step 200 on
         ema.update_parameters(torch.nn.ModuleDict({"it": network}))
     ema.networks["it"].weight.data.fill_(0.0)
     ema.networks["it"].running_mean.fill_(0.0)
@@ -407,7 +404,7 @@ def test_averages_follow_weights_and_buffers_with_their_halflife() -> None:
     assert ema.networks["it"].num_batches_tracked.item() == 7
 
 
-def test_trackers_receive_losses_by_name_and_grids(small: Small, tmp_path: Path) -> None:
+def test_trackers_receive_losses_and_previews(small: Small, tmp_path: Path) -> None:
     store = Path(os.environ["TRACKIO_DIR"])
     for tracker in ("trackio", "tensorboard"):
         train(small("vae-fashion", report_to=tracker, output_dir=str(tmp_path / tracker)))
@@ -418,7 +415,7 @@ def test_trackers_receive_losses_by_name_and_grids(small: Small, tmp_path: Path)
     assert b"samples" in events
 
 
-def test_curves_go_on_behind_the_last_whole_line_and_are_published(small: Small) -> None:
+def test_curves_continue_after_an_incomplete_line_and_are_published(small: Small) -> None:
     fields = {"report_to": "none", "logging_steps": 1, "eval_every": 2, "eval_extractor": "domain"}
     config = small("gan-fashion", max_train_steps=2, eval_samples=20, **fields)
     train(config)
@@ -427,11 +424,11 @@ def test_curves_go_on_behind_the_last_whole_line_and_are_published(small: Small)
     with file.open("a") as torn:
         torn.write('{"step": 3, "critic/re')
     train(dataclasses.replace(config, max_train_steps=4, resume_from_checkpoint="latest"))
-    told = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [it["step"] for it in told] == [1, 2, 2, 3, 4, 4]
-    assert told[0].keys() == {"step", "critic/real", "critic/fake", "generator/-log D"}
-    assert told[2].keys() == {"step", "fid"}
-    assert [len(axis.lines) for axis in figures.losses(told).axes] == [2, 1, 1]
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 2, 3, 4, 4]
+    assert rows[0].keys() == {"step", "critic/real", "critic/fake", "generator/-log D"}
+    assert rows[2].keys() == {"step", "fid"}
+    assert [len(axis.lines) for axis in figures.losses(rows).axes] == [2, 1, 1]
     assert figures.losses([]).axes == []
     for published in (folder, folder / "best"):
         assert Image.open(published / "curves.png").width > 1000
@@ -447,33 +444,33 @@ def test_curves_go_on_behind_the_last_whole_line_and_are_published(small: Small)
         ("cosine", [0, 0.5, 1, 0.854, 0.5, 0.146]),
     ],
 )
-def test_the_learning_rate_follows_its_schedule_for_every_player(
+def test_learning_rate_follows_its_schedule_for_every_network(
     name: str, expected: list[float], small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates: list[float] = []
     step = torch.optim.RMSprop.step
 
-    def note(self: torch.optim.Optimizer, *arguments: object, **fields: object) -> object:
+    def record(self: torch.optim.Optimizer, *arguments: object, **fields: object) -> object:
         rates.extend(group["lr"] for group in self.param_groups)
         return step(self, *arguments, **fields)
 
-    monkeypatch.setattr(torch.optim.RMSprop, "step", note)
+    monkeypatch.setattr(torch.optim.RMSprop, "step", record)
     fields = {"lr_scheduler": name, "lr_warmup_steps": 2, "learning_rate": 1e-4}
     config = small("wgan-fashion", max_train_steps=6, **fields)
     train(config)
-    turns = config.objective.critic_updates + 1  # and the generator's
-    told = [rate * 1e-4 for rate in expected for _ in range(turns)]
-    assert rates == pytest.approx(told, rel=1e-2, abs=1e-12)
+    updates = config.objective.critic_updates + 1  # and the generator's
+    expected = [rate * 1e-4 for rate in expected for _ in range(updates)]
+    assert rates == pytest.approx(expected, rel=1e-2, abs=1e-12)
 
 
-def test_accumulated_passes_make_the_step_of_one_large_batch(small: Small, tmp_path: Path) -> None:
-    """Of a critic without batch normalisation. Latents are drawn by pass, so these are fixed."""
+def test_gradient_accumulation_equals_one_large_batch(small: Small, tmp_path: Path) -> None:
+    """For a critic without batch normalisation and a generator that ignores its latents."""
     weights = []
     for folder, passes, size in [("one", 1, 16), ("many", 4, 4)]:
         fields = {"gradient_accumulation_steps": passes, "train_batch_size": size}
         run = Run(small("wgan-gp-fashion", output_dir=str(tmp_path / folder), **fields))
-        run.trainer.networks["generator"] = Same()
-        objective = dataclasses.replace(run.trainer.config.objective, penalty_weight=0.0)
+        run.trainer.networks["generator"] = ConstantGenerator()
+        objective = dataclasses.replace(run.trainer.config.objective, penalty=0.0)
         run.trainer.config = dataclasses.replace(run.trainer.config, objective=objective)
         run.trainer.update("critic", run.batches)
         weights.append([weight.clone() for weight in run.trainer.networks["critic"].parameters()])
@@ -481,8 +478,8 @@ def test_accumulated_passes_make_the_step_of_one_large_batch(small: Small, tmp_p
         assert torch.allclose(one, many, atol=1e-5)
 
 
-class Same(torch.nn.Module):
-    """A generator that always draws the same."""
+class ConstantGenerator(torch.nn.Module):
+    """A generator with constant samples."""
 
     config = SimpleNamespace(latent_dim=8)
 
@@ -490,14 +487,14 @@ class Same(torch.nn.Module):
         return torch.zeros(len(latents), 1, 28, 28)
 
 
-def test_a_conditional_run_needs_classes(small: Small, tmp_path: Path) -> None:
+def test_conditional_run_needs_classes(small: Small, tmp_path: Path) -> None:
     Image.new("L", (28, 28)).save(tmp_path / "one.png")
     config = small("vae-fashion-conditional", train_data_dir=str(tmp_path))
-    with pytest.raises(ValueError, match=r"expected classes in .* for --conditional"):
+    with pytest.raises(ValueError, match=r"expected class labels in .* for --conditional"):
         train(config)
 
 
-# accelerate shards on accelerators only; told that it may, it does so on the CPU too.
+# accelerate shards on accelerators only; these patches make it shard on the CPU.
 SHARDED = """
 import os, sys
 os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
@@ -512,7 +509,7 @@ kind = property(lambda self: DistributedType.FSDP, lambda self, value: None)
 AcceleratorState.distributed_type = kind
 AcceleratorState.fsdp_plugin = FullyShardedDataParallelPlugin()
 
-end, Accelerator.end_training = Accelerator.end_training, lambda self: None  # the group goes on
+end, Accelerator.end_training = Accelerator.end_training, lambda self: None  # keep the group
 folder, *names = sys.argv[1:]
 for name in names:
     for fields in ({"max_train_steps": 2}, {"resume_from_checkpoint": "latest"}):
@@ -525,7 +522,7 @@ end(Accelerator())
 """
 
 
-def test_sharded_runs_start_save_and_go_on(tmp_path: Path) -> None:
+def test_sharded_runs_save_and_resume(tmp_path: Path) -> None:
     names = ["vae-fashion", "sngan-fashion", "diffusion-fashion", "wgan-gp-fashion"]
     program = script(tmp_path / "sharded.py", SHARDED)
     run = launch(str(tmp_path), *names, processes=2, program=program)
@@ -534,11 +531,11 @@ def test_sharded_runs_start_save_and_go_on(tmp_path: Path) -> None:
     assert "expected DDP, got FSDP: FSDP cannot train a critic with a gradient penalty" in output
     for name in names[:-1]:
         assert (tmp_path / name / "checkpoint-4" / "pytorch_model_fsdp_0").is_dir()
-        drawn = genmodels.load(tmp_path / name)(2, output_type="pt").images
-        assert drawn.isfinite().all()
+        samples = genmodels.load(tmp_path / name)(2, output_type="pt").images
+        assert samples.isfinite().all()
 
 
-def test_sharded_weights_are_averaged_whole() -> None:
+def test_ema_averages_full_sharded_weights() -> None:
     torch.distributed.init_process_group("gloo", "tcp://127.0.0.1:29519", rank=0, world_size=1)
     try:
         networks = torch.nn.ModuleDict({"it": torch.nn.Linear(4, 4)})
@@ -554,10 +551,10 @@ def test_sharded_weights_are_averaged_whole() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
-def test_a_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
+def test_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
     config = small("vae-fashion", torch_compile=True, output_dir=str(tmp_path / "compiled"))
     run = Run(config)
-    assert run.trainer.players["autoencoder"].model is not run.trainer.networks["autoencoder"]
+    assert run.trainer.states["autoencoder"].model is not run.trainer.networks["autoencoder"]
     shutil.rmtree(config.output_dir)
     compiled = train(config)
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -569,20 +566,20 @@ def test_a_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
         assert torch.equal(loaded.decode(latents), compiled.decode(latents))
 
 
-def test_without_bfloat16_a_run_is_in_float32(
+def test_run_without_bfloat16_support_uses_float32(
     small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Which imitated would be a hundred times slower."""
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as accelerate launch says it
-    for has, told, precision in (
+    """Emulated bfloat16 would be a hundred times slower."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as accelerate launch sets it
+    for supported, option, precision in (
         (True, "bf16", "bf16"),
         (False, "bf16", "no"),
         (False, None, "no"),
         (True, None, "bf16"),
         (True, "no", "no"),
     ):
-        config = small("vae-fashion", mixed_precision=told)
+        config = small("vae-fashion", mixed_precision=option)
         AcceleratorState._reset_state(reset_partial_state=True)
-        monkeypatch.setattr(setup, "supports_bf16", lambda has=has: has)
+        monkeypatch.setattr(setup, "supports_bf16", lambda supported=supported: supported)
         assert setup.start(config).mixed_precision == precision
-        assert ("has no bfloat16" in capsys.readouterr().err) == (not has)
+        assert ("has no bfloat16" in capsys.readouterr().err) == (not supported)

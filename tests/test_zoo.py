@@ -1,7 +1,6 @@
-"""The published models under one protocol: what is measured, entered, and shown in the table."""
+"""The zoo: evaluations in JSON files, cards and tables generated from them, training stability."""
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,40 +10,44 @@ from accelerate import Accelerator
 from huggingface_hub import ModelCard
 from PIL import Image
 
-import genmodels
 from genmodels import errors
-from genmodels.metrics.evaluation import Evaluation, Result, evaluate
+from genmodels.metrics.evaluation import Result
 from genmodels.pipelines import pipeline_class
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.conftest import FASHION, ROOT
 from training.configs.config import Config
 from training.core.loop import train
 from training.release import figures
-from training.release.model_cards import enter, entries
-from training.studies import stability, zoo
+from training.release.model_cards import model_card
+from training.release.publish import add_result
+from training.release.records import (
+    Measurement,
+    read_metrics,
+    read_record,
+    replace_metrics,
+)
+from training.studies import stability, zoo, zoo_table
 
-CONDITIONAL = [folder for folder in zoo.models() if genmodels.load(folder).num_classes is not None]
+CONDITIONAL = [folder for folder in zoo.models() if read_record(folder).settings["conditional"]]
+PUBLISHED = sorted(card.parent for card in ROOT.glob("checkpoints/*/README.md"))
+BEFORE = ROOT / "tests/data/published_before"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A zoo of one model beside the real images."""
+    """A zoo with one generator, one inpainting model and the real images."""
     for name in ("vae-fashion", "inpaint-fashion"):
         shutil.copytree(ROOT / "checkpoints" / name, tmp_path / "checkpoints" / name)
-    for name in ("README.md", "checkpoints/README.md"):
-        text = (ROOT / name).read_text()
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    for name in ("README.md", "checkpoints/README.md", "checkpoints/metrics.json"):
+        shutil.copy(ROOT / name, tmp_path / name)
     monkeypatch.setattr(zoo, "ZOO", tmp_path / "checkpoints")
     monkeypatch.setattr(zoo, "REFERENCE", FASHION)
     return tmp_path / "checkpoints"
 
 
-def test_a_model_is_measured_once_and_its_numbers_stand_in_its_card(
-    folder: Path, capsys: pytest.CaptureFixture
-) -> None:
-    model, before = folder / "vae-fashion", (folder / "vae-fashion" / "README.md").read_text()
-    assert zoo.models() == [model]  # a completing network draws nothing of its own
+def test_models_are_evaluated_once(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    model, before = folder / "vae-fashion", read_metrics(folder / "vae-fashion")
+    assert zoo.models() == [model]  # inpainting models are evaluated elsewhere
     zoo.measure(count=100)
     zoo.nearest()
     zoo.clock()
@@ -52,85 +55,111 @@ def test_a_model_is_measured_once_and_its_numbers_stand_in_its_card(
     zoo.measure(count=100)
     assert capsys.readouterr().out == ""
 
+    fid = zoo.numbers(model, {"extractor": "domain", "count": 100})["fid"]
     card = ModelCard.load(model / "README.md")
-    found = {
-        it.metric_type: it
+    (result,) = (
+        it
         for it in card.data.eval_results
-        if it.metric_args in (None, {"extractor": "domain", "count": 100})
-    }
-    assert "100 samples of vae-fashion, seed 0 against 1,000 images" in found["fid"].metric_name
-    assert 0 < found["nearness"].metric_value < 10
-    assert 0 < found["seconds"].metric_value < 60
-    assert f"fid {found['fid'].metric_value:.4g}" in card.text
-    # All else is as it was.
-    old, new = (
-        re.sub(r"## Measured.*?(?=## Limits)", "", text, flags=re.DOTALL)
-        for text in (before.split("---\n", 2)[2], card.text)
+        if it.metric_type == "fid" and (it.metric_args or {}).get("count") == 100
     )
-    assert new.strip() == old.strip()
-    # Measured again, a number takes the place of the old one.
+    assert result.metric_value == fid
+    assert "100 samples of vae-fashion, seed 0 against 1,000 images" in result.metric_name
+    assert f"fid {fid:.4g}" in card.text
+    assert 0 < zoo.numbers(model, {})["nearness"] < 10
+    assert 0 < zoo.numbers(model, {})["seconds"] < 60
+    # Other measurements are kept, and a repeated one replaces the old one.
     zoo.measure((model,), count=100, again=True)
-    found = zoo.card_of(model).data.eval_results
-    kinds = [(it.metric_type, it.metric_args) for it in found]
-    assert all(kinds.count(kind) == 1 for kind in kinds)
+    after = read_metrics(model)
+    assert [it for it in before if it.settings] == [it for it in after if it in before]
+    names = [(name, str(it.settings)) for it in after for name in it.numbers]
+    assert len(set(names)) == len(names)
 
 
-def test_of_several_processes_one_enters_what_all_have_measured(
+def test_results_replace_numbers_of_the_same_settings_only() -> None:
+    other = Measurement({"fid": 3.0}, "old", [], {"count": 9})
+    old = [Measurement({"fid": 1.0, "kid": 2.0}, "old"), other]
+    new = replace_metrics(old, Result({"fid": 4.0}, "new", ["note"]), {})
+    assert new == [
+        Measurement({"kid": 2.0}, "old"),
+        other,
+        Measurement({"fid": 4.0}, "new", ["note"]),
+    ]
+
+
+def test_only_the_main_process_writes(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(Accelerator, "is_main_process", False)
-    before = (folder / "vae-fashion" / "README.md").read_text()
+    before = read_metrics(folder / "vae-fashion")
     zoo.measure(count=100)
-    assert (folder / "vae-fashion" / "README.md").read_text() == before
+    assert read_metrics(folder / "vae-fashion") == before
     assert capsys.readouterr().out == ""
 
 
-def test_the_tables_are_what_the_cards_say() -> None:
-    """No number of them is by hand, nor older than a card."""
-    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in zoo.rows(zoo.known()))
+@pytest.mark.parametrize("model", PUBLISHED, ids=lambda model: model.name)
+def test_cards_are_generated_from_json(model: Path) -> None:
+    """Regenerate them with `python -m training.zoo cards`."""
+    card = model_card(read_record(model), read_metrics(model))
+    assert (model / "README.md").read_text().strip() == card.strip()
+
+
+def test_tables_are_generated_from_json() -> None:
+    """Regenerate them with `python -m training.zoo table`."""
+    lines = "\n".join(zoo_table.table_lines([zoo.ZOO, *zoo.models()]))
     assert lines in (ROOT / "checkpoints" / "README.md").read_text()
     assert lines.replace("](", "](checkpoints/") in (ROOT / "README.md").read_text()
 
 
-def test_the_table_and_the_figures_are_made_by_one_command(folder: Path) -> None:
-    for settings, fid in ((zoo.DOMAIN, 1.234), (zoo.INCEPTION, 56.78), (zoo.MANY, 51.23)):
-        found = entries(Result({"fid": fid}, "fit"), zoo.TASK, zoo.REFERENCE, **settings)
-        enter(folder / "vae-fashion" / "README.md", found)
-    zoo.measure(count=100)  # of which the table knows nothing
+def test_table_command_writes_tables_and_figures(folder: Path) -> None:
+    for settings, fid in (
+        (zoo_table.DOMAIN, 1.234),
+        (zoo_table.INCEPTION, 56.78),
+        (zoo_table.INCEPTION_50K, 51.23),
+    ):
+        add_result(folder / "vae-fashion", Result({"fid": fid}, "fit"), settings)
+    zoo.measure(count=100)  # not in the table
     zoo.clock()
-    zoo.table()
-    one, other = (file.read_text() for file in (folder / "README.md", folder.parent / "README.md"))
-    (row,) = (line for line in one.splitlines() if "[vae-fashion]" in line)
+    zoo_table.table()
+    zoo_readme, readme = (
+        file.read_text() for file in (folder / "README.md", folder.parent / "README.md")
+    )
+    (row,) = (line for line in zoo_readme.splitlines() if "[vae-fashion]" in line)
     assert all(f"| {number} |" in row for number in ("1.23", "56.8", "51.2"))
-    assert "By `inception-bf16`: 50,000 samples beside all training images." in other
-    assert "](vae-fashion) |" in one
-    assert "](checkpoints/vae-fashion) |" in other
+    assert "- *FID 50k*: FID with Inception features of 50,000 samples." in readme
+    assert "](vae-fashion) |" in zoo_readme
+    assert "](checkpoints/vae-fashion) |" in readme
     for name in ("triangles", "classes"):
         assert Image.open(folder / f"{name}.png").width == 1200
-    zoo.table()
-    assert (folder / "README.md").read_text() == one
+    zoo_table.table()
+    assert (folder / "README.md").read_text() == zoo_readme
 
 
 @pytest.mark.parametrize("model", CONDITIONAL, ids=lambda model: model.name)
-def test_conditional_models_obey_their_labels(model: Path) -> None:
-    """As often as their cards say."""
-    told = zoo.numbers(zoo.card_of(model).data, zoo.DOMAIN)["class_accuracy"]
-    assert told >= 0.9
+def test_conditional_models_generate_the_requested_class(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "REFERENCE", FASHION)
+    monkeypatch.setitem(zoo.METRICS, "domain", [])
+    published = zoo.numbers(model, zoo_table.DOMAIN)["class_accuracy"]
+    assert published >= 0.9
     count = 40 if pipeline_class(model) is DenoisingPipeline else 500
-    evaluation = Evaluation(str(model), FASHION, ("class_accuracy",), "domain", count)
-    (result,) = evaluate(evaluation)
-    assert result.numbers["class_accuracy"] == pytest.approx(told, abs=0.05)
+    (result,) = zoo.evaluate_model(Accelerator(), model, "domain", count)
+    assert result.numbers["class_accuracy"] == pytest.approx(published, abs=0.05)
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--extractor", "no"], "expected domain or inception-bf16, but got 'no'"),
-        (["no/such"], "expected a model with a card, but there is none in no/such"),
-        (["tests", "--count", "20"], "expected a model with a card, but there is none in tests"),
+        (["--extractor", "no"], "expected --extractor domain or inception-bf16, got 'no'"),
+        (["no/such"], "expected a published model in no/such, found no training.json"),
+        (["tests", "--count", "20"], "expected a published model in tests, found no training.json"),
+        (
+            [str(BEFORE / "vae-fashion"), "--count", "20"],
+            "with model and dataset, got one by an older version",
+        ),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(
+def test_invalid_arguments_are_reported(
     arguments: list[str],
     sentence: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -138,39 +167,44 @@ def test_what_is_wrong_is_said_in_a_sentence(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["zoo", "measure", *arguments])
     with pytest.raises(SystemExit, match="2"):
-        errors.run_command({"measure": zoo.measure, "table": zoo.table}, "zoo")
+        errors.run_command({"measure": zoo.measure, "table": zoo_table.table}, "zoo")
     assert sentence in capsys.readouterr().err
 
 
-def test_games_are_played_once_from_each_seed(
+def test_metrics_of_older_versions_are_readable(tmp_path: Path) -> None:
+    old = {"fid": 1.5, "protocol": "domain", "notes": ["few"]}
+    (tmp_path / "metrics.json").write_text(json.dumps(old))
+    assert read_metrics(tmp_path) == [Measurement({"fid": 1.5}, "domain", ["few"])]
+
+
+def test_finished_stability_runs_are_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = []
+    runs = []
 
-    def play(name: str, steps: int, every: int, width: int, seed: int) -> list[float]:
-        played.append((name, seed))
+    def fid_curve(name: str, steps: int, every: int, width: int, seed: int) -> list[float]:
+        runs.append((name, seed))
         return [2.0, 1.0]
 
-    monkeypatch.setattr(stability, "play", play)
+    monkeypatch.setattr(stability, "fid_curve", fid_curve)
     file = tmp_path / "curves.json"
     stability.stability(seeds=1, output=file)
     stability.stability(seeds=2, output=file)
-    assert sorted(played) == sorted((name, seed) for name in stability.GAMES for seed in (0, 1))
-    told = json.loads(file.read_text())
-    assert told["fid"]["sngan-fashion"] == [[2.0, 1.0]] * 2
-    figures.curves(told)
-    stability.stability(steps=500, seeds=1, output=file)  # another game altogether
-    assert len(played) == 3 * len(stability.GAMES)
+    assert sorted(runs) == sorted((name, seed) for name in stability.NAMES for seed in (0, 1))
+    study = json.loads(file.read_text())
+    assert study["fid"]["sngan-fashion"] == [[2.0, 1.0]] * 2
+    figures.stability_curves(study)
+    stability.stability(steps=500, seeds=1, output=file)  # other settings start a new study
+    assert len(runs) == 3 * len(stability.NAMES)
 
 
-def test_a_game_is_that_of_the_preset(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: Callable[..., Config]
+def test_stability_trains_as_the_preset_does(
+    monkeypatch: pytest.MonkeyPatch, small: Callable[..., Config]
 ) -> None:
     monkeypatch.setitem(stability.PRESETS, "sngan-fashion", small("sngan-fashion"))
-    found = stability.play("sngan-fashion", 4, 2, 8, 0)
+    distances = stability.fid_curve("sngan-fashion", 4, 2, 8, 0)
     fields = {"seed": 0, "max_train_steps": 4, "eval_every": 2, "eval_samples": 2000}
-    fields["train_batch_size"] = 64
-    config = small("sngan-fashion", eval_extractor="domain", **fields)
+    config = small("sngan-fashion", eval_extractor="domain", train_batch_size=64, **fields)
     train(config)
-    numbers = json.loads((Path(config.output_dir) / "metrics.json").read_text())
-    assert found[-1] == pytest.approx(numbers["fid"], rel=1e-6)
+    (measurement,) = read_metrics(Path(config.output_dir))
+    assert distances[-1] == pytest.approx(measurement.numbers["fid"], rel=1e-6)

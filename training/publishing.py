@@ -24,18 +24,18 @@ def main(
     models: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> None:
-    """Push to the Hub what a run has published, or the app as a Space. In one commit, or none.
+    """Push a published model, or the app as a Space, to the Hub in one commit.
 
     Args:
-        folder: where it was published: of a run, its best, or one of checkpoints/
-        hub_model_id: user/name of its repository, which is made where there is none
-        hub_private_repo: only ever into a private repository
-        space: user/name of the Space, which is made or brought up to date
-        models: ids on the Hub that the Space shows, and keeps ready
-        dry_run: list the files and their sizes, and push nothing
+        folder: a run's output_dir, its folder best, or a folder of checkpoints/
+        hub_model_id: repository of the model as user/name, created if needed
+        hub_private_repo: push to a private repository only
+        space: repository of the Space as user/name, created or updated
+        models: Hub ids that the Space offers and downloads at build time
+        dry_run: list the files with their sizes, push nothing
     """
     if (folder is None) == (space is None) or (folder is None) != (hub_model_id is None):
-        raise UserError("expected a folder with --hub_model_id, or --space")
+        raise UserError("expected FOLDER --hub_model_id NAME, or --space NAME")
     files = working_tree(models) if folder is None else published(folder)
     if dry_run:
         for path, file in files.items():
@@ -44,13 +44,13 @@ def main(
         return
     try:
         if folder is None:
-            address = push(space, files, hub_private_repo, "space")
+            url = push(space, files, hub_private_repo, "space")
         else:
-            address = push_folder(folder, hub_model_id, hub_private_repo)
+            url = push_folder(folder, hub_model_id, hub_private_repo)
     except PushError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(PUSH_FAILED)
-    print(f"pushed to {address}")
+    print(f"pushed to {url}")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ def complete(
         with torch.no_grad():
             start = pipeline.encode(mean_fill(images, mask), labels)
     targets = [images, weights]
-    latents = optimize_latents(pipeline, loss, targets, labels, generator, start, PRIOR_WEIGHT, progress)
+    latents = optimize_latents(
+        pipeline, loss, targets, labels, generator, start, PRIOR_WEIGHT, progress
+    )
     with torch.no_grad():
         return pipeline.decode(latents, labels)

@@ -1,4 +1,4 @@
-"""The one loop, for every objective."""
+"""The training loop, the same for every objective."""
 
 import math
 import sys
@@ -20,38 +20,41 @@ from training.core.batches import Batches
 from training.core.checkpoints import WRITE_ERRORS, Checkpoints
 from training.core.evaluation import evaluator, load_test_split
 from training.core.interruption import Interrupted, Interruption, interruptible
-from training.core.setup import load, load_pretrained, start
-from training.core.tracking import Curves, Losses, warn
+from training.core.setup import load, load_pretrained, run_settings, start
+from training.core.tracking import Curves, Losses, read_curves, warn
 from training.core.trainer import Trainer
-from training.release.previews import sheet
+from training.release.previews import preview
 from training.release.publish import publish, push_folder
 from training.release.push import PAUSES, PushError, create_repository, is_transient
+from training.release.records import run_record
 
-PATIENCE = 30  # seconds between two attempts to write the last checkpoint
+RETRY_AFTER = 30  # seconds between two attempts to write the last checkpoint
+FIT_BATCHES = 32  # for previews; what is measured or published is fitted to all data
 
 
 def train(config: Config) -> LatentPipeline | Classifier:
-    """Train, and publish what the averages make in `config.output_dir`.
+    """Train a model, publish its EMA weights in `config.output_dir` and return it.
 
-    Raises UserError for invalid data or a wrong checkpoint, before anything is written;
-    FloatingPointError when a loss is no longer finite, Interrupted after SIGTERM or Ctrl-C, OSError
-    where the disk is full, and PushError where all is done but the push. The last good checkpoint is
-    kept in any case.
+    The last good checkpoint survives every error.
+
+    Raises:
+        UserError: invalid data or checkpoint; raised before anything is written.
+        FloatingPointError: training diverged.
+        Interrupted: SIGTERM or Ctrl-C.
+        OSError: the disk is full.
+        PushError: everything but the push succeeded.
     """
     run = Run(config)
-    progress = run.progress
+    progress, is_main = run.progress, run.accelerator.is_main_process
     bar = tqdm(
-        total=config.max_train_steps,
-        initial=progress.step,
-        unit="step",
-        disable=not run.accelerator.is_main_process,
+        total=config.max_train_steps, initial=progress.step, unit="step", disable=not is_main
     )
-    clock = time.perf_counter() - progress.seconds
+    started = time.perf_counter() - progress.seconds
     with interruptible() as interruption, closing(run.curves), closing(bar):
         while progress.step < config.max_train_steps:
-            for name, terms in run.trainer.train_step(run.batches):
-                run.losses.add(progress.step, name, terms)
-            progress.seconds = time.perf_counter() - clock
+            for network, losses in run.trainer.train_step(run.batches):
+                run.losses.add(progress.step, network, losses)
+            progress.seconds = time.perf_counter() - started
             bar.update()
 
             last = progress.step == config.max_train_steps
@@ -60,60 +63,67 @@ def train(config: Config) -> LatentPipeline | Classifier:
             if saves or progress.step % config.logging_steps == 0:
                 bar.set_postfix({name: f"{value:.4g}" for name, value in run.report().items()})
             if last or progress.step % config.preview_steps == 0:
-                run.show()
+                run.log_preview()
             due = run.evaluation and progress.step % config.eval_every == 0
             if due and not last and not stop:
                 run.evaluate()
             if saves:
                 run.save(last, interruption)
                 if config.hub_strategy == "every_save" and not last and not stop:
-                    run.push_meanwhile()
+                    run.push_intermediate()
             if stop and not last:
-                steps = f"step {progress.step} of {config.max_train_steps}"
-                message = f"stopped after {steps}: go on with --resume_from_checkpoint latest"
-                if run.accelerator.is_main_process:
+                message = (
+                    f"stopped after step {progress.step} of {config.max_train_steps}; resume with "
+                    "--resume_from_checkpoint latest"
+                )
+                if is_main:
                     bar.write(message, file=sys.stderr)
                 raise Interrupted(stop, message)
         if run.evaluation:
             run.evaluate()
-        if run.accelerator.is_main_process:
-            run.publish(Path(config.output_dir))
+        if is_main:
+            run.publish(run.folder)
             tqdm.write(f"published in {config.output_dir}")
-    # With the signals given back, so that one ends a push that is waiting.
-    if config.push_to_hub and run.accelerator.is_main_process:
+    # Signal handlers are restored, so that Ctrl-C ends a push that waits.
+    if config.push_to_hub and is_main:
         tqdm.write(f"pushed to {run.push(PAUSES)}")
-    return run.sheet.published
+    return run.pipeline
 
 
 class Run:
-    """All that a run is played with, at its first step or as a checkpoint left it.
+    """The state of a run: new, or resumed from a checkpoint.
 
-    Raises UserError for what is wrong with the data or the checkpoint, before anything is written.
+    Raises UserError for invalid data or checkpoints, before anything is written.
     """
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.folder = config, Path(config.output_dir)
         self.accelerator = accelerator = start(config)
-        with accelerator.main_process_first():  # it fills the cache of datasets for the others
-            self.real = real = load(config)
-        self.checkpoints = Checkpoints(config, real, accelerator)
-        resumed = self.checkpoints.find(config.resume_from_checkpoint)
-        accelerator.wait_for_everyone()  # until all have looked, before one writes
+        with accelerator.main_process_first():  # it fills the dataset cache for the others
+            self.images = images = load(config)
+        self.checkpoints = Checkpoints(
+            self.folder,
+            config.checkpoints_total_limit,
+            config.max_train_steps,
+            run_settings(config, images, accelerator),
+        )
+        checkpoint = self.checkpoints.find(config.resume_from_checkpoint)
+        accelerator.wait_for_everyone()  # all must have looked before the first write
 
         torch.manual_seed(config.seed)
-        labels = real.labels if config.conditional else None
-        num_classes = len(real.classes) if config.conditional else None
-        networks = config.architecture.networks(real.channels, real.side, num_classes)
-        if config.pretrained_model_name_or_path is not None and not resumed:
-            with accelerator.main_process_first():  # it fetches the weights for the others
-                load_pretrained(config, networks)
+        labels = images.labels if config.conditional else None
+        num_classes = len(images.classes) if config.conditional else None
+        networks = config.architecture.networks(images.channels, images.side, num_classes)
+        if config.pretrained_model_name_or_path is not None and not checkpoint:
+            with accelerator.main_process_first():  # it downloads the weights for the others
+                load_pretrained(config.pretrained_model_name_or_path, config.objective, networks)
         self.trainer = Trainer(config, networks, accelerator)
         self.progress = self.trainer.progress
-        if resumed:
-            self.checkpoints.load(accelerator, resumed)
+        if checkpoint:
+            self.checkpoints.load(accelerator, checkpoint)
 
         self.batches = Batches(
-            real.pixels,
+            images.pixels,
             config.train_batch_size,
             config.seed,
             accelerator.device,
@@ -122,126 +132,140 @@ class Run:
             labels,
             config.random_flip,
         )
-        self.losses = Losses(accelerator)
-        self.sheet = sheet(
-            config.objective,
-            config.objective.pipeline(self.trainer.ema.networks),
-            # The same on every process; of pixels that lie where those of the training do.
-            Batches(
-                self.batches.pixels,
-                config.train_batch_size,
-                config.seed,
-                accelerator.device,
-                labels=labels,
-            ),
+        # Unaugmented, the same on every process; the pixels may already be on the device.
+        self.clean_batches = Batches(
+            self.batches.pixels,
+            config.train_batch_size,
+            config.seed,
+            accelerator.device,
+            labels=labels,
         )
+        self.losses = Losses(accelerator)
+        self.pipeline = config.objective.pipeline(self.trainer.ema.networks)
+        self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None
         if config.eval_every is not None:
             self.evaluation = evaluator(
-                self.sheet.published,
-                real,
+                self.pipeline,
+                images,
                 config.eval_extractor,
                 config.eval_samples,
                 config.seed,
                 lambda: load_test_split(config),
                 accelerator,
             )
-        self.measured: tuple[int, Result | None] = (0, None)  # at which step, and what
+        self.result: tuple[int, Result | None] = (0, None)  # of the last evaluation, with its step
         if accelerator.is_main_process:
             if config.push_to_hub:
-                self.look_at_hub()
+                self.check_hub()
             self.checkpoints.begin()
-        self.curves = Curves(accelerator, config, resumed=resumed is not None)
+        self.curves = Curves(
+            accelerator, self.folder, config.report_to, vars(config), resumed=checkpoint is not None
+        )
 
     def report(self) -> dict[str, float]:
-        """Log the mean of each term of each loss since the last time, on every process.
+        """Log and return the mean losses since the last report. Call on every process.
 
-        Raises FloatingPointError where a term or a weight is not finite.
+        Raises FloatingPointError if a loss or a weight is not finite.
         """
         try:
             means = self.losses.take()
             if not all(weight.isfinite().all() for weight in self.trainer.networks.parameters()):
-                raise FloatingPointError(f"at step {self.progress.step} a weight is not finite")
+                raise FloatingPointError(
+                    f"training diverged: non-finite weights at step {self.progress.step}"
+                )
         except FloatingPointError as error:
-            raise FloatingPointError(f"{error}; {self.checkpoints.last()}") from error
+            raise FloatingPointError(f"{error}; {self.checkpoints.describe_last()}") from error
         self.curves.log(means, self.progress.step)
         return means
 
-    def show(self) -> None:
-        """Draw a sample grid. To be called on every process."""
+    def fit(self, batches: int | None = None) -> None:
+        """Fit the parts of the pipeline that no gradient trains, before it is used.
+
+        Args:
+            batches: how many, None for all data
+        """
+        epoch = math.ceil(len(self.clean_batches.pixels) / self.clean_batches.size)
+        numbers = range(epoch if batches is None else batches)
+        self.config.objective.fit(self.pipeline, (self.clean_batches[n] for n in numbers))
+
+    def log_preview(self) -> None:
+        """Draw and log a sample grid. Call on every process."""
         if self.accelerator.is_main_process:
-            self.sheet.fit()
-            self.curves.show(self.sheet.draw(), self.progress.step)
+            self.fit(FIT_BATCHES)
+            self.curves.log_preview(self.preview.draw(), self.progress.step)
 
     def evaluate(self) -> None:
-        """Measure, and publish the best so far in a folder of its own. On every process."""
-        self.sheet.fit(whole=True)
+        """Evaluate the EMA weights; publish the best in best/. Call on every process."""
+        self.fit()
         result = self.evaluation.measure()
         self.curves.log(result.numbers, self.progress.step)
-        self.measured = self.progress.step, result
-        if result.protocol != self.progress.protocol:  # no score can be compared with another's
+        self.result = self.progress.step, result
+        if result.protocol != self.progress.protocol:  # scores are not comparable
             self.progress.best, self.progress.protocol = math.inf, result.protocol
-        if result.numbers[self.evaluation.score] < self.progress.best:
+        score = result.numbers[self.evaluation.score]
+        if score < self.progress.best:
             try:
                 if self.accelerator.is_main_process:
-                    self.publish(Path(self.config.output_dir) / "best")
-                self.progress.best = result.numbers[self.evaluation.score]
+                    self.publish(self.folder / "best")
+                self.progress.best = score
             except OSError as error:
-                warn(f"the best so far is not kept: {error}")
+                warn(f"could not keep the best model so far: {error}")
 
     def publish(self, folder: Path) -> None:
-        """Raises OSError where there is no room for it."""
-        step, measured = self.measured
+        """Publish the EMA weights. Call on the main process. Raises OSError on a full disk."""
+        step, result = self.result
+        self.fit()
         try:
             publish(
                 folder,
-                self.sheet,
-                self.config,
-                self.real,
-                self.progress,
-                measured if step == self.progress.step else None,
-                self.accelerator,
+                self.pipeline,
+                self.preview.draw(),
+                read_curves(self.curves.file),
+                run_record(
+                    self.config, self.images, self.progress, self.accelerator, self.pipeline
+                ),
+                result if step == self.progress.step else None,
+                half=self.config.save_precision == "fp16",
             )
         except WRITE_ERRORS as error:
             raise OSError(
                 f"could not publish in {folder}: {first_line(error)}; "
-                f"{self.checkpoints.last()}, from which --resume_from_checkpoint latest goes on"
+                f"{self.checkpoints.describe_last()}, resume with --resume_from_checkpoint latest"
             ) from error
 
-    def look_at_hub(self) -> None:
-        """Make the repository now: what keeps from pushing is better known before the training.
+    def check_hub(self) -> None:
+        """Create the repository before training, so that a push that cannot succeed fails now.
 
-        Raises UserError where that would not pass by itself.
+        Raises UserError for permanent push errors, such as a read-only token.
         """
         try:
             create_repository(self.config.repository, self.config.hub_private_repo)
-        except Exception as error:  # anything may happen on the way
+        except Exception as error:  # the client and the network raise anything
             message = f"could not push to {self.config.repository!r}: {explain_error(error)}"
             if not is_transient(error):
                 raise UserError(message) from error
-            warn(f"{message}; training goes on")
+            warn(f"{message}; training continues")
 
     def push(self, pauses: Sequence[float]) -> str:
-        """Push what was published -> its address. Raises PushError. On the main process."""
+        """Push the published model -> its URL. Call on the main process. Raises PushError."""
         config = self.config
-        return push_folder(
-            Path(config.output_dir), config.repository, config.hub_private_repo, pauses
-        )
+        return push_folder(self.folder, config.repository, config.hub_private_repo, pauses)
 
-    def push_meanwhile(self) -> None:
-        """Publish and push the averages as they are, or go on without: the next save is soon."""
+    def push_intermediate(self) -> None:
+        """Publish and push the current EMA weights; on failure, training continues."""
         if self.config.push_to_hub and self.accelerator.is_main_process:
             try:
-                self.publish(Path(self.config.output_dir))
+                self.publish(self.folder)
                 self.push(pauses=())
             except (OSError, PushError) as error:
-                warn(f"{error}; training goes on")
+                warn(f"{error}; training continues")
 
     def save(self, last: bool, interruption: Interruption) -> None:
-        """Write a checkpoint, or on a full disk go on without. To be called on every process.
+        """Write a checkpoint; if the disk is full, training continues. Call on every process.
 
-        The last one is waited for, until there is room or the run is asked to stop. Raises OSError
-        where it is then not written.
+        The last checkpoint is retried until it succeeds or the run is interrupted, which raises
+        OSError.
         """
         while True:
             try:
@@ -250,8 +274,8 @@ class Run:
                 if interruption.agreed(self.accelerator, 0):
                     raise
                 if self.accelerator.is_main_process:
-                    goes = f"next attempt in {PATIENCE} s" if last else "training goes on"
-                    warn(f"{error}; {goes}")
+                    follow = f"next attempt in {RETRY_AFTER} s" if last else "training continues"
+                    warn(f"{error}; {follow}")
                 if not last:
                     return None
-                interruption.wait(PATIENCE)
+                interruption.wait(RETRY_AFTER)

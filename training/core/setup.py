@@ -1,5 +1,6 @@
-"""What a run begins with: its devices, its data, and perhaps the weights of another."""
+"""The start of a run: its devices, its data, its identity, and pretrained weights."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,25 +15,30 @@ from torch import nn
 from genmodels import data, pipelines
 from genmodels.data import Images
 from genmodels.device import supports_bf16
-from genmodels.errors import UserError
+from genmodels.errors import UserError, first_line
 from genmodels.networks.classifier import Classifier
 from training.configs.config import Config
 from training.core.interruption import started_by_accelerate
 from training.core.tracking import warn
+from training.objectives import Objective
+
+# Fields that a resumed run may change: its length, and where the same data is read from.
+RESUMABLE = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
+RESUMABLE |= {"dataset_revision", "train_data_dir", "image_column", "label_column", "resolution"}
 
 
 def start(config: Config) -> Accelerator:
-    """Open the devices.
+    """Set up devices and precision.
 
-    Raises UserError where they lack the precision, or the tracker or a compiler is not installed.
+    Raises UserError if the precision is not supported, or the tracker or a compiler is missing.
     """
     tracker = None if config.report_to == "none" else config.report_to
     precision = config.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")
-    # The first state decides for good, so it must know of what Accelerator would tell it.
+    # The first PartialState is final, so it must know what Accelerator would set later.
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     if precision == "bf16" and state.device.type == "cpu" and not supports_bf16():
         if state.is_main_process:
-            warn("this processor has no bfloat16, so the training is in float32")
+            warn("this CPU has no bfloat16 support, training in float32")
         precision = "no"
     try:
         accelerator = Accelerator(
@@ -40,70 +46,117 @@ def start(config: Config) -> Accelerator:
             log_with=tracker,
             project_dir=config.output_dir,
             dynamo_backend="inductor" if config.torch_compile else None,
-            # The loop accumulates by itself, whatever `accelerate launch` was told.
+            # The trainer accumulates gradients itself, whatever `accelerate launch` was given.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
         )
     except (ImportError, ValueError) as error:
-        raise UserError(f"accelerate could not start: {error}") from error
+        raise UserError(f"accelerate could not start: {first_line(error)}") from error
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise UserError("expected a GPU for fp16, which would lose small gradients here: take bf16")
-    if tracker and not accelerator.log_with:  # it drops in silence what it cannot import
-        raise UserError(f"expected {tracker} to be installed for --report_to, but it is not")
+        raise UserError(
+            "expected a GPU for --mixed_precision fp16, got a CPU; use bf16 (small fp16 gradients "
+            "would be lost)"
+        )
+    if tracker and not accelerator.log_with:  # accelerate drops missing trackers silently
+        raise UserError(
+            f"expected {tracker} to be installed for --report_to {tracker}; install it, or use "
+            "--report_to none"
+        )
     compiler = os.environ.get("CXX", "g++")
     if config.torch_compile and accelerator.device.type == "cpu" and not shutil.which(compiler):
-        raise UserError(f"expected a compiler for --torch_compile, but there is no {compiler}")
-    # `accelerate launch` and torchrun allow a process one thread unless told otherwise, by
-    # OMP_NUM_THREADS; without an accelerator they share all cores.
-    started = started_by_accelerate() or "TORCHELASTIC_RUN_ID" in os.environ
-    limited = started and os.environ.get("OMP_NUM_THREADS") == "1"
-    if accelerator.device.type == "cpu" and limited:
-        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        allowed = hasattr(os, "sched_getaffinity")  # some of the cores, as in a container
-        cores = len(os.sched_getaffinity(0)) if allowed else os.cpu_count() or 1
-        torch.set_num_threads(max(1, cores // processes))
+        raise UserError(
+            f"expected a C++ compiler for --torch_compile, found no {compiler}; install it or set "
+            "CXX"
+        )
+    set_threads(accelerator)
     return accelerator
 
 
-def load(config: Config) -> Images:
-    """The training split of the config's data.
+def set_threads(accelerator: Accelerator) -> None:
+    """Share the CPU cores among the processes of a CPU run.
 
-    Raises UserError as `data.load`, and where a conditional model finds no classes.
+    `accelerate launch` and torchrun set OMP_NUM_THREADS=1, which would leave most cores idle.
+    """
+    launched = started_by_accelerate() or "TORCHELASTIC_RUN_ID" in os.environ
+    if accelerator.device.type != "cpu" or not launched or os.environ.get("OMP_NUM_THREADS") != "1":
+        return
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    has_affinity = hasattr(os, "sched_getaffinity")  # a container may own only some cores
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    torch.set_num_threads(max(1, cores // processes))
+
+
+def load(config: Config) -> Images:
+    """Load the training data.
+
+    Raises UserError as `data.load`, and if a conditional model has no classes to learn.
     """
     if config.train_data_dir is not None:
-        real = data.load_folder(config.train_data_dir, config.resolution)
+        images = data.load_folder(config.train_data_dir, config.resolution)
     else:
-        real = data.load(
+        images = data.load(
             config.dataset_name,
             config.dataset_config_name,
             image_column=config.image_column,
             label_column=config.label_column,
             resolution=config.resolution,
+            revision=config.dataset_revision,
         )
-    if config.conditional and not real.classes:
-        raise UserError(f"expected classes in {real.source!r} for --conditional, but found none")
-    return real
+    if config.conditional and not images.classes:
+        raise UserError(
+            f"expected class labels in {images.source!r} for --conditional, found none; set "
+            "--label_column or use --no_conditional"
+        )
+    return images
 
 
-def load_pretrained(config: Config, networks: Mapping[str, nn.Module]) -> None:
-    """Give the networks that are published the weights of the config's pretrained model.
+def run_settings(config: Config, images: Images, accelerator: Accelerator) -> dict[str, str]:
+    """Return all that decides the result of a run, except its length.
 
-    Raises UserError where it cannot be had, or differs from what the config makes.
+    The data is identified by its content: it may move between two starts, but not change.
     """
-    source, made = config.pretrained_model_name_or_path, config.objective.pipeline(networks)
-    if isinstance(made, Classifier):
+    digest = hashlib.sha256(images.pixels.numpy())
+    if config.conditional:
+        digest.update(images.labels.numpy())
+    settings = {
+        "objective": type(config.objective).__name__,
+        "architecture": type(config.architecture).__name__,
+        "data": f"{tuple(images.pixels.shape)}, SHA-256 {digest.hexdigest()}",
+        "processes": accelerator.num_processes,
+        "precision": accelerator.mixed_precision,
+    }
+    excluded = set(RESUMABLE)
+    if config.lr_scheduler in ("linear", "cosine"):  # these depend on the length
+        excluded.remove("max_train_steps")
+    settings |= {
+        name: value for name, value in config.result_fields().items() if name not in excluded
+    }
+    return {name: str(value) for name, value in settings.items()}
+
+
+def load_pretrained(source: str, objective: Objective, networks: Mapping[str, nn.Module]) -> None:
+    """Copy the weights of a published model into the networks that will be published.
+
+    Args:
+        source: folder or Hub id of the published model
+
+    Raises:
+        UserError: it cannot be loaded, or its networks have another architecture.
+    """
+    pipeline = objective.pipeline(networks)
+    if isinstance(pipeline, Classifier):
         raise UserError("expected no --pretrained_model_name_or_path with a classifier")
-    given = pipelines.load(source).components
-    for name, part in made.components.items():
+    pretrained = pipelines.load(source).components
+    for name, part in pipeline.components.items():
         if isinstance(part, nn.Module) and part not in networks.values():
-            continue  # what no gradient trains
-        if name not in given:
-            raise UserError(f"expected {name} in {source}, but got {', '.join(given)}")
-        wanted, got = (json.loads(it.to_json_string()) for it in (part, given[name]))
-        for key, value in wanted.items():
-            if got.get(key) != value and key != "_diffusers_version":
+            continue  # no gradient trains it
+        if name not in pretrained:
+            raise UserError(f"expected {name} in {source}, got {', '.join(pretrained)}")
+        ours, theirs = (json.loads(it.to_json_string()) for it in (part, pretrained[name]))
+        for key, value in ours.items():
+            if theirs.get(key) != value and key != "_diffusers_version":
                 raise UserError(
                     f"expected the {name} in {source} with {key.lstrip('_')} {value}, "
-                    f"but got {got.get(key)}"
+                    f"got {theirs.get(key)}"
                 )
         if isinstance(part, nn.Module):
-            part.load_state_dict(given[name].state_dict())
+            part.load_state_dict(pretrained[name].state_dict())

@@ -1,11 +1,11 @@
-"""What one sees of a run while it trains: its losses by name, and sample grids."""
+"""Losses, metrics and sample grids of a run: in its folder and in an experiment tracker."""
 
 import json
 import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,140 +18,144 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genmodels.errors import first_line
-from training.configs.config import Config
 
 CURVES = "curves.jsonl"  # in a run's folder
 
 
 def warn(message: str) -> None:
-    """Say what went wrong without an end to the run, beside its progress bar."""
+    """Print a warning without breaking the progress bar."""
     tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
 class Losses:
-    """The terms of all losses since the last report, which stay on the device until then."""
+    """Losses since the last report; they stay on the device until then."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
-        self.terms: list[tuple[int, str, str]] = []  # step, player and name of each
+        self.names: list[tuple[int, str, str]] = []  # step, network, loss
         self.values: list[Tensor] = []
 
-    def add(self, step: int, player: str, terms: dict[str, Tensor]) -> None:
-        """The terms of a turn, without their graphs."""
-        self.terms += [(step, player, term) for term in terms]
-        self.values += [value.float() for value in terms.values()]
+    def add(self, step: int, network: str, losses: Mapping[str, Tensor]) -> None:
+        """Add the detached losses of one update of a network."""
+        self.names += [(step, network, loss) for loss in losses]
+        self.values += [value.float() for value in losses.values()]
 
     def take(self) -> dict[str, float]:
-        """Each term's mean over its turns and the processes, by "player/term"; and begin anew.
+        """Return the mean of each loss over updates and processes, by "network/loss", and reset.
 
-        Raises FloatingPointError where one was not finite, on every process.
+        Raises:
+            FloatingPointError: a loss is not finite; on every process.
         """
         values = self.accelerator.reduce(torch.stack(self.values), "mean").tolist()
-        found = defaultdict(list)
-        for (step, player, term), value in zip(self.terms, values, strict=True):
+        by_name = defaultdict(list)
+        for (step, network, loss), value in zip(self.names, values, strict=True):
             if not math.isfinite(value):
-                raise FloatingPointError(f"at step {step} the {player}'s term {term} is {value}")
-            found[f"{player}/{term}"].append(value)
-        self.terms, self.values = [], []
-        return {name: sum(values) / len(values) for name, values in found.items()}
+                raise FloatingPointError(
+                    f"training diverged: loss {network}/{loss} is {value} at step {step}"
+                )
+            by_name[f"{network}/{loss}"].append(value)
+        self.names, self.values = [], []
+        return {name: sum(values) / len(values) for name, values in by_name.items()}
 
 
 class Curves:
-    """A run in a file of its folder and in its tracker. What goes wrong there ends no run.
+    """The log of a run, in its folder and in its tracker. Failures here never stop training.
 
-    A step that is known already, from before the run was killed, is not told again.
+    Steps that an earlier, killed process has logged are not logged again.
     """
 
-    def __init__(self, accelerator: Accelerator, config: Config, resumed: bool) -> None:
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        output_dir: Path,
+        report_to: str,
+        settings: Mapping[str, object],
+        resumed: bool,
+    ) -> None:
         self.accelerator = accelerator
-        self.file = Path(config.output_dir) / CURVES
-        self.known = 0  # the last step that was told
-        self.warned: set[str] = set()
+        self.folder, self.file = output_dir, output_dir / CURVES
+        self.last_step = 0  # the last step in the file of a resumed run
+        self.warnings: set[str] = set()
         if accelerator.is_main_process:
-            self.attempt(lambda: self.take_up(resumed))
-        name = Path(config.output_dir).resolve().name
-        fields = {key: str(value) for key, value in vars(config).items()}
-        resume = "allow" if resumed else "never"
-        settings = {"trackio": {"name": name, "resume": resume, "embed": False}}
-        settings["wandb"] = {"name": name}
+            self.attempt(lambda: self.open_file(resumed))
+        name, resume = output_dir.resolve().name, "allow" if resumed else "never"
+        options = {"trackio": {"name": name, "resume": resume, "embed": False}}
+        options["wandb"] = {"name": name}
+        fields = {key: str(value) for key, value in settings.items()}
         try:
-            accelerator.init_trackers("genmodels", fields, settings)
-        except Exception as error:
+            accelerator.init_trackers("genmodels", fields, options)
+        except Exception as error:  # trackers raise anything
             accelerator.trackers = []
-            warn(
-                f"{config.report_to} could not be reached, losses are not logged: {first_line(error)}"
-            )
+            warn(f"could not start {report_to}, losses are not tracked: {first_line(error)}")
 
-    def take_up(self, resumed: bool) -> None:
-        """Go on behind the last whole line of the file, or begin it anew."""
-        told = history(self.file) if resumed else []
-        self.file.write_text("".join(line(it) for it in told))
-        self.known = told[-1]["step"] if told else 0
+    def open_file(self, resumed: bool) -> None:
+        """Keep the complete lines of a resumed run's file, or create an empty one."""
+        rows = read_curves(self.file) if resumed else []
+        self.file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.last_step = rows[-1]["step"] if rows else 0
 
     def log(self, values: dict[str, float], step: int) -> None:
-        if step > self.known:
+        """Log losses or metrics. Call on every process."""
+        if step > self.last_step:
             self.attempt(lambda: self.accelerator.log(values, step=step))
             if self.accelerator.is_main_process:
-                self.attempt(lambda: self.write({"step": step, **values}))
+                self.attempt(lambda: self.append({"step": step, **values}))
 
-    def write(self, values: dict[str, float]) -> None:
+    def append(self, row: dict[str, float]) -> None:
         with self.file.open("a") as file:
-            file.write(line(values))
+            file.write(json.dumps(row) + "\n")
 
-    def show(self, sheet: Image.Image, step: int) -> None:
-        """Keep a sample grid in the run's folder and the tracker. On the main process."""
-        self.attempt(lambda: self.keep(sheet, step))
-        if step > self.known:
+    def log_preview(self, image: Image.Image, step: int) -> None:
+        """Save a sample grid in samples/ and log it. Call on the main process."""
+        self.attempt(lambda: self.save_preview(image, step))
+        if step > self.last_step:
             for tracker in self.accelerator.trackers:
-                self.attempt(lambda tracker=tracker: draw(tracker, sheet, step))
+                self.attempt(lambda tracker=tracker: log_image(tracker, image, step))
 
-    def keep(self, sheet: Image.Image, step: int) -> None:
-        file = self.file.parent / "samples" / f"{step:07d}.png"
+    def save_preview(self, image: Image.Image, step: int) -> None:
+        file = self.folder / "samples" / f"{step:07d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(file)
+        image.save(file)
 
     def close(self) -> None:
-        """End the tracker's run, and the group of processes."""
+        """End the tracker's run, and the process group."""
         if self.accelerator.num_processes > 1:
-            # A thread of gloo's needs the interpreter to drop the tensors that were gathered last;
-            # the end of the group waits for that thread, and holds the interpreter.
+            # gloo's thread needs the GIL to release the last gathered tensors, while destroying
+            # the process group holds the GIL and waits for that thread.
             time.sleep(0.1)
         self.attempt(self.accelerator.end_training)
 
     def attempt(self, action: Callable[[], object]) -> None:
+        """Run an action; warn, once per message, if it fails."""
         try:
             action()
         except Exception as error:  # of a tracker, or of a full disk
-            message = f"something of the run's curves was lost: {first_line(error)}"
-            if message not in self.warned:
-                self.warned.add(message)
+            message = f"could not log to the run's curves: {first_line(error)}"
+            if message not in self.warnings:
+                self.warnings.add(message)
                 warn(message)
 
 
-def line(values: dict[str, float]) -> str:
-    return json.dumps(values) + "\n"
+def read_curves(file: Path) -> list[dict[str, float]]:
+    """Read the log of a run: "step" with the losses or metrics of that step.
 
-
-def history(file: Path) -> list[dict[str, float]]:
-    """What a run has told, by its steps: "step", and the losses or numbers of then.
-
-    A line that was torn ends it.
+    Reading stops at the first incomplete line, which a killed process may leave.
     """
-    told = []
+    rows = []
     for text in file.read_text().splitlines() if file.exists() else ():
         try:
-            told.append(json.loads(text))
+            rows.append(json.loads(text))
         except ValueError:
             break
-    return told
+    return rows
 
 
-def draw(tracker: GeneralTracker, sheet: Image.Image, step: int) -> None:
-    """Show a sample grid in a tracker."""
-    # accelerate's tracker for trackio cannot log images, and tensorboard is told their layout.
+def log_image(tracker: GeneralTracker, image: Image.Image, step: int) -> None:
+    """Log a sample grid in a tracker."""
+    # accelerate's trackio tracker cannot log images; tensorboard needs their layout.
     if tracker.name == "trackio":
-        tracker.log({"samples": trackio.Image(sheet)}, step=step)
+        tracker.log({"samples": trackio.Image(image)}, step=step)
     else:
         layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-        pixels = np.asarray(sheet.convert("RGB"))[None]
+        pixels = np.asarray(image.convert("RGB"))[None]
         tracker.log_images({"samples": pixels}, step=step, **layout)

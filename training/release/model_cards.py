@@ -1,211 +1,258 @@
-"""The card of what is published: what it is, how it was made and what it is not for."""
+"""Model cards, generated from training.json and metrics.json alone."""
 
 import inspect
 import re
-import shlex
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
-import torch
-from accelerate import Accelerator
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCardData
 
-from genmodels.data import Images
-from genmodels.metrics.evaluation import Result
-from training.configs.config import EVALUATION_FIELDS, Config
-from training.configs.presets import PRESETS
-from training.core.checkpoints import Progress
+from training.configs import architectures
 from training.objectives import OBJECTIVES
-from training.release.previews import Sheet
+from training.release.records import (
+    CLASSIFICATION,
+    GENERATION,
+    INPAINTING,
+    Dataset,
+    Measurement,
+    Record,
+)
 
-# Of data on the Hub. By which a model of any other may go, its publisher has to know.
+# Datasets whose license models may carry too; for others the publisher decides.
 LICENSES = {"zalando-datasets/fashion_mnist": "mit"}
+
+
+@dataclass(frozen=True)
+class Words:
+    """The parts of a card that depend on the task."""
+
+    preview: str  # caption of samples.png
+    usage: str  # Python, run in the model's folder
+    limits: str
+    classes: str = ""  # for conditional models; with {last} and {classes}
+
+
+WORDS = {
+    GENERATION: Words(
+        "Samples from a fixed seed",
+        """\
+import torch
+import genmodels
+
+pipeline = genmodels.load(".")  # this folder, or a Hub id
+images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).images
+""",
+        """\
+The model generates small images like its training data, with the errors and the biases of that
+data. Use it for teaching and research; generated images are not evidence of anything real.
+""",
+        "Pass `labels={last}`, or one label per image, to choose classes: {classes}.",
+    ),
+    CLASSIFICATION: Words(
+        "Real images grouped by predicted class",
+        """\
+import torch
+from genmodels.networks.classifier import Classifier
+
+classifier = Classifier.from_pretrained(".").eval()  # this folder, or a Hub id
+side, channels = classifier.config.side, classifier.config.channels
+logits = classifier(torch.zeros(16, channels, side, side))  # samples in [-1, 1]
+""",
+        """\
+The classifier knows the classes of its training data only and assigns any input to one of them. Its
+features and predictions are meant for evaluating generative models of the same kind of images.
+""",
+        "Classes: {classes}.",
+    ),
+    INPAINTING: Words(
+        "Real images with masked regions, each followed by its inpainted version",
+        """\
+import torch
+import genmodels
+from genmodels.inpainting import complete
+
+pipeline = genmodels.load(".")  # this folder, or a Hub id
+images = pipeline(batch_size=16).images  # everything masked: unconditional samples
+samples = torch.zeros(16, *pipeline.sample_shape)  # in [-1, 1]
+mask = torch.ones(16, 1, *samples.shape[2:])  # 1 = keep, 0 = fill
+mask[:, :, 8:20, 8:20] = 0
+completed = complete(pipeline, samples, mask, torch.Generator().manual_seed(0)).samples
+""",
+        """\
+The model inpaints small images like its training data, with the errors and the biases of that data.
+Use it for teaching and research; the filled regions are inventions.
+""",
+    ),
+}
 
 CARD = """\
 ---
 {metadata}
 ---
 
-# {title}
+# {model}
 
 {description}
 
-![{caption}](samples.png)
+![{preview}](samples.png)
 
-## Use
+## Usage
 
 ```python
-{use}```
+{usage}```
 {classes}
 ## Training
 
 | | |
 |---|---|
-| command | `{command}` |
-| data | {source}: {count:,} images of {side}x{side} pixels, {colour} |
-| steps | {steps} of {batch} images a turn, seed {seed} |
-| time | {minutes:.0f} minutes on {hardware} |
-| objective | `{objective}` |
-| architecture | `{architecture}` |
-| size | {size:.1f} MB, {parameters:,} parameters: exponential averages of the weights |
+| Command | `{command}` |
+{earlier}| Dataset | {dataset} |
+| Steps | {steps}, batch size {batch}, seed {seed} |
+| Time | {time} |
+| Objective | `{objective}` |
+| Architecture | `{architecture}` |
+| Size | {size:.1f} MB, {parameters:,} parameters (exponential moving average of the weights) |
 
-![Each term of the losses by the steps, and what was measured](curves.png)
+![Training losses and metrics by step](curves.png)
 
-{measured}## Limits
+{results}## Limitations
 
 {limits}"""
 
 
-def card(
-    sheet: Sheet,
-    draft: Path,
-    config: Config,
-    real: Images,
-    progress: Progress,
-    measured: Result | None,
-    accelerator: Accelerator,
-) -> str:
-    """What the model is, how it was made and what it is not for, in the Hub's format."""
-    on_hub = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", real.source)
-    on_hub = on_hub and config.train_data_dir is None and not Path(real.source).exists()
-    source = real.source if on_hub else f"the folder {Path(real.source).resolve().name}"
-    title = Path(config.output_dir).resolve().name
-    results = entries(measured, sheet.pipeline_tag, source) if measured else []
-    parts = getattr(sheet.published, "components", {"": sheet.published}).values()
-    networks = [part for part in parts if isinstance(part, torch.nn.Module)]
-    count = sum(weight.numel() for network in networks for weight in network.parameters())
-    last, base = config.max_train_steps, config.pretrained_model_name_or_path
-    metadata = ModelCardData(
-        license=LICENSES.get(real.source) if on_hub else None,
-        library_name="genmodels",
-        pipeline_tag=sheet.pipeline_tag,
-        tags=[objective_name(config), "genmodels"],
-        datasets=[real.source] if on_hub else None,
-        base_model=base if base and not Path(base).is_dir() else None,
-        model_name=title if results else None,
-        eval_results=results or None,
-        genmodels={
-            "steps": progress.step,
-            "seconds": round(progress.seconds),
-            "hardware": hardware(accelerator),
-            "parameters": count,
-        },
-    )
+def model_card(record: Record, measurements: Sequence[Measurement] = ()) -> str:
+    """Return a model's card in the Hub's format: a function of the record and metrics alone."""
+    words, settings, dataset = WORDS[record.task], record.settings, record.dataset
+    classes = ""
+    if settings["conditional"]:
+        names = ", ".join(f"{label} {name}" for label, name in enumerate(dataset.classes))
+        classes = words.classes.format(last=len(dataset.classes) - 1, classes=names)
+    steps, planned = record.steps, settings["max_train_steps"]
+    batch = settings["train_batch_size"] * settings["gradient_accumulation_steps"]
     return CARD.format(
-        metadata=metadata.to_yaml(),
-        title=title,
-        description=inspect.getdoc(config.objective),
-        classes=f"\n{sheet.told(real.classes)}\n" if config.conditional else "",
-        caption=sheet.caption,
-        use=sheet.use,
-        limits=sheet.limits,
-        command=training_command(config),
-        source=source if config.train_data_dir else f"{source}, split `train`",
-        count=len(real.pixels),
-        side=real.side,
-        colour="grey" if real.channels == 1 else "RGB",
-        steps=f"{progress.step:,}" + (f" (of {last:,})" if progress.step < last else ""),
-        measured=section(results),
-        batch=config.train_batch_size
-        * config.gradient_accumulation_steps
-        * accelerator.num_processes,
-        seed=config.seed,
-        minutes=progress.seconds / 60,
-        hardware=hardware(accelerator),
-        objective=config.objective,
-        architecture=config.architecture,
-        parameters=count,
-        size=sum(file.stat().st_size for file in draft.rglob("*.safetensors")) / 1e6,
+        metadata=metadata(record, measurements).to_yaml(),
+        model=record.model,
+        description=inspect.getdoc(OBJECTIVES[record.objective]),
+        preview=words.preview,
+        usage=words.usage,
+        classes=f"\n{classes}\n" if classes else "",
+        command=record.command,
+        earlier="".join(map(earlier_row, record.earlier_runs)),
+        dataset=describe_dataset(dataset),
+        steps=f"{steps:,}" + (f" of {planned:,}" if steps < planned else ""),
+        batch=batch * record.processes,
+        seed=settings["seed"],
+        time=describe_time(record.seconds, record.hardware, record.precision),
+        objective=describe(record.objective, OBJECTIVES[record.objective], settings),
+        architecture=describe(
+            record.architecture, getattr(architectures, record.architecture), settings
+        ),
+        size=record.weight_bytes / 1e6,
+        parameters=record.parameters,
+        results=results_section(measurements),
+        limits=words.limits,
     )
 
 
-def hardware(accelerator: Accelerator) -> str:
-    """What a run was on, in words."""
-    told = cores()
-    if accelerator.device.type == "cuda":
-        told = torch.cuda.get_device_name(accelerator.device)
-    if accelerator.num_processes > 1:
-        told = f"{accelerator.num_processes} processes with {told} each"
-    return told + (f", {it}" if (it := accelerator.mixed_precision) != "no" else "")
-
-
-def cores() -> str:
-    count = torch.get_num_threads()
-    return f"{count} CPU core{'s' if count > 1 else ''}"
-
-
-def entries(measured: Result, task: str, dataset: str, **settings: object) -> list[EvalResult]:
-    """Numbers as a card's metadata have them, each with its protocol and notes in its name, without
-    which it would be taken for any other's.
-
-    settings: of the measurement, by which a number is found again
-    """
-    told = "; ".join([measured.protocol, *measured.notes])
-    return [
+def metadata(record: Record, measurements: Sequence[Measurement]) -> ModelCardData:
+    """Return the card's front matter, which the Hub and the app read."""
+    source = record.dataset.source
+    on_hub = "/" in source
+    results = [
         EvalResult(
-            task_type=task,
-            dataset_type=dataset,
-            dataset_name=dataset,
+            task_type=record.task,
+            dataset_type=source,
+            dataset_name=source,
             metric_type=name,
             metric_value=value,
-            metric_name=f"{name}, {told}",
-            metric_args=settings or None,
+            # The Hub shows the name alone, so it carries the protocol.
+            metric_name=f"{name}, {protocol_of(measurement)}",
+            metric_args=dict(measurement.settings) or None,
         )
-        for name, value in measured.numbers.items()
+        for measurement in measurements
+        for name, value in measurement.numbers.items()
     ]
+    return ModelCardData(
+        license=LICENSES.get(source),
+        library_name="genmodels",
+        pipeline_tag=record.task,
+        tags=[record.objective, "genmodels"],
+        datasets=[source] if on_hub else None,
+        base_model=record.base_model,
+        model_name=record.model if results else None,
+        eval_results=results or None,
+        genmodels={
+            "steps": record.steps,
+            "seconds": total_seconds(record),
+            "hardware": total_hardware(record),
+            "parameters": record.parameters,
+        },
+    )
 
 
-def section(results: Sequence[EvalResult]) -> str:
-    """The numbers of the metadata for a reader: a row for each protocol."""
-    by_protocol: dict[str, list[str]] = {}
-    for it in results:
-        protocol = it.metric_name.removeprefix(f"{it.metric_type}, ")
-        number = f"{it.metric_type} {it.metric_value:.4g}"
-        by_protocol.setdefault(protocol, []).append(number)
-    rows = [f"| {', '.join(numbers)} | {told} |" for told, numbers in by_protocol.items()]
-    return "\n".join(["## Measured", "", "| | |", "|---|---|", *rows, "", ""]) if rows else ""
+def protocol_of(measurement: Measurement) -> str:
+    return "; ".join([measurement.protocol, *measurement.notes])
 
 
-def enter(file: Path, results: Sequence[EvalResult]) -> None:
-    """Put numbers into a card, in the place of those of the same kind and settings."""
-    card = ModelCard.load(file)
-    new = [(it.metric_type, it.metric_args) for it in results]
-    old = card.data.eval_results or []
-    old = [it for it in old if (it.metric_type, it.metric_args) not in new]
-    card.data.eval_results = [*old, *results]
-    card.data.model_name = file.resolve().parent.name
-    text = re.sub(r"## Measured\n.*?(?=## Limits)", "", card.text, flags=re.DOTALL)
-    card.text = text.replace("## Limits", f"{section(card.data.eval_results)}## Limits")
-    card.save(file)
+def results_section(measurements: Sequence[Measurement]) -> str:
+    """Return a Markdown section with a row for each measurement."""
+    rows = [
+        f"| {', '.join(f'{name} {value:.4g}' for name, value in measurement.numbers.items())} "
+        f"| {protocol_of(measurement)} |"
+        for measurement in measurements
+    ]
+    head = ["## Evaluation", "", "| | |", "|---|---|"]
+    return "\n".join([*head, *rows, "", ""]) if rows else ""
 
 
-def objective_name(config: Config) -> str:
-    """Its name in OBJECTIVES."""
-    return next(name for name, kind in OBJECTIVES.items() if kind is type(config.objective))
+def earlier_row(run: Mapping) -> str:
+    """Return the table row of a run whose weights training started from, with its FIDs."""
+    time = describe_time(run["seconds"], run["hardware"], run["precision"])
+    fids: dict[str, list[str]] = {}
+    for measurement in run["metrics"]:
+        if "fid" in measurement["numbers"]:
+            extractor = re.split("[;,]", measurement["protocol"])[0]
+            fids.setdefault(extractor, []).append(f"{measurement['numbers']['fid']:.4g}")
+    results = "".join(f"; fid {', '.join(values)} ({name})" for name, values in fids.items())
+    return (
+        f"| Started from | {run['model']}: {run['steps']:,} steps in {time}, by "
+        f"`{run['command']}`{results} |\n"
+    )
 
 
-def training_command(config: Config) -> str:
-    """The shortest command that trains this config: the nearest preset and what differs from it."""
-    kind = (type(config.objective), type(config.architecture))
-    fields = config.result_fields()
-    if config.eval_every is not None:  # by which the best was found
-        fields |= {field: getattr(config, field) for field in EVALUATION_FIELDS}
-    differing = {}
-    for name, preset in PRESETS.items():
-        if (type(preset.objective), type(preset.architecture)) == kind:
-            theirs = {
-                field: getattr(preset, field) for field in EVALUATION_FIELDS
-            } | preset.result_fields()
-            differing[name] = {
-                field: value for field, value in fields.items() if value != theirs[field]
-            }
-    name = min(differing, key=lambda name: len(differing[name]))
-    flags = [word for field, value in differing[name].items() for word in flag(field, value)]
-    return shlex.join(["accelerate", "launch", "-m", "training", name, *flags])
+def describe_dataset(dataset: Dataset) -> str:
+    source = dataset.source if "/" in dataset.source else f"folder {dataset.source}"
+    split = f", split `{dataset.split}`" if dataset.split else ""
+    colour = "grayscale" if dataset.channels == 1 else "RGB"
+    return (
+        f"{source}{split}: {dataset.count:,} {colour} images, {dataset.side}x{dataset.side} pixels"
+    )
 
 
-def flag(field: str, value: object) -> list[str]:
-    """A field of the command line and its value, as words."""
-    if isinstance(value, bool):
-        return [f"--{field}" if value else f"--no_{field}"]
-    return [f"--{field}", *map(str, value if isinstance(value, tuple) else [value])]
+def describe(name: str, kind: type, settings: Mapping[str, object]) -> str:
+    """Return an objective or architecture with its settings, like a call."""
+    values = {it.name: settings[it.name] for it in fields(kind) if it.name in settings}
+    pairs = [
+        f"{key}={list(value) if isinstance(value, tuple) else value!r}"
+        for key, value in values.items()
+    ]
+    return f"{name}({', '.join(pairs)})"
+
+
+def describe_time(seconds: float, hardware: str, precision: str) -> str:
+    return f"{seconds / 60:.0f} minutes on {hardware}" + precision_suffix(precision)
+
+
+def precision_suffix(precision: str) -> str:
+    return "" if precision == "no" else f", {precision}"
+
+
+def total_seconds(record: Record) -> float:
+    """Return the training time, with that of earlier runs."""
+    return record.seconds + sum(run["seconds"] for run in record.earlier_runs)
+
+
+def total_hardware(record: Record) -> str:
+    """Return the hardware of all runs, in their order."""
+    names = dict.fromkeys([*(run["hardware"] for run in record.earlier_runs), record.hardware])
+    return ", then ".join(names) + precision_suffix(record.precision)

@@ -1,77 +1,77 @@
-"""A pipeline and its card, as a folder that can be loaded and pushed as it is."""
+"""Published models: a folder that users load and push as it is."""
 
-import json
 import shlex
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from accelerate import Accelerator
 from huggingface_hub import ModelCard
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.metrics.evaluation import Result
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import read_index
-from training.configs.config import Config
-from training.core.checkpoints import INDEX_FILES, Progress
-from training.core.tracking import CURVES, history
-from training.release.model_cards import card, flag, objective_name, training_command
-from training.release.previews import Sheet
+from genmodels.pipelines.base import LatentPipeline
+from training.core.checkpoints import INDEX_FILES
+from training.release.model_cards import model_card
 from training.release.push import PAUSES, PushError, push
+from training.release.records import (
+    METRICS,
+    RECORD,
+    Record,
+    flag,
+    read_metrics,
+    read_record,
+    replace_metrics,
+    write_metrics,
+)
 
-METRICS, SETTINGS = "metrics.json", "training.json"
-BESIDE = ("README.md", "samples.png", "curves.png", METRICS, SETTINGS)  # what is beside the weights
+CARD = "README.md"
+EXTRAS = (CARD, "samples.png", "curves.png", METRICS, RECORD)  # published beside the weights
 
 
 def publish(
     folder: Path,
-    sheet: Sheet,
-    config: Config,
-    real: Images,
-    progress: Progress,
-    measured: Result | None,
-    accelerator: Accelerator,
+    pipeline: LatentPipeline | Classifier,
+    preview: Image.Image,
+    curves: Sequence[dict[str, float]],
+    record: Record,
+    result: Result | None = None,
+    half: bool = False,
 ) -> None:
-    """Write what is published, its card and a sheet into a folder, whole or not at all.
+    """Write a model, its card and its pictures into a folder, completely or not at all.
 
-    A folder can be loaded once it has an index: the old goes first, the new comes last.
+    The index file makes a folder loadable: the old one goes first, the new one comes last.
 
-    measured: how good it is, if that is known
+    Args:
+        curves: losses and metrics of the run, see `tracking.read_curves`
+        result: metrics of exactly these weights, if known
+        half: store the weights as float16
     """
-    sheet.fit(whole=True)
     draft = folder / ".publishing"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    sheet.published.save_pretrained(draft)
-    if config.save_precision == "fp16":
-        for file in draft.rglob("*.safetensors"):
+    pipeline.save_pretrained(draft)
+    weights = list(draft.rglob("*.safetensors"))
+    if half:
+        for file in weights:
             state = load_file(file)
             halves = {
                 name: it.half() if it.is_floating_point() else it for name, it in state.items()
             }
             save_file(halves, file, {"format": "pt"})
-    sheet.draw().save(draft / "samples.png")
-    from training.release import figures  # slow to import, and a run is to start soon
+    preview.save(draft / "samples.png")
+    from training.release import figures  # slow to import, and training must start quickly
 
-    told = history(Path(config.output_dir) / CURVES)
-    figures.losses(told).savefig(draft / "curves.png")
-    text = card(sheet, draft, config, real, progress, measured, accelerator)
-    ModelCard(text).save(draft / "README.md")
-    settings = {
-        "command": training_command(config),
-        "objective": objective_name(config),
-        "architecture": type(config.architecture).__name__,
-        "steps": progress.step,
-        "processes": accelerator.num_processes,
-        **config.result_fields(),
-    }
-    (draft / SETTINGS).write_text(json.dumps(settings, indent=1))
-    if measured:
-        told = {**measured.numbers, "protocol": measured.protocol, "notes": measured.notes}
-        (draft / METRICS).write_text(json.dumps(told, indent=1))
+    figures.losses(curves).savefig(draft / "curves.png")
+    record = replace(record, weight_bytes=sum(file.stat().st_size for file in weights))
+    (draft / RECORD).write_text(record.to_json())
+    if result:
+        write_metrics(draft, replace_metrics([], result, {}))
+    write_card(draft)
 
     for name in (*INDEX_FILES, METRICS):
         (folder / name).unlink(missing_ok=True)
@@ -81,33 +81,46 @@ def publish(
     draft.rmdir()
 
 
-def published(folder: Path) -> dict[str, Path]:
-    """What was published in a folder, by its path there, without all else that a run leaves.
+def write_card(folder: Path) -> None:
+    """Generate a model's card from its training.json and metrics.json."""
+    ModelCard(model_card(read_record(folder), read_metrics(folder))).save(folder / CARD)
 
-    Raises UserError where nothing was, or it is broken.
+
+def add_result(folder: Path, result: Result, settings: dict[str, object]) -> None:
+    """Store a result in metrics.json of a published model, and regenerate its card."""
+    write_metrics(folder, replace_metrics(read_metrics(folder), result, settings))
+    write_card(folder)
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """List the published files in a folder, by relative path, without a run's other files.
+
+    Raises UserError if there are none, or if they are damaged.
     """
     if (folder / "model_index.json").exists():
         _, parts = read_index(folder)
         inside = [f"{part}/*{suffix}" for part in parts for suffix in (".json", ".safetensors")]
-        wanted = ["model_index.json", *inside]
+        patterns = ["model_index.json", *inside]
     elif (folder / "config.json").exists():
         kind = Classifier.load_config(folder).get("_class_name")
         if kind != Classifier.__name__:
-            raise UserError(f"expected a pipeline or a classifier in {folder}, but it is a {kind}")
-        wanted = ["config.json", "*.safetensors"]
+            raise UserError(f"expected a pipeline or a classifier in {folder}, got {kind}")
+        patterns = ["config.json", "*.safetensors"]
     else:
         raise UserError(
-            f"expected what a run has published, but {folder} has no {' or '.join(INDEX_FILES)}; a "
-            "run publishes at its end, or goes on to it by --resume_from_checkpoint latest"
+            f"expected a published model, found no {' or '.join(INDEX_FILES)} in {folder}; a run "
+            "publishes at its end, resume it with --resume_from_checkpoint latest"
         )
-    found = [path for pattern in (*wanted, *BESIDE) for path in sorted(folder.glob(pattern))]
-    return {str(path.relative_to(folder)): path for path in found}
+    files = [path for pattern in (*patterns, *EXTRAS) for path in sorted(folder.glob(pattern))]
+    return {str(path.relative_to(folder)): path for path in files}
 
 
 def push_folder(folder: Path, name: str, private: bool, pauses: Sequence[float] = PAUSES) -> str:
-    """Push what was published in a folder -> its address on the Hub.
+    """Push a published model -> its URL on the Hub.
 
-    Raises UserError where nothing was, and PushError with the command to do it later.
+    Raises:
+        UserError: nothing is published in the folder.
+        PushError: the push failed; its message has the command to push later.
     """
     try:
         return push(
@@ -115,5 +128,7 @@ def push_folder(folder: Path, name: str, private: bool, pauses: Sequence[float] 
         )
     except PushError as error:
         flags = flag("hub_model_id", name) + (flag("hub_private_repo", True) if private else [])
-        later = shlex.join(["python", "-m", "training.publishing", str(folder), *flags])
-        raise PushError(f"{error}; all of it is in {folder}, to be pushed by: {later}") from error
+        command = shlex.join(["python", "-m", "training.publishing", str(folder), *flags])
+        raise PushError(
+            f"{error}; the published files are in {folder}, push them with: {command}"
+        ) from error

@@ -1,4 +1,4 @@
-"""Files to a repository on the Hub: in one commit, or not at all."""
+"""Push files to a Hub repository in one commit, or not at all."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -17,18 +17,27 @@ from huggingface_hub.hf_api import ModelInfo, RepoUrl, SpaceInfo
 from genmodels.hub import cause, explain_error
 from training.core.tracking import warn
 
-PAUSES = (5, 20, 60)  # seconds before the next attempt
-SILENCE = 60  # seconds without a word from the Hub, after which an attempt has failed
-PUSH_FAILED = 3  # exit code of a command of which all but the push succeeded
+PAUSES = (5, 20, 60)  # seconds before the next attempts
+TIMEOUT = 60  # seconds without an answer from the Hub before an attempt fails
+PUSH_FAILED = 3  # exit code of a command whose push alone failed
 
-# Answers after which another attempt may do better: busy, broken, or a commit came in between.
-PASSING = {408, 409, 412, 429, 500, 502, 503, 504}
+# Busy, broken, or another commit came in between: another attempt may succeed.
+TRANSIENT_STATUS = {408, 409, 412, 429, 500, 502, 503, 504}
+
+# Permanent push errors, such as a read-only token or an invalid repository id.
+PERMANENT_ERRORS = (
+    HFValidationError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+    PermissionError,
+    ValueError,
+)
 
 Kind = Literal["model", "space"]
 
 
 class PushError(Exception):
-    """What was to be pushed is not on the Hub, not even a part of it."""
+    """The push failed; nothing was committed, as far as the client knows."""
 
 
 def push(
@@ -39,23 +48,27 @@ def push(
     replaced: Collection[str] = (),
     pauses: Sequence[float] = PAUSES,
 ) -> str:
-    """Put files into a repository, which is made where there is none -> its address.
+    """Push files to a repository, which is created if needed -> its URL.
 
-    In one commit, or without one where nothing has changed: so what was granted while the answer
-    was lost is not done twice. The token is the one of `hf auth login` or of HF_TOKEN.
+    All changes go in one commit; unchanged files make none, so a retry after a lost answer does
+    not commit twice. The token is that of `hf auth login` or HF_TOKEN.
 
-    files: by their path in the repository; what else lies in a folder of theirs goes
-    private: only ever into a private repository
-    replaced: names beside those of the files that go too
-    Raises PushError after an attempt that no other would mend, or the last one.
+    Args:
+        files: by path in the repository; other files in the same top-level folders are deleted
+        private: push to a private repository only
+        replaced: further top-level names to delete if `files` lacks them
+        pauses: seconds before each further attempt
+
+    Raises:
+        PushError: a permanent error, or the last attempt failed.
     """
     for pause in (*pauses, None):
         try:
             return attempt(name, files, private, kind, replaced)
-        except Exception as error:  # anything may happen on the way
+        except Exception as error:  # the client and the network raise anything
             if pause is None or not is_transient(error):
                 raise PushError(f"could not push to {name!r}: {explain_error(error)}") from error
-            warn(f"the push to {name!r} failed: {explain_error(error)}; next attempt in {pause} s")
+            warn(f"push to {name!r} failed: {explain_error(error)}; next attempt in {pause} s")
             time.sleep(pause)
 
 
@@ -66,49 +79,50 @@ def attempt(
     kind: Kind,
     replaced: Collection[str],
 ) -> str:
-    """As `push`, once. Raises what the client does."""
+    """As `push`, once. Raises the client's errors."""
     hub = HfApi(token=True)
-    address, found = create_repository(name, private, kind)
+    url, info = create_repository(name, private, kind)
     folders = {path.split("/")[0] for path in files} | set(replaced)
-    there = [sibling.rfilename for sibling in found.siblings]
-    stale = [path for path in there if path.split("/")[0] in folders and path not in files]
+    existing = [sibling.rfilename for sibling in info.siblings]
+    stale = [path for path in existing if path.split("/")[0] in folders and path not in files]
     hub.create_commit(
-        address.repo_id,
+        url.repo_id,
         [CommitOperationAdd(path, file) for path, file in files.items()]
         + [CommitOperationDelete(path, is_folder=False) for path in stale],
-        commit_message=f"Publish {address.repo_name}",
+        commit_message=f"Publish {url.repo_name}",
         repo_type=kind,
-        parent_commit=found.sha,  # another's commit since then is none that may be overwritten
+        parent_commit=info.sha,  # never overwrite a commit that came in between
     )
-    return str(address)
+    return str(url)
 
 
 def create_repository(
     name: str, private: bool, kind: Kind = "model"
 ) -> tuple[RepoUrl, ModelInfo | SpaceInfo]:
-    """A repository's address and what lies in it; it is made where there is none.
+    """Create a repository unless it exists -> its URL and its contents.
 
-    Raises PermissionError for a public one where it is to be private, and what the client does.
+    Raises PermissionError if it is public but should be private, and the client's errors.
     """
-    get_session().timeout = SILENCE  # by itself it would wait forever
+    get_session().timeout = TIMEOUT  # the client's default is to wait forever
     hub = HfApi(token=True)
-    address = hub.create_repo(
+    url = hub.create_repo(
         name,
-        private=private or None,  # None: as its owner has it by default
+        private=private or None,  # None: the owner's default
         repo_type=kind,
         space_sdk="gradio" if kind == "space" else None,
         exist_ok=True,
     )
-    found = hub.repo_info(address.repo_id, repo_type=kind)
-    if private and not found.private:
-        raise PermissionError("it is public, but was to be private: make it so in its settings")
-    return address, found
+    info = hub.repo_info(url.repo_id, repo_type=kind)
+    if private and not info.private:
+        raise PermissionError(
+            "expected a private repository, got a public one; make it private in its settings"
+        )
+    return url, info
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether another attempt may succeed."""
+    """Return whether another attempt may succeed."""
     error = cause(error)
     if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in PASSING
-    lasting = (HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled, PermissionError)
-    return not isinstance(error, (*lasting, ValueError))
+        return error.response.status_code in TRANSIENT_STATUS
+    return not isinstance(error, PERMANENT_ERRORS)

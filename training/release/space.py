@@ -1,4 +1,4 @@
-"""The app as a Space on the Hub: the files of the working tree that it runs on."""
+"""The app as a Space on the Hub: the files of the working tree that it needs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,20 +9,21 @@ from genmodels.data import list_files
 
 ROOT = Path(__file__).parents[2]
 
-# The laboratory of the app trains, so that it needs training/ too.
+# The app's 2-D laboratory trains, so it needs training/ too.
 PLACES = ("app.py", "genmodels", "training", "requirements.txt", "README.md", "LICENSE")
-SMALL = 50e6  # bytes of a model that goes along; larger ones are for the Hub
+MAX_MODEL_BYTES = 50e6  # larger models belong on the Hub
 
 
 def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
-    """The Space's files, by their path: what the app runs on, and the small models.
+    """List the Space's files by path: the code and the small models of checkpoints/.
 
-    models: ids of models on the Hub, which the front matter names and the Space keeps ready
+    Args:
+        models: Hub ids that the front matter names, so that the Space downloads them at build time
     """
     places = [ROOT / name for name in PLACES]
-    for folder in sorted((ROOT / "checkpoints").glob("[!.]*")):
-        if sum(file.stat().st_size for file in files_of(folder)) <= SMALL:
-            places.append(folder)
+    for place in sorted((ROOT / "checkpoints").glob("[!.]*")):
+        if sum(file.stat().st_size for file in files_of(place)) <= MAX_MODEL_BYTES:
+            places.append(place)
     files: dict[str, Path | bytes] = {
         file.relative_to(ROOT).as_posix(): file for place in places for file in files_of(place)
     }
@@ -34,10 +35,10 @@ def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
 
 
 def files_of(place: Path) -> list[Path]:
-    """A file, or all files below a folder but hidden ones and what Python has compiled."""
-    found = [place] if place.is_file() else list_files(place)
+    """Return a file, or all files in a folder except hidden and compiled ones."""
+    paths = [place] if place.is_file() else list_files(place)
     return [
         path
-        for path in found
+        for path in paths
         if path.is_file() and "__pycache__" not in path.relative_to(ROOT).parts
     ]

@@ -1,4 +1,4 @@
-"""How steadily objectives learn: the FID of small GANs against their steps, over several seeds."""
+"""Training stability: the FID of small GANs by step, over several seeds."""
 
 import json
 from dataclasses import replace
@@ -9,38 +9,38 @@ from training.configs.presets import PRESETS
 from training.core.loop import Run
 
 CURVES = Path(__file__).parents[2] / "checkpoints" / "stability.json"
-GAMES = ("gan-saturating-fashion", "wgan-fashion", "wgan-gp-fashion", "sngan-fashion")
+NAMES = ("gan-saturating-fashion", "wgan-fashion", "wgan-gp-fashion", "sngan-fashion")
 
 
 def stability(
     steps: int = 2000, every: int = 250, seeds: int = 3, width: int = 16, output: Path = CURVES
 ) -> None:
-    """Play each game anew from several seeds, with the FID of the averages as it goes.
+    """Train each GAN from several seeds and record the FID of its EMA weights.
 
-    All with the same small networks, without residual blocks, by batches of 64, at one constant
-    learning rate. What has been played already is kept.
+    All use the same small networks without residual blocks, a batch size of 64 and one constant
+    learning rate. Finished runs are not repeated.
 
     Args:
-        steps: of the generator
-        every: steps between two measurements, of 2,000 samples by domain
-        seeds: games of each objective
-        width: channels of generator and critic, a quarter of those of the presets
-        output: file for the curves
+        steps: generator steps
+        every: steps between two FIDs, of 2,000 samples, with the domain extractor
+        seeds: runs of each GAN
+        width: channels of generator and critic; the presets use four times as many
+        output: JSON file for the curves
     """
     settings = {"steps": steps, "every": every, "width": width}
-    told = json.loads(output.read_text()) if output.exists() else {}
-    if told.get("settings") != settings:
-        told = {"settings": settings, "fid": {}}
-    for name in GAMES:
-        games = told["fid"].setdefault(name, [])
-        for seed in range(len(games), seeds):
-            games.append(play(name, steps, every, width, seed))
-            output.write_text(json.dumps(told, indent=1))
-            print(name, seed, games[-1], flush=True)
+    study = json.loads(output.read_text()) if output.exists() else {}
+    if study.get("settings") != settings:
+        study = {"settings": settings, "fid": {}}
+    for name in NAMES:
+        runs = study["fid"].setdefault(name, [])
+        for seed in range(len(runs), seeds):
+            runs.append(fid_curve(name, steps, every, width, seed))
+            output.write_text(json.dumps(study, indent=1))
+            print(name, seed, runs[-1], flush=True)
 
 
-def play(name: str, steps: int, every: int, width: int, seed: int) -> list[float]:
-    """A game of a preset in small -> its FID after each so many steps."""
+def fid_curve(name: str, steps: int, every: int, width: int, seed: int) -> list[float]:
+    """Train a small version of a preset -> its FID at each `every` steps."""
     preset = PRESETS[name]
     with TemporaryDirectory() as folder:
         run = Run(
@@ -64,6 +64,6 @@ def play(name: str, steps: int, every: int, width: int, seed: int) -> list[float
         for step in range(1, steps + 1):
             run.trainer.train_step(run.batches)
             if step % every == 0:
-                run.sheet.fit(whole=True)
+                run.fit()
                 distances.append(run.evaluation.measure().numbers["fid"])
         return distances

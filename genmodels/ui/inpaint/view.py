@@ -84,7 +84,10 @@ def tab(shared: AppState) -> None:
     chosen = [
         held_out.select(pick, None, picture, **EACH, api_visibility="private"),
         saved.click(
-            show_user_errors(actions.last_saved), shared.saved_samples, picture, api_visibility="private"
+            show_user_errors(actions.last_saved),
+            shared.saved_samples,
+            picture,
+            api_visibility="private",
         ),
         picture.upload(lambda: None, api_visibility="private"),
         mask.input(lambda mask: gr.Column(visible=mask == actions.BRUSH), mask, brush, **QUIET),

@@ -76,7 +76,17 @@ def path_view(
 
     settings = {
         "fn": show_user_errors(stream),
-        "inputs": [model, label, ends, seeds, start, end, interpolation, frames, shared.saved_samples],
+        "inputs": [
+            model,
+            label,
+            ends,
+            seeds,
+            start,
+            end,
+            interpolation,
+            frames,
+            shared.saved_samples,
+        ],
         "outputs": [frame, strip, note, gif, mp4, samples, position],
         **on_device(note),
     }
