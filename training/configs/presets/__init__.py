@@ -1,6 +1,11 @@
 """Presets by name, one per published model; one file per dataset."""
 
+from dataclasses import replace
+
 from training.configs.config import Config
 from training.configs.presets import cifar10, fashion_mnist
 
-PRESETS: dict[str, Config] = {**fashion_mnist.PRESETS, **cifar10.PRESETS}
+PRESETS: dict[str, Config] = {
+    name: replace(preset, output_dir=f"runs/{name}")
+    for name, preset in (fashion_mnist.PRESETS | cifar10.PRESETS).items()
+}

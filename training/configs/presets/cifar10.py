@@ -1,5 +1,7 @@
 """Presets for CIFAR-10."""
 
+from dataclasses import replace
+
 from training.configs.architectures import (
     ConvolutionalClassifier,
     ResNet,
@@ -8,71 +10,61 @@ from training.configs.architectures import (
 from training.configs.config import Config
 from training.objectives import OBJECTIVES
 
+# What most presets share.
+BASE = Config(
+    objective=OBJECTIVES["wgan-gp"](),
+    architecture=ResNet(),
+    dataset_name="uoft-cs/cifar10",
+    random_flip=True,
+    mixed_precision="bf16",
+    max_train_steps=100_000,
+    adam_beta1=0.0,
+    ema_halflife=2000.0,
+    output_dir="runs",
+)
+
 PRESETS: dict[str, Config] = {
-    "wgan-gp-cifar10": Config(
-        objective=OBJECTIVES["wgan-gp"](),
+    "wgan-gp-cifar10": replace(
+        BASE,
         architecture=ResNet(width=128),
-        dataset_name="uoft-cs/cifar10",
-        random_flip=True,
-        mixed_precision="bf16",
-        max_train_steps=100_000,
         lr_scheduler="linear",
-        adam_beta1=0.0,
         adam_beta2=0.9,
-        ema_halflife=2000.0,
-        output_dir="runs/wgan-gp-cifar10",
     ),
-    "sngan-cifar10": Config(
+    "sngan-cifar10": replace(
+        BASE,
         objective=OBJECTIVES["sngan"](critic_updates=5),
         architecture=ResNet(spectral_norm=True),
-        dataset_name="uoft-cs/cifar10",
-        random_flip=True,
-        mixed_precision="bf16",
-        max_train_steps=100_000,
         lr_scheduler="linear",
-        adam_beta1=0.0,
         adam_beta2=0.9,
-        ema_halflife=2000.0,
-        output_dir="runs/sngan-cifar10",
     ),
-    "r3gan-cifar10": Config(
+    "r3gan-cifar10": replace(
+        BASE,
         objective=OBJECTIVES["r3gan"](gamma=0.05),
-        architecture=ResNet(),
-        dataset_name="uoft-cs/cifar10",
-        random_flip=True,
-        mixed_precision="bf16",
         train_batch_size=256,
-        max_train_steps=100_000,
-        adam_beta1=0.0,
         adam_beta2=0.99,
-        ema_halflife=2000.0,
-        output_dir="runs/r3gan-cifar10",
     ),
-    "diffusion-cifar10": Config(
+    "diffusion-cifar10": replace(
+        BASE,
         objective=OBJECTIVES["diffusion"](),
         architecture=UNet(dropout=0.1),
-        dataset_name="uoft-cs/cifar10",
-        random_flip=True,
-        mixed_precision="bf16",
         train_batch_size=128,
         max_train_steps=400_000,
         lr_scheduler="constant_with_warmup",
         lr_warmup_steps=5000,
         ema_halflife=7000.0,
-        output_dir="runs/diffusion-cifar10",
+        adam_beta1=0.9,
     ),
-    "classifier-cifar10": Config(
+    "classifier-cifar10": replace(
+        BASE,
         objective=OBJECTIVES["classifier"](),
         architecture=ConvolutionalClassifier(width=96),
-        dataset_name="uoft-cs/cifar10",
         conditional=True,
-        random_flip=True,
         train_batch_size=128,
         max_train_steps=40_000,
         learning_rate=2e-3,
         lr_scheduler="cosine",
         lr_warmup_steps=1000,
-        mixed_precision="bf16",
-        output_dir="runs/classifier-cifar10",
+        ema_halflife=500.0,
+        adam_beta1=0.9,
     ),
 }

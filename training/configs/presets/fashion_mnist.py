@@ -12,102 +12,88 @@ from training.configs.architectures import (
 from training.configs.config import Config
 from training.objectives import OBJECTIVES
 
+# What most presets share.
+BASE = Config(
+    objective=OBJECTIVES["gan"](),
+    architecture=DCGAN(blocks=1),
+    mixed_precision="bf16",
+    ema_halflife=1000.0,
+    save_precision="fp16",
+    output_dir="runs",
+)
+
 PRESETS: dict[str, Config] = {
-    "ae-fashion": Config(
+    "ae-fashion": replace(
+        BASE,
         objective=OBJECTIVES["ae"](),
         architecture=ConvolutionalAutoencoder(blocks=1, variational=False),
         train_batch_size=128,
         max_train_steps=13_000,
         learning_rate=1e-3,
         lr_scheduler="cosine",
-        mixed_precision="bf16",
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/ae-fashion",
     ),
-    "vae-fashion": Config(
+    "vae-fashion": replace(
+        BASE,
         objective=OBJECTIVES["vae"](likelihood="bernoulli"),
         architecture=ConvolutionalAutoencoder(width=96, blocks=1),
         train_batch_size=128,
         max_train_steps=15_000,
         learning_rate=1e-3,
         lr_scheduler="cosine",
-        mixed_precision="bf16",
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/vae-fashion",
     ),
-    "gan-saturating-fashion": Config(
+    "gan-saturating-fashion": replace(
+        BASE,
         objective=OBJECTIVES["gan-saturating"](),
         architecture=DCGAN(),
         max_train_steps=10_000,
         adam_beta1=0.5,
-        mixed_precision="bf16",
-        output_dir="runs/gan-saturating-fashion",
+        ema_halflife=500.0,
+        save_precision="fp32",
     ),
-    "gan-fashion": Config(
-        objective=OBJECTIVES["gan"](),
-        architecture=DCGAN(blocks=1),
+    "gan-fashion": replace(
+        BASE,
         max_train_steps=18_000,
         lr_scheduler="linear",
         adam_beta1=0.5,
-        mixed_precision="bf16",
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/gan-fashion",
     ),
-    "wgan-fashion": Config(
+    "wgan-fashion": replace(
+        BASE,
         objective=OBJECTIVES["wgan"](critic_updates=3),
-        architecture=DCGAN(blocks=1),
         train_batch_size=128,
         max_train_steps=26_000,
         optimizer="rmsprop",
         learning_rate=2e-4,
         lr_scheduler="linear",
-        mixed_precision="bf16",
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/wgan-fashion",
     ),
-    "wgan-gp-fashion": Config(
+    "wgan-gp-fashion": replace(
+        BASE,
         objective=OBJECTIVES["wgan-gp"](critic_updates=2),
-        architecture=DCGAN(blocks=1),
         max_train_steps=8000,
         learning_rate=4e-4,
         lr_scheduler="linear",
         adam_beta1=0.0,
         adam_beta2=0.9,
-        mixed_precision="bf16",
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/wgan-gp-fashion",
     ),
-    "sngan-fashion": Config(
+    "sngan-fashion": replace(
+        BASE,
         objective=OBJECTIVES["sngan"](),
         architecture=DCGAN(blocks=1, spectral_norm=True),
         max_train_steps=20_000,
         lr_scheduler="linear",
         adam_beta1=0.5,
-        mixed_precision="bf16",
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/sngan-fashion",
     ),
-    "r3gan-fashion": Config(
+    "r3gan-fashion": replace(
+        BASE,
         objective=OBJECTIVES["r3gan"](gamma=0.1),
-        architecture=DCGAN(blocks=1),
         train_batch_size=256,
         max_train_steps=7000,
         learning_rate=4e-4,
         lr_scheduler="linear",
         adam_beta1=0.0,
         adam_beta2=0.99,
-        mixed_precision="bf16",
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/r3gan-fashion",
     ),
-    "diffusion-fashion": Config(
+    "diffusion-fashion": replace(
+        BASE,
         objective=OBJECTIVES["diffusion"](snr_gamma=5.0),
         architecture=UNet(width=48, layers_per_block=1),
         train_batch_size=128,
@@ -115,23 +101,19 @@ PRESETS: dict[str, Config] = {
         learning_rate=1e-3,
         lr_scheduler="cosine",
         lr_warmup_steps=500,
-        mixed_precision="bf16",
         channels_last=False,
-        ema_halflife=1000.0,
-        save_precision="fp16",
-        output_dir="runs/diffusion-fashion",
     ),
-    "inpaint-fashion": Config(
+    "inpaint-fashion": replace(
+        BASE,
         objective=OBJECTIVES["inpaint-gan"](),
         architecture=Completion(),
         max_train_steps=8000,
         adam_beta1=0.0,
         adam_beta2=0.9,
-        mixed_precision="bf16",
-        save_precision="fp16",
-        output_dir="runs/inpaint-fashion",
+        ema_halflife=500.0,
     ),
-    "classifier-fashion": Config(
+    "classifier-fashion": replace(
+        BASE,
         objective=OBJECTIVES["classifier"](),
         architecture=ConvolutionalClassifier(),
         conditional=True,
@@ -141,9 +123,9 @@ PRESETS: dict[str, Config] = {
         learning_rate=2e-3,
         lr_scheduler="cosine",
         lr_warmup_steps=200,
-        mixed_precision="bf16",
         eval_every=2000,
-        output_dir="runs/classifier-fashion",
+        ema_halflife=500.0,
+        save_precision="fp32",
     ),
 }
 
@@ -158,8 +140,6 @@ CONDITIONAL = {
     "diffusion-fashion": {},
 }
 PRESETS |= {
-    f"{name}-conditional": replace(
-        PRESETS[name], conditional=True, output_dir=f"runs/{name}-conditional", **changes
-    )
+    f"{name}-conditional": replace(PRESETS[name], conditional=True, **changes)
     for name, changes in CONDITIONAL.items()
 }
