@@ -111,7 +111,7 @@ def test_imports(file: str) -> None:
 
 
 def test_tabs_do_not_import_each_other() -> None:
-    modules = {module_of(tab.build.__module__) for tab in TABS.values()}
+    modules = {module_of(tab.__module__) for tab in TABS.values()}
     assert len(modules) == len(TABS)
     for file in FILES:
         own = module_of(file.removesuffix(".py").replace("/", "."))

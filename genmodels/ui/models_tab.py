@@ -11,28 +11,10 @@ from safetensors import SafetensorError, safe_open
 
 from genmodels.hub import download
 from genmodels.ui.app_state import AppState
-from genmodels.ui.i18n import Texts, translate
+from genmodels.ui.i18n import translate
 from genmodels.ui.models import Models, num_bytes
 from genmodels.ui.plots import FORMULAS
 from genmodels.ui.validation import EACH, show_user_errors
-
-TEXTS: Texts = {
-    "models_what": (
-        "All models of this app. Each one decodes a standard normal latent $z \\sim N(0, I)$ into "
-        "an image $x = G(z)$; its model card describes how it was trained.",
-        "Все модели этого приложения. Каждая декодирует латентный вектор $z \\sim N(0, I)$ в "
-        "изображение $x = G(z)$; как она обучена, описано в её карточке.",
-    ),
-    "models_table": ("Models", "Модели"),
-    "models_any": ("Model to load", "Загрузить модель"),
-    "models_any_info": (
-        "A name from the table or a Hub id: user/name. Only safetensors are read; no code of the "
-        "repository runs.",
-        "Имя из таблицы или id на Hub: user/name. Читаются только safetensors; код из репозитория "
-        "не выполняется.",
-    ),
-    "models_load": ("Load and show the model card", "Загрузить и показать карточку"),
-}
 
 HEADERS = ["model", "family", "parameters", "MB", "data", "FID", "protocol"]
 

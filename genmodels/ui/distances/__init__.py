@@ -1,6 +1,5 @@
 """Tab Distances: experiments on distances between distributions."""
 
-from genmodels.ui.distances.texts import TEXTS
 from genmodels.ui.distances.view import tab
 
-__all__ = ["TEXTS", "tab"]
+__all__ = ["tab"]

@@ -1,6 +1,5 @@
 """Generate: draw samples from a model, and compare all models."""
 
-from genmodels.ui.generate.texts import TEXTS
 from genmodels.ui.generate.view import tab
 
-__all__ = ["TEXTS", "tab"]
+__all__ = ["tab"]

@@ -1,6 +1,5 @@
 """The Interpolate tab: paths, grids, traversals and maps of a latent space."""
 
-from genmodels.ui.interpolate.texts import TEXTS
 from genmodels.ui.interpolate.view import tab
 
-__all__ = ["TEXTS", "tab"]
+__all__ = ["tab"]

@@ -1,6 +1,5 @@
 """Tab Laboratory: train a generative model on 2-D points and watch it learn."""
 
-from genmodels.ui.laboratory.texts import TEXTS
 from genmodels.ui.laboratory.view import tab
 
-__all__ = ["TEXTS", "tab"]
+__all__ = ["tab"]
