@@ -83,8 +83,8 @@ def decode_path(
     latents = INTERPOLATIONS[method](keys, torch.linspace(0, 1, count))
     for frames in decode_batches(pipeline, latents, label):
         samples = torch.stack(frames)
-        places = torch.linspace(0, len(samples) - 1, min(STRIP, len(samples))).round().long()
-        strip = to_pil(samples[places])
+        indices = torch.linspace(0, len(samples) - 1, min(STRIP, len(samples))).round().long()
+        strip = to_pil(samples[indices])
         result = PathResult(strip[0], strip, f"{len(samples)} of {count} frames", samples=samples)
         yield result
     stem = f"{Path(name).name}-{method}"
