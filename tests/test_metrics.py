@@ -21,9 +21,9 @@ from genmodels.errors import UserError
 from genmodels.media.image import from_pixels, to_pil
 from genmodels.metrics import METRICS, Features, Metric
 from genmodels.metrics.__main__ import main
+from genmodels.metrics.accumulator import MetricAccumulator
 from genmodels.metrics.classes import Classes
 from genmodels.metrics.diversity import Diversity
-from genmodels.metrics.accumulator import MetricAccumulator
 from genmodels.metrics.evaluation import ImageSource, compute_metrics, is_image_folder, load_images
 from genmodels.metrics.extractors import (
     Extractor,
