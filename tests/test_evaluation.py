@@ -1,4 +1,4 @@
-"""What is measured of a run while it trains."""
+"""Evaluation during training."""
 
 import errno
 import re
@@ -13,8 +13,9 @@ from PIL import Image
 
 import genmodels
 from genmodels import data
+from genmodels.errors import UserError
 from genmodels.metrics import FeatureExtractors
-from genmodels.metrics.evaluation import Share, drawn, measure, ready
+from genmodels.metrics.evaluation import ImageSource, compute_metrics, sample_source
 from genmodels.metrics.frechet import FrechetDistance
 from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION
@@ -28,57 +29,54 @@ Small = Callable[..., Config]
 
 @pytest.fixture
 def extractors(tmp_path: Path) -> str:
-    """A classifier of no training, by which FID is measured."""
+    """The folder of an untrained classifier."""
     torch.manual_seed(0)
     Classifier(10, 4, 28, 1).save_pretrained(tmp_path / "extractors")
     return str(tmp_path / "extractors")
 
 
-def fid(folder: Path, extractors: str) -> float:
-    """As anyone would measure what is published."""
-    pipeline = genmodels.load(folder)
-    latents = pipeline.draw(60, torch.Generator().manual_seed(0))
-    fake = drawn("samples", latents, pipeline.balanced_labels(60), pipeline.decode)
-    real = ready("real", data.load(FASHION).pixels)
-    return measure([FrechetDistance], fake, real, FeatureExtractors(extractors), Share()).numbers[
-        "fid"
-    ]
+def compute_fid(folder: Path, extractors: str) -> float:
+    """Compute the FID of a published model."""
+    fake = sample_source(genmodels.load(folder), 60, seed=0)
+    real = ImageSource.from_tensor("real", data.load(FASHION).pixels)
+    result = compute_metrics([FrechetDistance], fake, real, FeatureExtractors(extractors))
+    return result.numbers["fid"]
 
 
-def told(folder: Path) -> float:
-    """FID in a card."""
+def card_fid(folder: Path) -> float:
+    """Return the FID in a model card."""
     (number,) = re.findall(r"^\| fid (\S+) \|", (folder / "README.md").read_text(), re.M)
     return float(number)
 
 
 @pytest.mark.parametrize("name", ["ae-fashion", "sngan-fashion-conditional"])
-def test_the_best_is_kept_as_well_as_the_last(
+def test_the_best_and_the_last_model_are_published(
     name: str, small: Small, extractors: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # So fast that it gets worse again.
+    # The learning rate is so high that FID increases again.
     fields = {"max_train_steps": 12, "learning_rate": 0.05, "ema_halflife": 1e-6}
-    measures = {"eval_every": 3, "eval_samples": 60, "eval_extractor": extractors}
-    config = small(name, **fields, **measures)
+    settings = {"eval_every": 3, "eval_samples": 60, "eval_extractor": extractors}
+    config = small(name, **fields, **settings)
     folder = Path(config.output_dir)
-    found = losses_of(config, monkeypatch)["fid"]
-    assert len(found) == 4
-    assert told(folder) == pytest.approx(found[-1], rel=1e-3)
-    assert told(folder / "best") == pytest.approx(min(found), rel=1e-3)
-    for place in (folder, folder / "best"):
-        assert told(place) == pytest.approx(fid(place, extractors), rel=1e-3)
-    step = 3 * (1 + found.index(min(found)))
+    fids = losses_of(config, monkeypatch)["fid"]
+    assert len(fids) == 4
+    assert card_fid(folder) == pytest.approx(fids[-1], rel=1e-3)
+    assert card_fid(folder / "best") == pytest.approx(min(fids), rel=1e-3)
+    for model in (folder, folder / "best"):
+        assert card_fid(model) == pytest.approx(compute_fid(model, extractors), rel=1e-3)
+    step = 3 * (1 + fids.index(min(fids)))
     steps = f"{step} of 12" if step < 12 else "12"
     assert f"| Steps | {steps}, batch size 8," in (folder / "best" / "README.md").read_text()
 
 
-def test_what_could_not_be_kept_is_not_the_best(
+def test_the_best_model_is_replaced_only_if_it_could_be_written(
     small: Small, extractors: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     fields = {"max_train_steps": 12, "learning_rate": 0.05, "ema_halflife": 1e-6}
-    measures = {"eval_every": 2, "eval_samples": 60, "eval_extractor": extractors}
-    config = small("ae-fashion", **fields, **measures)
-    found = losses_of(config, monkeypatch)["fid"]
-    best = min(found[:-1])
+    settings = {"eval_every": 2, "eval_samples": 60, "eval_extractor": extractors}
+    config = small("ae-fashion", **fields, **settings)
+    fids = losses_of(config, monkeypatch)["fid"]
+    best = min(fids[:-1])
     write = loop.publish
 
     def publish(folder: Path, *arguments: object, half: bool) -> None:
@@ -89,14 +87,14 @@ def test_what_could_not_be_kept_is_not_the_best(
     monkeypatch.setattr(loop, "publish", publish)
     shutil.rmtree(config.output_dir)
     AcceleratorState._reset_state(reset_partial_state=True)
-    assert losses_of(config, monkeypatch)["fid"] == found
+    assert losses_of(config, monkeypatch)["fid"] == fids
     assert "could not keep the best model so far" in capsys.readouterr().err
-    others = [number for number in found if number != best]
-    assert told(Path(config.output_dir) / "best") == pytest.approx(min(others), rel=1e-3)
+    others = [fid for fid in fids if fid != best]
+    assert card_fid(Path(config.output_dir) / "best") == pytest.approx(min(others), rel=1e-3)
 
 
-def test_a_resumed_run_knows_its_best(small: Small, extractors: str, tmp_path: Path) -> None:
-    """And so does its last checkpoint, whether it was measured on the way or not."""
+def test_a_resumed_run_keeps_its_best_score(small: Small, extractors: str, tmp_path: Path) -> None:
+    """Evaluation changes neither the last model nor the best one."""
     fields = {
         "learning_rate": 0.05,
         "ema_halflife": 1e-6,
@@ -114,66 +112,63 @@ def test_a_resumed_run_knows_its_best(small: Small, extractors: str, tmp_path: P
                 **fields,
             )
             train(config)
-    for place in ("", "best"):
-        whole, broken = tmp_path / "whole" / place, tmp_path / "broken" / place
-        if not place or told(whole) <= told(broken):
+    for name in ("", "best"):
+        whole, broken = tmp_path / "whole" / name, tmp_path / "broken" / name
+        if not name or card_fid(whole) <= card_fid(broken):
             assert_equal_weights(whole, broken)
     train(small("vae-fashion", output_dir=str(tmp_path / "plain"), max_train_steps=8, **fields))
     assert_equal_weights(tmp_path / "plain", tmp_path / "whole")
 
 
-def assert_equal_weights(one: Path, other: Path) -> None:
-    ours, theirs = (genmodels.load(place).autoencoder.state_dict() for place in (one, other))
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+def assert_equal_weights(first: Path, second: Path) -> None:
+    one, two = (genmodels.load(folder).autoencoder.state_dict() for folder in (first, second))
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_two_processes_measure_what_one_does(tmp_path: Path, extractors: str) -> None:
-    measures = ["--eval_every", "2", "--eval_samples", "230", "--eval_extractor", extractors]
+def test_one_and_two_processes_compute_the_same_fid(tmp_path: Path, extractors: str) -> None:
+    settings = ["--eval_every", "2", "--eval_samples", "230", "--eval_extractor", extractors]
     fields = ["--dataset_name", FASHION, "--max_train_steps", "2", "--report_to", "none"]
-    fields += ["--mixed_precision", "bf16"]  # for which the processor is looked at first
-    found = []
+    fields += ["--mixed_precision", "bf16"]
+    fids = []
     for processes in (1, 2):
-        # Without a step that moves anything, since the processes of a run share its batches out.
+        # The learning rate changes no weight: the processes train on different batches.
         folder = tmp_path / str(processes)
         rate = ["--learning_rate", "1e-12", "--output_dir", str(folder)]
-        finish(launch("wgan-gp-fashion", *fields, *measures, *rate, processes=processes))
-        found.append(told(folder))
-    assert found[0] == pytest.approx(found[1], rel=1e-3)
+        finish(launch("wgan-gp-fashion", *fields, *settings, *rate, processes=processes))
+        fids.append(card_fid(folder))
+    assert fids[0] == pytest.approx(fids[1], rel=1e-3)
 
 
-def test_what_cannot_be_measured_is_said_before_the_first_step(
+def test_evaluation_errors_are_raised_before_the_first_step(
     small: Small, extractors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GENMODELS_WEIGHTS", str(tmp_path))
     folder = tmp_path / "data"
-    for kind in ("shoe", "shirt"):
-        (folder / kind).mkdir(parents=True)
-        Image.new("L", (28, 28)).save(folder / kind / "0.png")
-    for name, fields, sentence in (
-        ("vae-fashion", {}, "could not get the weights of inception"),
+    for label in ("shoe", "shirt"):
+        (folder / label).mkdir(parents=True)
+        Image.new("L", (28, 28)).save(folder / label / "0.png")
+    for name, fields, message in (
+        ("vae-fashion", {}, "could not load the weights of inception"),
         ("vae-fashion", {"eval_extractor": "vgg"}, "domain or the folder of a classifier"),
-        ("vae-fashion", {"eval_extractor": extractors, "resolution": 32}, "side of 28, but got 32"),
+        ("vae-fashion", {"eval_extractor": extractors, "resolution": 32}, "side of 28 pixels"),
         ("classifier-fashion", {"train_data_dir": str(folder)}, "dataset with a split 'test'"),
     ):
-        with pytest.raises(ValueError, match=sentence):
+        with pytest.raises(UserError, match=message):
             train(small(name, eval_every=2, **fields))
         assert not (tmp_path / name).exists()
-    for name in ("train", "test"):
-        (tmp_path / "splits" / name).mkdir(parents=True)
-    for kind, colour in (("a", "L"), ("b", "L")):
-        for split in ("train", "test"):
-            place = tmp_path / "splits" / split / kind
-            place.mkdir()
-            mode = colour if split == "train" else "RGB"
-            for count in range(9):
-                Image.new(mode, (28, 28), count).save(place / f"{count}.png")
-    with pytest.raises(ValueError, match="expected channels 1 in split 'test', but got 3"):
+    for split, mode in (("train", "L"), ("test", "RGB")):
+        for label in ("a", "b"):
+            folder = tmp_path / "splits" / split / label
+            folder.mkdir(parents=True)
+            for value in range(9):
+                Image.new(mode, (28, 28), value).save(folder / f"{value}.png")
+    with pytest.raises(UserError, match="expected channels 1 in split 'test', got 3"):
         train(small("classifier-fashion", dataset_name=str(tmp_path / "splits"), eval_every=2))
     with pytest.raises(ValueError, match="expected --eval_every >= 1, but got 0"):
         small("vae-fashion", eval_every=0)
 
 
-def test_scores_of_two_networks_are_not_compared(
+def test_scores_of_different_extractors_are_not_compared(
     small: Small, extractors: str, tmp_path: Path
 ) -> None:
     torch.manual_seed(1)

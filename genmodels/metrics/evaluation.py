@@ -102,15 +102,12 @@ def evaluate(
     check_metrics(metrics, pipeline, fake, real, held_out, extractors)
 
     results = []
-    requested = [SAMPLE_METRICS[name] for name in metrics if name in SAMPLE_METRICS]
-    if requested:
-        kinds = list(dict.fromkeys(requested))
-        results.append(compute_metrics(kinds, fake, real, extractors, processes))
+    types = dict.fromkeys(SAMPLE_METRICS[name] for name in metrics if name in SAMPLE_METRICS)
+    if types:
+        results.append(compute_metrics(list(types), fake, real, extractors, processes))
     if "memorisation" in metrics:
-        others = to_source(held_out, evaluation.held_out, QUERIES)
-        results.append(
-            measure_memorisation(fake, others, real, extractors, processes, evaluation.pairs)
-        )
+        source, pairs = to_source(held_out, evaluation.held_out, QUERIES), evaluation.pairs
+        results.append(measure_memorisation(fake, source, real, extractors, processes, pairs))
     if "reconstruction" in metrics:
         source = to_source(held_out, evaluation.held_out)
         results.append(
@@ -119,11 +116,11 @@ def evaluate(
     if "path_length" in metrics:
         count = min(evaluation.count, PATHS)
         results.append(measure_path_length(pipeline, count, evaluation.seed, extractors, processes))
-    scaled = "" if resolution is None else f"; images scaled to {resolution} pixels"
+    suffix = "" if resolution is None else f"; images scaled to {resolution} pixels"
     return [
         Result(
             {name: it for name, it in result.numbers.items() if is_requested(name, metrics)},
-            result.protocol + scaled,
+            result.protocol + suffix,
             result.notes,
         )
         for result in results

@@ -67,11 +67,7 @@ class Extractor:
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor, indices: Tensor) -> Features:
-        """Extract features of images at positions `indices` (B,) of their set.
-
-        Raises:
-            UserError: the network does not accept images of this shape.
-        """
+        """Extract features of images at positions `indices` (B,) of their set; see `conform`."""
         pixels = self.conform(pixels).to(self.device)
         if self.device.type != "cpu":
             return Features(indices, *self.extract(pixels))
@@ -109,19 +105,14 @@ class Extractor:
 
 
 class Perception(Extractor):
-    """Map uint8 images to embeddings whose squared distance is LPIPS.
-
-    Args:
-        network, channels, protocol, side: as for Extractor
-        embed: samples (B, C, S, S) in [-1, 1] -> embeddings (B, D)
-    """
+    """Map uint8 images to embeddings whose squared distance is LPIPS."""
 
     def __init__(
         self,
         network: nn.Module,
         channels: int | None,
         protocol: str,
-        embed: Callable[[Tensor], Tensor],
+        embed: Callable[[Tensor], Tensor],  # samples (B, C, S, S) in [-1, 1] -> (B, D)
         side: int | None = None,
     ) -> None:
         def extract(pixels: Tensor) -> tuple[Tensor, None]:
@@ -131,11 +122,7 @@ class Perception(Extractor):
         self.embed = embed
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return LPIPS (B,) of each pair of samples (B, C, S, S) in [-1, 1]. Differentiable.
-
-        Raises:
-            UserError: samples of different shapes or outside [-1, 1].
-        """
+        """Return LPIPS (B,) of pairs of samples (B, C, S, S) in [-1, 1]. Differentiable."""
         if first.shape != second.shape:
             raise UserError(
                 f"expected samples of one shape, got {tuple(first.shape)} and {tuple(second.shape)}"
@@ -159,15 +146,12 @@ def fuse_batch_norm(network: nn.Module) -> nn.Module:
 
 
 def load_weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
-    """Load a safetensors file from the folder GENMODELS_WEIGHTS, or URLs through torch.hub.
+    """Load a file from the folder GENMODELS_WEIGHTS, or else URLs through torch.hub.
 
     Args:
         name: for error messages
         pattern: file name in the folder
         urls: prefix of the tensor names for each URL
-
-    Raises:
-        UserError: the weights are not available.
     """
     folder = os.environ.get(FOLDER)
     try:

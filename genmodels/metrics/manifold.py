@@ -33,16 +33,16 @@ class Manifold(Metric):
         real, fake = self.real.features(), self.fake.features()
         real_radii_3, real_radii_5 = radii(real, (3, 5))
         (fake_radii_3,) = radii(fake, (3,))
-        inside, balls, empty = [], [], torch.ones(len(real), dtype=torch.bool)
+        in_real, balls, empty = [], [], torch.ones(len(real), dtype=torch.bool)
         for rows in fake.split(CHUNK):
             distances = torch.cdist(rows, real)
-            inside.append((distances <= real_radii_3).any(1))
+            in_real.append((distances <= real_radii_3).any(1))
             balls.append((distances < real_radii_5).sum(1))
             empty &= (distances >= real_radii_5).all(0)
-        recalled = [(torch.cdist(rows, fake) <= fake_radii_3).any(1) for rows in real.split(CHUNK)]
+        in_fake = [(torch.cdist(rows, fake) <= fake_radii_3).any(1) for rows in real.split(CHUNK)]
         return {
-            "precision": torch.cat(inside).double().mean().item(),
-            "recall": torch.cat(recalled).double().mean().item(),
+            "precision": torch.cat(in_real).double().mean().item(),
+            "recall": torch.cat(in_fake).double().mean().item(),
             "density": torch.cat(balls).double().mean().item() / 5,
             "coverage": 1 - empty.double().mean().item(),
         }

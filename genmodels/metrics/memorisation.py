@@ -59,11 +59,11 @@ def nearest_neighbors(
     Compare the distances with those of held-out images: small distances alone prove nothing, since
     blurred samples are close to everything. To be called on every process.
     """
-    embedded = {name: Samples() for name in extractors}
-    processes.update(queries, [(extractors[name], [it]) for name, it in embedded.items()])
+    embeddings = {name: Samples() for name in extractors}
+    processes.update(queries, [(extractors[name], [it]) for name, it in embeddings.items()])
     neighbors = {
         name: NearestNeighbors(processes.merge(samples).features())
-        for name, samples in embedded.items()
+        for name, samples in embeddings.items()
     }
     processes.update(training, [(extractors[name], [it]) for name, it in neighbors.items()])
     for nearest in neighbors.values():
@@ -109,8 +109,8 @@ def measure_memorisation(
 
     name = f"{count:,} of {fake.name} and {held_out.name}"
     queries = ImageSource(name, count + held_out.count, pixels)
-    embeddings = {"lpips": extractors.perception, "pixels": raw_pixels()}
-    neighbors = nearest_neighbors(queries, real, embeddings, processes)
+    by_kind = {"lpips": extractors.perception, "pixels": raw_pixels()}
+    neighbors = nearest_neighbors(queries, real, by_kind, processes)
     numbers = {}
     for kind, nearest in neighbors.items():
         distances = to_distances(nearest, kind)

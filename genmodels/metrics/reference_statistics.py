@@ -33,9 +33,9 @@ def reference_statistics(
     except Exception:  # the file is missing or damaged
         statistics = None
     if not all(processes.gather([statistics is not None])):
-        updated = (Moments(), Samples())
-        processes.update(real, [(extractors.features, updated)])
-        statistics = tuple(processes.merge(statistic) for statistic in updated)
+        parts = (Moments(), Samples())
+        processes.update(real, [(extractors.features, parts)])
+        statistics = tuple(map(processes.merge, parts))
         if processes.rank == 0:
             protocol = f"{extractors.features.protocol}; {real.name}"
             write_cache(file, to_tensors(*statistics), protocol)

@@ -111,9 +111,9 @@ class Samples(Statistic):
         """Return the indices (N,) in ascending order and the features (N, D)."""
         indices, values = (torch.cat(part) for part in zip(*self.batches, strict=True))
         order = np.argsort(hash_indices(indices.numpy()), kind="stable")
-        chosen = torch.from_numpy(order)[: self.MAX_SAMPLES]
-        chosen = chosen[indices[chosen].argsort()]
-        return indices[chosen], values[chosen]
+        subset = torch.from_numpy(order)[: self.MAX_SAMPLES]
+        subset = subset[indices[subset].argsort()]
+        return indices[subset], values[subset]
 
     def features(self) -> Tensor:
         """Return the features (N, D) in the order of the samples' indices."""

@@ -64,9 +64,7 @@ def extraction(
         for _ in range(5)
     ]
     ours, alone = (statistics.median(times) for times in zip(*rounds, strict=True))
-    print(
-        f"{name}: {count / ours:.0f} images/s, network alone {count / alone:.0f} with batches of {best}"
-    )
+    print(f"{name}: {count / ours:.0f} images/s, network alone {count / alone:.0f}, batch {best}")
     ratio = statistics.median(one / other for one, other in rounds)
     show(f"{name}: speed of the network alone over extraction", ratio, 1 / 0.9)
 
