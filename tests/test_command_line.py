@@ -196,7 +196,7 @@ def test_a_conditional_run_goes_on_with_the_same_labels(small: Callable, tmp_pat
 def test_a_run_grows_no_longer_where_its_learning_rate_counts_on_its_end(small: Callable) -> None:
     fields = {"lr_scheduler": "linear", "resume_from_checkpoint": "latest"}
     train(small("vae-fashion", lr_scheduler="linear"))
-    with pytest.raises(ValueError, match="expected max_train_steps 4, as in .*, got 6"):
+    with pytest.raises(ValueError, match=r"expected max_train_steps 4, as in .*, got 6"):
         train(small("vae-fashion", max_train_steps=6, **fields))
 
 
