@@ -1,8 +1,8 @@
 """The app in a browser and through its API: shell, Generate and Models."""
 
 import io
-import os
 import json
+import os
 import re
 import resource
 import shutil
