@@ -105,6 +105,8 @@ def test_imports(file: str) -> None:
         assert ours <= LAYERS[room] | BASE_MODULES, f"genmodels.{room} imports {ours}"
     if file.startswith("genmodels/metrics/") and not file.endswith("/__main__.py"):
         assert not uses(file, "genmodels.pipelines")
+    if file.startswith("genmodels/ui/") and file.endswith("actions.py"):
+        assert not uses(file, "gradio"), "components belong in view.py"
     if room == "networks":
         libraries = {name.split(".")[0] for name in imports(file)} - {"genmodels"}
         assert libraries <= {"torch", "diffusers"} | STANDARD_LIBRARY, libraries

@@ -213,11 +213,11 @@ def test_metrics_are_pushed_with_their_protocol(hub: Hub, small: Small) -> None:
 @pytest.mark.parametrize(
     ("token", "name", "sentence"),
     [
-        ("", "me/run", "log in by `hf auth login`, or set HF_TOKEN"),
-        ("hf_wrong", "me/run", "the token is missing or wrong"),
-        (READER, "me/run", "the token is not for that"),
-        (OWNER, "other/run", "the token is not for that"),
-        (OWNER, "a/b/c", "it is no id of a repository"),
+        ("", "me/run", "log in with `hf auth login` or set HF_TOKEN"),
+        ("hf_wrong", "me/run", "missing or invalid token"),
+        (READER, "me/run", "the token lacks permission"),
+        (OWNER, "other/run", "the token lacks permission"),
+        (OWNER, "a/b/c", "invalid repository id"),
     ],
 )
 def test_permanent_push_errors_are_raised_before_training(
