@@ -110,9 +110,9 @@ def test_training_is_shown_and_stopped(browser: Browser, url: str) -> None:
     step = page.get_by_label("Step", exact=True)
     expect(points).to_have_count(512)  # the data, before any run
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    page.get_by_role("spinbutton", name="Steps").fill("200")
+    page.get_by_role("spinbutton", name="Steps").fill("100")
     page.get_by_role("button", name="Run").click()
-    expect(step).to_have_value("200 / 200")
+    expect(step).to_have_value("100 / 100")
     expect(points).to_have_count(1024)
     covered = page.get_by_label("Modes covered", exact=True)
     expect(covered).to_have_value(re.compile(r"/ 8$"))
