@@ -197,13 +197,9 @@ def connect_run(
     button: gr.Button,
     chosen: list[gr.events.Dependency],
 ) -> list[gr.events.Dependency]:
-    """Run the methods on the button, on Enter in the seed, and when the picture or mask changes.
+    """Run the methods on the button, on Enter in the seed, and after the events `chosen`.
 
-    Args:
-        chosen: events that change the picture or the mask
-
-    Returns:
-        The events that Stop cancels.
+    Returns the events that Stop cancels.
     """
 
     def run(
