@@ -164,7 +164,7 @@ def test_evaluation_errors_are_raised_before_the_first_step(
                 Image.new(mode, (28, 28), value).save(folder / f"{value}.png")
     with pytest.raises(UserError, match="expected channels 1 in split 'test', got 3"):
         train(small("classifier-fashion", dataset_name=str(tmp_path / "splits"), eval_every=2))
-    with pytest.raises(ValueError, match="expected --eval_every >= 1, but got 0"):
+    with pytest.raises(ValueError, match=r"expected --eval_every >= 1,.* got 0"):
         small("vae-fashion", eval_every=0)
 
 

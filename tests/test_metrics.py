@@ -247,7 +247,7 @@ def test_distances_match_the_lpips_package() -> None:
             *(side.repeat_interleave(2, 2).repeat_interleave(2, 3) for side in (left, right))
         )
         assert torch.equal(distance(left, left), torch.zeros(len(left)))
-        found = distance(left, right)
+        distances = distance(left, right)
         grey = left[:, :1]
         repeated = grey.expand(-1, 3, -1, -1)
         assert torch.equal(distance(grey, -grey), distance(repeated, -repeated))
@@ -255,7 +255,7 @@ def test_distances_match_the_lpips_package() -> None:
         small, other = left[:, :, :16, :16], right[:, :, :16, :16]
         large = [side.repeat_interleave(2, 2).repeat_interleave(2, 3) for side in (small, other)]
         assert torch.allclose(distance(small, other), distance(*large))
-    assert torch.allclose(found, torch.tensor(numbers["lpips_alex_32"]), atol=1e-5)
+    assert torch.allclose(distances, torch.tensor(numbers["lpips_alex_32"]), atol=1e-5)
     assert torch.allclose(enlarged, torch.tensor(numbers["lpips_alex_64_nearest"]), atol=1e-5)
 
 
