@@ -38,8 +38,8 @@ def frechet_distance() -> None:
     samples = torch.randn(2, 5000, D, generator=rng, dtype=torch.float64)
     sides = [Normal(part.mean(0), part.T.cov()) for part in samples]
     product = (sides[0].covariance @ sides[1].covariance).numpy()
-    ours = median(lambda: squared_frechet(*sides), warm=1, times=3)
-    theirs = median(lambda: scipy.linalg.sqrtm(product), warm=0, times=1)
+    ours = median(lambda: squared_frechet(*sides), warmup=1, repeats=3)
+    theirs = median(lambda: scipy.linalg.sqrtm(product), warmup=0, repeats=1)
     print(f"Fréchet distance, D = {D}: {ours:.2f} s, scipy.linalg.sqrtm {theirs:.2f} s")
     show("Fréchet distance over sqrtm", ours / theirs, 1 / 3)
 
