@@ -1,8 +1,8 @@
 """Plain training loops as in tutorials: the baseline of the training benchmarks.
 
-GANs follow PyTorch's DCGAN tutorial: images decoded by PIL in a DataLoader, float32, and
-separate passes for real and generated samples. Other models follow train_unconditional.py of diffusers: clipped
-gradients and an exponential moving average of the weights.
+GANs follow PyTorch's DCGAN tutorial: images decoded by PIL in a DataLoader, float32, and separate
+passes for real and generated samples. Other models follow train_unconditional.py of diffusers:
+clipped gradients and an exponential moving average of the weights.
 """
 
 import io
