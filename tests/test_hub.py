@@ -213,7 +213,7 @@ def test_metrics_are_pushed_with_their_protocol(hub: Hub, small: Small) -> None:
 @pytest.mark.parametrize(
     ("token", "name", "sentence"),
     [
-        ("", "me/run", "log in with `hf auth login` or set HF_TOKEN"),
+        ("", "me/run", "no token found: log in with `hf auth login` or set HF_TOKEN"),
         ("hf_wrong", "me/run", "missing or invalid token"),
         (READER, "me/run", "the token lacks permission"),
         (OWNER, "other/run", "the token lacks permission"),

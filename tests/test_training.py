@@ -470,7 +470,7 @@ def test_gradient_accumulation_equals_one_large_batch(small: Small, tmp_path: Pa
         fields = {"gradient_accumulation_steps": passes, "train_batch_size": size}
         run = Run(small("wgan-gp-fashion", output_dir=str(tmp_path / folder), **fields))
         run.trainer.networks["generator"] = ConstantGenerator()
-        objective = dataclasses.replace(run.trainer.config.objective, penalty=0.0)
+        objective = dataclasses.replace(run.trainer.config.objective, penalty_weight=0.0)
         run.trainer.config = dataclasses.replace(run.trainer.config, objective=objective)
         run.trainer.update("critic", run.batches)
         weights.append([weight.clone() for weight in run.trainer.networks["critic"].parameters()])

@@ -25,8 +25,8 @@ class EMA(AveragedModel):
                 torch._foreach_copy_(averages, current)
                 return
             # `n_averaged` and not `steps`: reading a value from the GPU would synchronise.
-            halflife = max(min(ema_halflife, self.RAMP * self.n_averaged.item()), 1e-9)
-            torch._foreach_lerp_(averages, current, 1 - 0.5 ** (1 / halflife))
+            ramped = max(min(ema_halflife, self.RAMP * self.n_averaged.item()), 1e-9)
+            torch._foreach_lerp_(averages, current, 1 - 0.5 ** (1 / ramped))
 
         super().__init__(nn.ModuleDict(networks), multi_avg_fn=average, use_buffers=True)
         self.requires_grad_(False).eval()

@@ -70,7 +70,7 @@ class InpaintingPreview(Preview):
         self.pipeline, self.batches = pipeline, batches
         rng = torch.Generator().manual_seed(batches.seed)
         self.latents = pipeline.draw(self.PAIRS, rng)
-        self.mask = masks.mixed(self.PAIRS, batches.pixels.shape[-1], rng).to(batches.device)
+        self.mask = masks.random_masks(self.PAIRS, batches.pixels.shape[-1], rng).to(batches.device)
 
     @torch.no_grad()
     def draw(self) -> Image.Image:
