@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from diffusers import UNet2DModel
-from torch import nn
 from tyro.conf import Fixed
 
 from genmodels.errors import UserError
@@ -16,6 +15,7 @@ from genmodels.networks import autoencoder, dcgan, resnet
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.completer import Completer
 from genmodels.networks.convolutions import pyramid
+from training.objectives.base import Networks
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,7 @@ class Architecture(ABC):
     """Network sizes. The data determine channels, resolution and number of classes."""
 
     @abstractmethod
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         """Build randomly initialised networks by name for samples (B, channels, side, side).
 
         Args:
@@ -44,9 +42,7 @@ class DCGAN(Architecture):
     blocks: int = 0  # residual blocks after each change of resolution; 0 as in DCGAN
     spectral_norm: bool = False  # normalise the critic's weights spectrally
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         data = (side, channels, num_classes)
         return {
             "generator": dcgan.Generator(self.latent_dim, self.width, *data, self.blocks),
@@ -63,9 +59,7 @@ class ResNet(Architecture):
     critic_width: int = 128  # channels of the critic
     spectral_norm: bool = False  # normalise the critic's weights spectrally
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         data = (side, channels, num_classes)
         return {
             "generator": resnet.Generator(self.latent_dim, self.width, *data),
@@ -82,9 +76,7 @@ class ConvolutionalAutoencoder(Architecture):
     blocks: int = 0  # residual blocks after each change of resolution
     variational: Fixed[bool] = True  # the encoder predicts a Gaussian of the code
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         return {
             "autoencoder": autoencoder.Autoencoder(
                 self.latent_dim,
@@ -111,9 +103,7 @@ class UNet(Architecture):
     attention_head_dim: int = 64  # channels per attention head
     dropout: float = 0.0  # dropout probability in the residual blocks
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         _, halvings = pyramid(side)
         widths = (self.width,) + (2 * self.width,) * min(halvings, 3)
         attention = [side // 2**level <= 8 for level in range(len(widths))]
@@ -146,9 +136,7 @@ class Completion(Architecture):
     width: int = 48  # channels at the highest resolution
     critic_width: int = 48  # channels of the critic at the highest resolution
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         if num_classes is not None:
             raise UserError("expected no --conditional: the inpainting network takes no labels")
         return {
@@ -163,9 +151,7 @@ class ConvolutionalClassifier(Architecture):
 
     width: int = 32  # channels at the highest resolution, doubled at each lower one
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         if num_classes is None:
             raise UserError("expected --conditional: a classifier needs labels")
         return {"classifier": Classifier(num_classes, self.width, side, channels)}

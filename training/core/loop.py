@@ -21,7 +21,7 @@ from training.core.checkpoints import WRITE_ERRORS, Checkpoints
 from training.core.evaluation import evaluator, load_test_split
 from training.core.interruption import Interrupted, Interruption, interruptible
 from training.core.setup import load, load_pretrained, run_settings, start
-from training.core.tracking import Curves, Losses, read_curves, warn
+from training.core.tracking import Curves, LossMeter, read_curves, warn
 from training.core.trainer import Trainer
 from training.release.previews import preview
 from training.release.publish import publish, push_folder
@@ -140,7 +140,7 @@ class Run:
             accelerator.device,
             labels=labels,
         )
-        self.losses = Losses(accelerator)
+        self.losses = LossMeter(accelerator)
         self.pipeline = config.objective.pipeline(self.trainer.ema.networks)
         self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None

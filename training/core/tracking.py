@@ -1,4 +1,4 @@
-"""Losses, metrics and sample grids of a run: in its folder and in an experiment tracker."""
+"""LossMeter, metrics and sample grids of a run: in its folder and in an experiment tracker."""
 
 import json
 import math
@@ -27,8 +27,8 @@ def warn(message: str) -> None:
     tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
-class Losses:
-    """Losses since the last report; they stay on the device until then."""
+class LossMeter:
+    """LossMeter since the last report; they stay on the device until then."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator

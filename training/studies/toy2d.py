@@ -17,6 +17,7 @@ from genmodels.errors import UserError
 from genmodels.networks.convolutions import normalise_spectrally
 from training.configs.architectures import Architecture
 from training.core.batches import Batch, mix_seed
+from training.objectives.base import Networks
 
 
 class ToyData(NamedTuple):
@@ -226,9 +227,7 @@ class ToyGAN(Architecture):
     width: int = 64  # of each hidden layer
     spectral_norm: bool = False  # of the critic's weights
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         return {
             "generator": Generator(self.latent_dim, self.width, channels),
             "critic": Critic(self.width, channels, self.spectral_norm),
@@ -243,9 +242,7 @@ class ToyAutoencoder(Architecture):
     width: int = 64  # of each hidden layer
     variational: bool = True  # the encoder predicts a distribution of the code
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         sizes = (self.latent_dim, self.width, channels)
         return {"autoencoder": Autoencoder(*sizes, self.variational)}
 
@@ -256,7 +253,5 @@ class ToyDiffusion(Architecture):
 
     width: int = 64  # of each hidden layer
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         return {"unet": Denoiser(self.width, channels)}
