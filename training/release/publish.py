@@ -1,9 +1,9 @@
 """Published models: a folder that users load and push as it is."""
 
+import json
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import ModelCard
@@ -22,11 +22,10 @@ from training.release.records import (
     METRICS,
     RECORD,
     Record,
+    add_metrics,
     flag,
     read_metrics,
     read_record,
-    replace_metrics,
-    write_metrics,
 )
 
 CARD = "README.md"
@@ -56,21 +55,18 @@ def publish(
     draft.mkdir(parents=True)
     pipeline.save_pretrained(draft)
     weights = list(draft.rglob("*.safetensors"))
-    if half:
-        for file in weights:
-            state = load_file(file)
-            halves = {
-                name: it.half() if it.is_floating_point() else it for name, it in state.items()
-            }
-            save_file(halves, file, {"format": "pt"})
+    for file in weights if half else ():
+        state = load_file(file)
+        halves = {name: it.half() if it.is_floating_point() else it for name, it in state.items()}
+        save_file(halves, file, {"format": "pt"})
     preview.save(draft / "samples.png")
     from training.release import figures  # slow to import, and training must start quickly
 
     figures.losses(curves).savefig(draft / "curves.png")
-    record = replace(record, weight_bytes=sum(file.stat().st_size for file in weights))
-    (draft / RECORD).write_text(record.to_json())
+    record = record | {"weight_bytes": sum(file.stat().st_size for file in weights)}
+    (draft / RECORD).write_text(json.dumps(record, indent=1))
     if result:
-        write_metrics(draft, replace_metrics([], result, {}))
+        add_metrics(draft, result, {})
     write_card(draft)
 
     for name in (*INDEX_FILES, METRICS):
@@ -84,12 +80,6 @@ def publish(
 def write_card(folder: Path) -> None:
     """Generate a model's card from its training.json and metrics.json."""
     ModelCard(model_card(read_record(folder), read_metrics(folder))).save(folder / CARD)
-
-
-def add_result(folder: Path, result: Result, settings: dict[str, object]) -> None:
-    """Store a result in metrics.json of a published model, and regenerate its card."""
-    write_metrics(folder, replace_metrics(read_metrics(folder), result, settings))
-    write_card(folder)
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -123,9 +113,7 @@ def push_folder(folder: Path, name: str, private: bool, pauses: Sequence[float] 
         PushError: the push failed; its message has the command to push later.
     """
     try:
-        return push(
-            name, published(folder), private, replaced=(*INDEX_FILES, METRICS), pauses=pauses
-        )
+        return push(name, published(folder), private, "model", (*INDEX_FILES, METRICS), pauses)
     except PushError as error:
         flags = flag("hub_model_id", name) + (flag("hub_private_repo", True) if private else [])
         command = shlex.join(["python", "-m", "training.publishing", str(folder), *flags])
