@@ -7,7 +7,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from genmodels import data
 from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
@@ -24,6 +23,7 @@ from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.config import Config
+from training.core.setup import load_split
 
 
 class Evaluator(NamedTuple):
@@ -45,12 +45,10 @@ def evaluator(
     """Return the evaluator of a generator (FID) or a classifier (error rate on the test split).
 
     Args:
-        published: the EMA model
         real: training images
         extractor: as for FeatureExtractors; generators only
         count, seed: of the samples, which have the same latents every time; generators only
         load_test: loads the test split; classifiers only
-        accelerator: provides the device and the processes
 
     Raises:
         UserError: weights or images are not available or do not fit.
@@ -106,7 +104,4 @@ def load_test_split(config: Config) -> Images:
             "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
             "images; set --eval_every None"
         )
-    columns = config.image_column, config.label_column
-    return data.load(
-        config.dataset_name, config.dataset_config_name, "test", *columns, config.resolution
-    )
+    return load_split(config, "test")

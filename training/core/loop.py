@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -46,18 +47,17 @@ def train(config: Config) -> LatentPipeline | Classifier:
     """
     run = Run(config)
     progress, is_main = run.progress, run.accelerator.is_main_process
-    bar = tqdm(
-        total=config.max_train_steps, initial=progress.step, unit="step", disable=not is_main
-    )
+    total = config.max_train_steps
+    bar = tqdm(total=total, initial=progress.step, unit="step", disable=not is_main)
     started = time.perf_counter() - progress.seconds
     with interruptible() as interruption, closing(run.curves), closing(bar):
-        while progress.step < config.max_train_steps:
+        while progress.step < total:
             for network, losses in run.trainer.train_step(run.batches):
                 run.losses.add(progress.step, network, losses)
             progress.seconds = time.perf_counter() - started
             bar.update()
 
-            last = progress.step == config.max_train_steps
+            last = progress.step == total
             stop = interruption.agreed(run.accelerator, progress.step)
             saves = last or stop or progress.step % config.checkpointing_steps == 0
             if saves or progress.step % config.logging_steps == 0:
@@ -73,7 +73,7 @@ def train(config: Config) -> LatentPipeline | Classifier:
                     run.push_intermediate()
             if stop and not last:
                 message = (
-                    f"stopped after step {progress.step} of {config.max_train_steps}; resume with "
+                    f"stopped after step {progress.step} of {total}; resume with "
                     "--resume_from_checkpoint latest"
                 )
                 if is_main:
@@ -101,11 +101,9 @@ class Run:
         self.accelerator = accelerator = start(config)
         with accelerator.main_process_first():  # it fills the dataset cache for the others
             self.images = images = load(config)
+        identity = run_settings(config, images, accelerator)
         self.checkpoints = Checkpoints(
-            self.folder,
-            config.checkpoints_total_limit,
-            config.max_train_steps,
-            run_settings(config, images, accelerator),
+            self.folder, config.checkpoints_total_limit, config.max_train_steps, identity
         )
         checkpoint = self.checkpoints.find(config.resume_from_checkpoint)
         accelerator.wait_for_everyone()  # all must have looked before the first write
@@ -122,39 +120,20 @@ class Run:
         if checkpoint:
             self.checkpoints.load(accelerator, checkpoint)
 
-        self.batches = Batches(
-            images.pixels,
-            config.train_batch_size,
-            config.seed,
-            accelerator.device,
-            accelerator.process_index,
-            accelerator.num_processes,
-            labels,
-            config.random_flip,
-        )
+        settings = (config.train_batch_size, config.seed, accelerator.device)
+        ranks = (accelerator.process_index, accelerator.num_processes)
+        self.batches = Batches(images.pixels, *settings, *ranks, labels, config.random_flip)
         # Unaugmented, the same on every process; the pixels may already be on the device.
-        self.clean_batches = Batches(
-            self.batches.pixels,
-            config.train_batch_size,
-            config.seed,
-            accelerator.device,
-            labels=labels,
-        )
+        self.clean_batches = Batches(self.batches.pixels, *settings, labels=labels)
         self.losses = LossMeter(accelerator)
         self.pipeline = config.objective.pipeline(self.trainer.ema.networks)
         self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None
         if config.eval_every is not None:
-            self.evaluation = evaluator(
-                self.pipeline,
-                images,
-                config.eval_extractor,
-                config.eval_samples,
-                config.seed,
-                lambda: load_test_split(config),
-                accelerator,
-            )
-        self.result: tuple[int, Result | None] = (0, None)  # of the last evaluation, with its step
+            sampling = (config.eval_extractor, config.eval_samples, config.seed)
+            load_test = partial(load_test_split, config)
+            self.evaluation = evaluator(self.pipeline, images, *sampling, load_test, accelerator)
+        self.result: tuple[int, Result | None] = (0, None)  # step and result of the last evaluation
         if accelerator.is_main_process:
             if config.push_to_hub:
                 self.check_hub()
@@ -180,11 +159,7 @@ class Run:
         return means
 
     def fit(self, batches: int | None = None) -> None:
-        """Fit the parts of the pipeline that no gradient trains, before it is used.
-
-        Args:
-            batches: how many, None for all data
-        """
+        """Fit the parts of the pipeline that no gradient trains to some batches, or to all data."""
         epoch = math.ceil(len(self.clean_batches.pixels) / self.clean_batches.size)
         numbers = range(epoch if batches is None else batches)
         self.config.objective.fit(self.pipeline, (self.clean_batches[n] for n in numbers))
@@ -214,20 +189,14 @@ class Run:
 
     def publish(self, folder: Path) -> None:
         """Publish the EMA weights. Call on the main process. Raises OSError on a full disk."""
-        step, result = self.result
+        config, pipeline, (step, result) = self.config, self.pipeline, self.result
         self.fit()
         try:
-            publish(
-                folder,
-                self.pipeline,
-                self.preview.draw(),
-                read_curves(self.curves.file),
-                run_record(
-                    self.config, self.images, self.progress, self.accelerator, self.pipeline
-                ),
-                result if step == self.progress.step else None,
-                half=self.config.save_precision == "fp16",
-            )
+            picture, curves = self.preview.draw(), read_curves(self.curves.file)
+            record = run_record(config, self.images, self.progress, self.accelerator, pipeline)
+            result = result if step == self.progress.step else None
+            half = config.save_precision == "fp16"
+            publish(folder, pipeline, picture, curves, record, result, half)
         except WRITE_ERRORS as error:
             raise OSError(
                 f"could not publish in {folder}: {first_line(error)}; "

@@ -93,20 +93,20 @@ def load(config: Config) -> Images:
     if config.train_data_dir is not None:
         images = data.load_folder(config.train_data_dir, config.resolution)
     else:
-        images = data.load(
-            config.dataset_name,
-            config.dataset_config_name,
-            image_column=config.image_column,
-            label_column=config.label_column,
-            resolution=config.resolution,
-            revision=config.dataset_revision,
-        )
+        images = load_split(config, "train")
     if config.conditional and not images.classes:
         raise UserError(
             f"expected class labels in {images.source!r} for --conditional, found none; set "
             "--label_column or use --no_conditional"
         )
     return images
+
+
+def load_split(config: Config, split: str) -> Images:
+    """Load a split of the dataset."""
+    name, columns = config.dataset_config_name, (config.image_column, config.label_column)
+    revision, resolution = config.dataset_revision, config.resolution
+    return data.load(config.dataset_name, name, split, *columns, resolution, revision)
 
 
 def run_settings(config: Config, images: Images, accelerator: Accelerator) -> dict[str, str]:
@@ -127,20 +127,14 @@ def run_settings(config: Config, images: Images, accelerator: Accelerator) -> di
     excluded = set(RESUMABLE)
     if config.lr_scheduler in ("linear", "cosine"):  # these depend on the length
         excluded.remove("max_train_steps")
-    settings |= {
-        name: value for name, value in config.result_fields().items() if name not in excluded
-    }
-    return {name: str(value) for name, value in settings.items()}
+    settings |= config.result_fields()
+    return {name: str(value) for name, value in settings.items() if name not in excluded}
 
 
 def load_pretrained(source: str, objective: Objective, networks: Mapping[str, nn.Module]) -> None:
-    """Copy the weights of a published model into the networks that will be published.
+    """Copy the weights of a published model (folder or Hub id) into those networks that it has.
 
-    Args:
-        source: folder or Hub id of the published model
-
-    Raises:
-        UserError: it cannot be loaded, or its networks have another architecture.
+    Raises UserError if it cannot be loaded, or its networks have another architecture.
     """
     pipeline = objective.pipeline(networks)
     if isinstance(pipeline, Classifier):
