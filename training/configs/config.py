@@ -21,23 +21,10 @@ EVALUATION_FIELDS = ("eval_every", "eval_samples", "eval_extractor")
 
 # Fields that do not change the trained weights. The objective and the architecture contribute
 # their own fields instead.
-OPERATIONAL_FIELDS = {
-    "objective",
-    "architecture",
-    "output_dir",
-    "report_to",
-    "resume_from_checkpoint",
-    "logging_steps",
-    "preview_steps",
-    "checkpointing_steps",
-    "checkpoints_total_limit",
-    "save_precision",
-    "push_to_hub",
-    "hub_model_id",
-    "hub_private_repo",
-    "hub_strategy",
-    *EVALUATION_FIELDS,
-}
+OPERATIONAL_FIELDS = {"objective", "architecture", "output_dir", "save_precision", "report_to"}
+OPERATIONAL_FIELDS |= {"logging_steps", "preview_steps", "checkpointing_steps"}
+OPERATIONAL_FIELDS |= {"checkpoints_total_limit", "resume_from_checkpoint", *EVALUATION_FIELDS}
+OPERATIONAL_FIELDS |= {"push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy"}
 
 # Ranges [minimum, limit) of numbers. Other integers are at least 1, other floats at least 0.
 RANGES = {
@@ -133,10 +120,7 @@ class Config:
         return self.hub_model_id or Path(self.output_dir).resolve().name
 
     def result_fields(self) -> dict[str, object]:
-        """Return the fields that determine the trained weights, by name.
-
-        The fields of the objective and the architecture are among them.
-        """
+        """Return all fields, of the two parts too, that determine the trained weights, by name."""
         return {
             field.name: getattr(part, field.name)
             for part in (self, self.objective, self.architecture)

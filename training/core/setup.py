@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
 
 import torch
 from accelerate import Accelerator
@@ -21,6 +20,7 @@ from training.configs.config import Config
 from training.core.interruption import started_by_accelerate
 from training.core.tracking import warn
 from training.objectives import Objective
+from training.objectives.base import Networks
 
 # Fields that a resumed run may change: its length, and where the same data is read from.
 RESUMABLE = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
@@ -131,7 +131,7 @@ def run_settings(config: Config, images: Images, accelerator: Accelerator) -> di
     return {name: str(value) for name, value in settings.items() if name not in excluded}
 
 
-def load_pretrained(source: str, objective: Objective, networks: Mapping[str, nn.Module]) -> None:
+def load_pretrained(source: str, objective: Objective, networks: Networks) -> None:
     """Copy the weights of a published model (folder or Hub id) into those networks that it has.
 
     Raises UserError if it cannot be loaded, or its networks have another architecture.
@@ -147,10 +147,8 @@ def load_pretrained(source: str, objective: Objective, networks: Mapping[str, nn
             raise UserError(f"expected {name} in {source}, got {', '.join(pretrained)}")
         ours, theirs = (json.loads(it.to_json_string()) for it in (part, pretrained[name]))
         for key, value in ours.items():
-            if theirs.get(key) != value and key != "_diffusers_version":
-                raise UserError(
-                    f"expected the {name} in {source} with {key.lstrip('_')} {value}, "
-                    f"got {theirs.get(key)}"
-                )
+            if (other := theirs.get(key)) != value and key != "_diffusers_version":
+                setting = f"{key.lstrip('_')} {value}"
+                raise UserError(f"expected the {name} in {source} with {setting}, got {other}")
         if isinstance(part, nn.Module):
             part.load_state_dict(pretrained[name].state_dict())

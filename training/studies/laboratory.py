@@ -7,14 +7,14 @@ N points, G side of the grid of scores, A arrows.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmodels.distances.divergences import Discrete, align_supports, jensen_shannon
 from genmodels.distances.optimal_transport import exact_transport
@@ -25,6 +25,7 @@ from training.core.batches import mix_seed
 from training.core.trainer import Trainer
 from training.objectives import OBJECTIVES
 from training.objectives.adversarial import Wasserstein
+from training.objectives.base import Networks
 from training.studies.toy2d import (
     DATASETS,
     FixedGenerator,
@@ -44,8 +45,6 @@ EVAL_SAMPLES = 2048  # samples for JS and mode coverage
 BINS = 24  # per side of the histograms for JS
 SCORE_SIDE = 41  # side of the grid of critic scores
 ARROW_SIDE = 15  # side of the grid of arrows
-
-Networks = Mapping[str, nn.Module]
 
 
 class Field(NamedTuple):
@@ -112,33 +111,20 @@ GAN = Config(
 NON_ADVERSARIAL = replace(GAN, learning_rate=2e-3, adam_beta1=0.9, adam_beta2=0.99)
 
 # Few critic updates per step, so that training takes seconds.
+WGAN = OBJECTIVES["wgan"](critic_updates=3, clip_value=0.1)
+WGAN_GP = OBJECTIVES["wgan-gp"](critic_updates=2, penalty_weight=1.0)
+SNGAN = OBJECTIVES["sngan"](critic_updates=2)
+VAE = OBJECTIVES["vae"](beta=0.003)
+
 EXPERIMENTS: dict[str, Experiment] = {
     "gan-saturating": Experiment(replace(GAN, objective=OBJECTIVES["gan-saturating"]())),
     "gan": Experiment(GAN),
-    "wgan": Experiment(
-        replace(
-            GAN,
-            objective=OBJECTIVES["wgan"](critic_updates=3, clip_value=0.1),
-            optimizer="rmsprop",
-            learning_rate=5e-4,
-        )
-    ),
-    "wgan-gp": Experiment(
-        replace(GAN, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty_weight=1.0))
-    ),
-    "sngan": Experiment(
-        replace(
-            GAN,
-            objective=OBJECTIVES["sngan"](critic_updates=2),
-            architecture=ToyGAN(spectral_norm=True),
-        )
-    ),
+    "wgan": Experiment(replace(GAN, objective=WGAN, optimizer="rmsprop", learning_rate=5e-4)),
+    "wgan-gp": Experiment(replace(GAN, objective=WGAN_GP)),
+    "sngan": Experiment(replace(GAN, objective=SNGAN, architecture=ToyGAN(spectral_norm=True))),
     "r3gan": Experiment(replace(GAN, objective=OBJECTIVES["r3gan"](gamma=0.1))),
     "vae": Experiment(
-        replace(
-            NON_ADVERSARIAL, objective=OBJECTIVES["vae"](beta=0.003), architecture=ToyAutoencoder()
-        ),
-        reconstruction_field,
+        replace(NON_ADVERSARIAL, objective=VAE, architecture=ToyAutoencoder()), reconstruction_field
     ),
     "diffusion": Experiment(
         replace(
@@ -232,13 +218,10 @@ def train(
                 for name, value in values.items()
             }
         with torch.no_grad():
-            decoded = pipeline.decode(latents, num_inference_steps=num_inference_steps)
-        samples = decoded.flatten(1)
+            samples = pipeline.decode(latents, num_inference_steps=num_inference_steps).flatten(1)
         if not samples.isfinite().all():
-            raise UserError(
-                f"training diverged: non-finite values at step {step}; try another seed or "
-                "fewer steps"
-            )
+            failure = f"training diverged: non-finite values at step {step}"
+            raise UserError(f"{failure}; try another seed or fewer steps")
         yield Frame(
             step,
             {name: float(value) for name, value in losses.items()},
