@@ -26,10 +26,7 @@ class Architecture(ABC):
     def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         """Build randomly initialised networks by name for samples (B, channels, side, side).
 
-        Args:
-            channels: number of image channels
-            side: image side in pixels
-            num_classes: number of classes of conditional networks; None: unconditional
+        They are unconditional if `num_classes` is None.
         """
 
 
@@ -77,17 +74,8 @@ class ConvolutionalAutoencoder(Architecture):
     variational: Fixed[bool] = True  # the encoder predicts a Gaussian of the code
 
     def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
-        return {
-            "autoencoder": autoencoder.Autoencoder(
-                self.latent_dim,
-                self.width,
-                side,
-                channels,
-                num_classes,
-                self.variational,
-                self.blocks,
-            )
-        }
+        sizes = (self.latent_dim, self.width, side, channels, num_classes)
+        return {"autoencoder": autoencoder.Autoencoder(*sizes, self.variational, self.blocks)}
 
 
 @dataclass(frozen=True)
@@ -113,12 +101,8 @@ class UNet(Architecture):
             out_channels=channels,
             block_out_channels=widths,
             layers_per_block=self.layers_per_block,
-            down_block_types=tuple(
-                "AttnDownBlock2D" if attends else "DownBlock2D" for attends in attention
-            ),
-            up_block_types=tuple(
-                "AttnUpBlock2D" if attends else "UpBlock2D" for attends in attention[::-1]
-            ),
+            down_block_types=tuple("AttnDownBlock2D" if it else "DownBlock2D" for it in attention),
+            up_block_types=tuple("AttnUpBlock2D" if it else "UpBlock2D" for it in attention[::-1]),
             attention_head_dim=min(self.attention_head_dim, 2 * self.width),
             norm_num_groups=math.gcd(32, self.width),
             dropout=self.dropout,

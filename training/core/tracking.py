@@ -5,7 +5,8 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,7 @@ class LossMeter:
     def take(self) -> dict[str, float]:
         """Return the mean of each loss over updates and processes, by "network/loss", and reset.
 
-        Raises:
-            FloatingPointError: a loss is not finite; on every process.
+        Raises FloatingPointError on every process if a loss is not finite.
         """
         values = self.accelerator.reduce(torch.stack(self.values), "mean").tolist()
         by_name = defaultdict(list)
@@ -77,7 +77,10 @@ class Curves:
         self.last_step = 0  # the last step in the file of a resumed run
         self.warnings: set[str] = set()
         if accelerator.is_main_process:
-            self.attempt(lambda: self.open_file(resumed))
+            with self.warn_on_failure():
+                rows = read_curves(self.file) if resumed else []  # complete lines only
+                self.file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+                self.last_step = rows[-1]["step"] if rows else 0
         name, resume = output_dir.resolve().name, "allow" if resumed else "never"
         options = {"trackio": {"name": name, "resume": resume, "embed": False}}
         options["wandb"] = {"name": name}
@@ -88,34 +91,24 @@ class Curves:
             accelerator.trackers = []
             warn(f"could not start {report_to}, losses are not tracked: {first_line(error)}")
 
-    def open_file(self, resumed: bool) -> None:
-        """Keep the complete lines of a resumed run's file, or create an empty one."""
-        rows = read_curves(self.file) if resumed else []
-        self.file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self.last_step = rows[-1]["step"] if rows else 0
-
     def log(self, values: dict[str, float], step: int) -> None:
         """Log losses or metrics. Call on every process."""
         if step > self.last_step:
-            self.attempt(lambda: self.accelerator.log(values, step=step))
+            with self.warn_on_failure():
+                self.accelerator.log(values, step=step)
             if self.accelerator.is_main_process:
-                self.attempt(lambda: self.append({"step": step, **values}))
-
-    def append(self, row: dict[str, float]) -> None:
-        with self.file.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+                with self.warn_on_failure(), self.file.open("a") as file:
+                    file.write(json.dumps({"step": step, **values}) + "\n")
 
     def log_preview(self, image: Image.Image, step: int) -> None:
         """Save a sample grid in samples/ and log it. Call on the main process."""
-        self.attempt(lambda: self.save_preview(image, step))
-        if step > self.last_step:
-            for tracker in self.accelerator.trackers:
-                self.attempt(lambda tracker=tracker: log_image(tracker, image, step))
-
-    def save_preview(self, image: Image.Image, step: int) -> None:
         file = self.folder / "samples" / f"{step:07d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        image.save(file)
+        with self.warn_on_failure():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            image.save(file)
+        for tracker in self.accelerator.trackers if step > self.last_step else ():
+            with self.warn_on_failure():
+                log_image(tracker, image, step)
 
     def close(self) -> None:
         """End the tracker's run, and the process group."""
@@ -123,12 +116,14 @@ class Curves:
             # gloo's thread needs the GIL to release the last gathered tensors, while destroying
             # the process group holds the GIL and waits for that thread.
             time.sleep(0.1)
-        self.attempt(self.accelerator.end_training)
+        with self.warn_on_failure():
+            self.accelerator.end_training()
 
-    def attempt(self, action: Callable[[], object]) -> None:
-        """Run an action; warn, once per message, if it fails."""
+    @contextmanager
+    def warn_on_failure(self) -> Iterator[None]:
+        """Turn errors into warnings, once per message."""
         try:
-            action()
+            yield
         except Exception as error:  # of a tracker, or of a full disk
             message = f"could not log to the run's curves: {first_line(error)}"
             if message not in self.warnings:
@@ -137,10 +132,7 @@ class Curves:
 
 
 def read_curves(file: Path) -> list[dict[str, float]]:
-    """Read the log of a run: "step" with the losses or metrics of that step.
-
-    Reading stops at the first incomplete line, which a killed process may leave.
-    """
+    """Read a run's log, "step" with losses or metrics, up to the first incomplete line."""
     rows = []
     for text in file.read_text().splitlines() if file.exists() else ():
         try:

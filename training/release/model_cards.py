@@ -9,13 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from training.configs import architectures
 from training.objectives import OBJECTIVES
-from training.release.records import (
-    CLASSIFICATION,
-    GENERATION,
-    INPAINTING,
-    Measurement,
-    Record,
-)
+from training.release.records import CLASSIFICATION, GENERATION, INPAINTING, Measurement, Record
 
 # Datasets whose license models may carry too; for others the publisher decides.
 LICENSES = {"zalando-datasets/fashion_mnist": "mit"}

@@ -46,7 +46,6 @@ def publish(
     The index file makes a folder loadable: the old one goes first, the new one comes last.
 
     Args:
-        curves: losses and metrics of the run, see `tracking.read_curves`
         result: metrics of exactly these weights, if known
         half: store the weights as float16
     """
@@ -108,9 +107,7 @@ def published(folder: Path) -> dict[str, Path]:
 def push_folder(folder: Path, name: str, private: bool, pauses: Sequence[float] = PAUSES) -> str:
     """Push a published model -> its URL on the Hub.
 
-    Raises:
-        UserError: nothing is published in the folder.
-        PushError: the push failed; its message has the command to push later.
+    Raises UserError if the folder has none, and PushError with the command to push later.
     """
     try:
         return push(name, published(folder), private, "model", (*INDEX_FILES, METRICS), pauses)

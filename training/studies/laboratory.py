@@ -26,16 +26,8 @@ from training.core.trainer import Trainer
 from training.objectives import OBJECTIVES
 from training.objectives.adversarial import Wasserstein
 from training.objectives.base import Networks
-from training.studies.toy2d import (
-    DATASETS,
-    FixedGenerator,
-    PointBatches,
-    ToyAutoencoder,
-    ToyData,
-    ToyDiffusion,
-    ToyGAN,
-    resampled_points,
-)
+from training.studies import toy2d
+from training.studies.toy2d import DATASETS, PointBatches, ToyData, ToyGAN
 
 STEPS = 2000  # by default
 MAX_STEPS = 5000
@@ -124,13 +116,14 @@ EXPERIMENTS: dict[str, Experiment] = {
     "sngan": Experiment(replace(GAN, objective=SNGAN, architecture=ToyGAN(spectral_norm=True))),
     "r3gan": Experiment(replace(GAN, objective=OBJECTIVES["r3gan"](gamma=0.1))),
     "vae": Experiment(
-        replace(NON_ADVERSARIAL, objective=VAE, architecture=ToyAutoencoder()), reconstruction_field
+        replace(NON_ADVERSARIAL, objective=VAE, architecture=toy2d.ToyAutoencoder()),
+        reconstruction_field,
     ),
     "diffusion": Experiment(
         replace(
             NON_ADVERSARIAL,
             objective=OBJECTIVES["diffusion"](),
-            architecture=ToyDiffusion(),
+            architecture=toy2d.ToyDiffusion(),
             train_batch_size=256,
             ema_halflife=100.0,
         ),
@@ -172,11 +165,9 @@ def run(
     Args:
         data: row of DATASETS, or points (N, 2) in [-1, 1]
         objective: row of EXPERIMENTS
-        steps: from 1 to MAX_STEPS
         frames: number of frames after the one at step 0
 
-    Raises:
-        UserError: an argument is out of range. A frame raises UserError if training diverges.
+    Raises UserError if an argument is out of range, and at a frame if training diverges.
     """
     if objective not in EXPERIMENTS:
         raise UserError(f"expected one of {', '.join(EXPERIMENTS)}, got {objective!r}")
@@ -187,7 +178,7 @@ def run(
     if seed < 0:
         raise UserError(f"expected a seed of at least 0, got {seed}")
     rng = torch.Generator().manual_seed(mix_seed(seed))
-    make = partial(resampled_points, data) if isinstance(data, Tensor) else DATASETS[data]
+    make = partial(toy2d.resampled_points, data) if isinstance(data, Tensor) else DATASETS[data]
     real = make(POINTS, rng)
     points, samples = real.points, real.points[:PLOT_SAMPLES]
     js = jensen_shannon(histogram(points[:EVAL_SAMPLES]), histogram(points[EVAL_SAMPLES:])).item()
@@ -282,7 +273,7 @@ def train_critics(
     )
     estimates = {}
     for name, config in CRITICS.items():
-        trainer = new_trainer(config, 1, seed, {"generator": FixedGenerator(fake)})
+        trainer = new_trainer(config, 1, seed, {"generator": toy2d.FixedGenerator(fake)})
         batches = PointBatches(real, config.train_batch_size, seed)
         for _ in range(steps):
             trainer.update("critic", batches)

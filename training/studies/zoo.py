@@ -39,11 +39,8 @@ Folders = Annotated[tuple[Path, ...], tyro.conf.Positional]
 def models() -> list[Path]:
     """List the folders of checkpoints/ that hold generators, in the order of the presets."""
     order = {name: number for number, name in enumerate(PRESETS)}
-    folders = [
-        index.parent
-        for index in ZOO.glob("*/model_index.json")
-        if pipeline_class(index.parent) is not CompletingPipeline
-    ]
+    folders = [index.parent for index in ZOO.glob("*/model_index.json")]
+    folders = [it for it in folders if pipeline_class(it) is not CompletingPipeline]
     return sorted(folders, key=lambda folder: order.get(folder.name, len(order)))
 
 
@@ -79,11 +76,7 @@ def measure(
 
 
 def evaluate_model(
-    accelerator: Accelerator,
-    folder: Path,
-    extractor: str,
-    count: int,
-    reference_count: int | None = None,
+    accelerator: Accelerator, folder: Path, extractor: str, count: int, limit: int | None = None
 ) -> list[Result]:
     """Evaluate a model, or real images for checkpoints/ itself. Call on every process."""
     names, source, split = METRICS[extractor], str(folder), None
@@ -91,9 +84,8 @@ def evaluate_model(
         source, split = REFERENCE, "test"
     elif extractor == "domain" and load(folder).num_classes is not None:
         names = [*names, "class_accuracy"]
-    evaluation = Evaluation(
-        source, REFERENCE, tuple(names), extractor, count, reference_count, samples_split=split
-    )
+    sizes = (count, limit)
+    evaluation = Evaluation(source, REFERENCE, tuple(names), extractor, *sizes, samples_split=split)
     processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
     return evaluate(evaluation, processes, accelerator.device)
 

@@ -2,11 +2,7 @@
 
 from dataclasses import replace
 
-from training.configs.architectures import (
-    ConvolutionalClassifier,
-    ResNet,
-    UNet,
-)
+from training.configs.architectures import ConvolutionalClassifier, ResNet, UNet
 from training.configs.config import Config
 from training.objectives import OBJECTIVES
 
