@@ -18,8 +18,7 @@ from tests.conftest import FASHION, ROOT
 from training.configs.config import Config
 from training.core.loop import train
 from training.release import figures
-from training.release.model_cards import model_card
-from training.release.publish import write_card
+from training.release.model_cards import model_card, write_card
 from training.release.records import Measurement, add_metrics, read_metrics, read_record
 from training.studies import stability, zoo, zoo_table
 

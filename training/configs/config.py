@@ -27,20 +27,10 @@ OPERATIONAL_FIELDS |= {"checkpoints_total_limit", "resume_from_checkpoint", *EVA
 OPERATIONAL_FIELDS |= {"push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy"}
 
 # Ranges [minimum, limit) of numbers. Other integers are at least 1, other floats at least 0.
-RANGES = {
-    "seed": (0, 2**63),
-    "learning_rate": (1e-12, math.inf),
-    "lr_warmup_steps": (0, math.inf),
-    "adam_beta1": (0, 1),
-    "adam_beta2": (0, 1),
-    "max_grad_norm": (1e-12, math.inf),
-    "kl_warmup_steps": (0, math.inf),
-    "clip_value": (1e-12, math.inf),
-    "snr_gamma": (1e-12, math.inf),
-    "label_dropout": (0, 1),
-    "dropout": (0, 1),
-    "blocks": (0, math.inf),
-}
+POSITIVE = ("learning_rate", "max_grad_norm", "clip_value", "snr_gamma")
+RANGES = {"seed": (0, 2**63)} | dict.fromkeys(POSITIVE, (1e-12, math.inf))
+RANGES |= dict.fromkeys(("lr_warmup_steps", "kl_warmup_steps", "blocks"), (0, math.inf))
+RANGES |= dict.fromkeys(("adam_beta1", "adam_beta2", "label_dropout", "dropout"), (0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

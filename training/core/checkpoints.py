@@ -116,9 +116,8 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / RUN).write_text(json.dumps(self.settings, indent=1))
         except OSError as error:
-            raise UserError(
-                f"could not write to --output_dir {self.folder}: {first_line(error)}"
-            ) from error
+            reason = first_line(error)
+            raise UserError(f"could not write to --output_dir {self.folder}: {reason}") from error
 
     def load(self, accelerator: Accelerator, path: Path) -> None:
         """Load a checkpoint on every process. Raises UserError if it is damaged."""

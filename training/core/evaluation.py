@@ -1,7 +1,7 @@
 """Evaluation of a run's EMA model during training."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -11,26 +11,16 @@ from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 from genmodels.metrics import FeatureExtractors
-from genmodels.metrics.evaluation import (
-    ImageSource,
-    Processes,
-    Result,
-    compute_metrics,
-    sample_source,
-)
+from genmodels.metrics.evaluation import Result, compute_metrics, sample_source
 from genmodels.metrics.frechet import FrechetDistance
+from genmodels.metrics.image_source import ImageSource, Processes
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.config import Config
 from training.core.setup import load_split
 
-
-class Evaluator(NamedTuple):
-    """Evaluates the object that training would publish."""
-
-    score: str  # name of the value that selects the best model; lower is better
-    measure: Callable[[], Result]  # to be called on every process
+Evaluator = Callable[[], Result]  # one value, lower is better; to be called on every process
 
 
 def evaluator(
@@ -44,14 +34,8 @@ def evaluator(
 ) -> Evaluator:
     """Return the evaluator of a generator (FID) or a classifier (error rate on the test split).
 
-    Args:
-        real: training images
-        extractor: as for FeatureExtractors; generators only
-        count, seed: of the samples, which have the same latents every time; generators only
-        load_test: loads the test split; classifiers only
-
-    Raises:
-        UserError: weights or images are not available or do not fit.
+    The samples, `count` with the same latents every time, are compared with real training images.
+    Raises UserError if weights or images are not available or do not fit.
     """
     if isinstance(published, CompletingPipeline):
         raise UserError(
@@ -62,7 +46,7 @@ def evaluator(
     if isinstance(published, Classifier):
         test = load_test()
         check_test_split(test, real)
-        return Evaluator("error", lambda: error_rate(published, test, processes))
+        return partial(error_rate, published, test, processes)
     extractors = FeatureExtractors(extractor, accelerator.device)
     extractors.features.conform(real.pixels[:1])  # fail before the first step
     source = ImageSource.from_tensor(f"the {len(real.pixels):,} training images", real.pixels)
@@ -71,7 +55,7 @@ def evaluator(
         fake = sample_source(published, count, seed)
         return compute_metrics([FrechetDistance], fake, source, extractors, processes)
 
-    return Evaluator("fid", measure)
+    return measure
 
 
 @torch.inference_mode()
@@ -88,9 +72,8 @@ def error_rate(classifier: Classifier, test: Images, processes: Processes) -> Re
 def check_test_split(test: Images, real: Images) -> None:
     """Raise UserError unless test images have the classes and the shape of training images."""
     if test.labels is None or test.classes != real.classes:
-        raise UserError(
-            f"expected split 'test' of {real.source!r} to have the classes of split 'train'"
-        )
+        source = real.source
+        raise UserError(f"expected split 'test' of {source!r} to have the classes of split 'train'")
     for name in ("channels", "side"):
         expected, got = getattr(real, name), getattr(test, name)
         if expected != got:

@@ -173,12 +173,12 @@ class Run:
     def evaluate(self) -> None:
         """Evaluate the EMA weights; publish the best in best/. Call on every process."""
         self.fit()
-        result = self.evaluation.measure()
+        result = self.evaluation()
         self.curves.log(result.numbers, self.progress.step)
         self.result = self.progress.step, result
         if result.protocol != self.progress.protocol:  # scores are not comparable
             self.progress.best, self.progress.protocol = math.inf, result.protocol
-        score = result.numbers[self.evaluation.score]
+        (score,) = result.numbers.values()
         if score < self.progress.best:
             try:
                 if self.accelerator.is_main_process:

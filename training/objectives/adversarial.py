@@ -219,14 +219,9 @@ def squared_gradient_norms(critic: nn.Module, samples: Tensor, labels: Tensor | 
     Returns float32. Under bfloat16 autocast the critic runs in bfloat16: the penalty's gradient
     agrees to a thousandth, in half the time. Under float16 autocast it runs in float32, because
     small gradients would underflow.
-
-    Raises:
-        UserError: if FSDP shards the critic, because torch cannot differentiate it twice
     """
-    if isinstance(critic, FSDPModule):
-        raise UserError(
-            "expected DDP, got FSDP: FSDP cannot train a critic with a gradient penalty"
-        )
+    if isinstance(critic, FSDPModule):  # torch cannot differentiate it twice
+        raise UserError("expected DDP, got FSDP: FSDP cannot train with a gradient penalty")
     samples, device = samples.detach().requires_grad_(), samples.device.type
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
     with torch.autocast(device, torch.bfloat16, enabled=autocast is torch.bfloat16):

@@ -18,13 +18,7 @@ class Autoencoding(Objective):
     """Base of the autoencoders: a reconstruction loss and an optional loss of the code."""
 
     def code_losses(self, mean: Tensor, log_variance: Tensor | None, step: int) -> Losses:
-        """Compute losses of the codes; none by default.
-
-        Args:
-            mean: codes (B, Z), or their posterior means
-            log_variance: posterior log variances (B, Z), or None without a posterior
-            step: number of completed steps
-        """
+        """Compute losses of codes (B, Z), or of their posteriors (B, Z) each; none by default."""
         return {}
 
     def reconstruction_losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:

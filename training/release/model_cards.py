@@ -4,12 +4,23 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from training.configs import architectures
 from training.objectives import OBJECTIVES
-from training.release.records import CLASSIFICATION, GENERATION, INPAINTING, Measurement, Record
+from training.release.records import (
+    CLASSIFICATION,
+    GENERATION,
+    INPAINTING,
+    Measurement,
+    Record,
+    read_metrics,
+    read_record,
+)
+
+CARD = "README.md"
 
 # Datasets whose license models may carry too; for others the publisher decides.
 LICENSES = {"zalando-datasets/fashion_mnist": "mit"}
@@ -69,7 +80,7 @@ Use it for teaching and research; the filled regions are inventions.
     },
 }
 
-CARD = """\
+TEMPLATE = """\
 ---
 {metadata}
 ---
@@ -104,6 +115,11 @@ CARD = """\
 {limits}"""
 
 
+def write_card(folder: Path) -> None:
+    """Generate a model's card from its training.json and metrics.json."""
+    ModelCard(model_card(read_record(folder), read_metrics(folder))).save(folder / CARD)
+
+
 def model_card(record: Record, measurements: Sequence[Measurement] = ()) -> str:
     """Return a model's card in the Hub's format: a function of the record and metrics alone."""
     words, names = WORDS[record["task"]], record["dataset"]["classes"]
@@ -128,7 +144,7 @@ def model_card(record: Record, measurements: Sequence[Measurement] = ()) -> str:
         "size": record["weight_bytes"] / 1e6,
         "results": results_section(measurements),
     }
-    return CARD.format_map(record | words | values)
+    return TEMPLATE.format_map(record | words | values)
 
 
 def metadata(record: Record, measurements: Sequence[Measurement]) -> ModelCardData:

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -16,19 +15,10 @@ from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import read_index
 from genmodels.pipelines.base import LatentPipeline
 from training.core.checkpoints import INDEX_FILES
-from training.release.model_cards import model_card
+from training.release.model_cards import CARD, write_card
 from training.release.push import PAUSES, PushError, push
-from training.release.records import (
-    METRICS,
-    RECORD,
-    Record,
-    add_metrics,
-    flag,
-    read_metrics,
-    read_record,
-)
+from training.release.records import METRICS, RECORD, Record, add_metrics, flag
 
-CARD = "README.md"
 EXTRAS = (CARD, "samples.png", "curves.png", METRICS, RECORD)  # published beside the weights
 
 
@@ -74,11 +64,6 @@ def publish(
         shutil.rmtree(folder / path.name, ignore_errors=True)
         path.replace(folder / path.name)
     draft.rmdir()
-
-
-def write_card(folder: Path) -> None:
-    """Generate a model's card from its training.json and metrics.json."""
-    ModelCard(model_card(read_record(folder), read_metrics(folder))).save(folder / CARD)
 
 
 def published(folder: Path) -> dict[str, Path]:

@@ -49,8 +49,7 @@ def push(
         replaced: further top-level names to delete if `files` lacks them
         pauses: seconds before each further attempt
 
-    Raises:
-        PushError: a permanent error, or the last attempt failed.
+    Raises PushError after a permanent error, or if the last attempt failed.
     """
     for pause in (*pauses, None):
         try:

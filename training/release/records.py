@@ -26,6 +26,7 @@ METRICS, RECORD = "metrics.json", "training.json"
 
 GENERATION, INPAINTING = "unconditional-image-generation", "image-to-image"  # tasks on the Hub
 CLASSIFICATION = "image-classification"
+TASKS = {Classifier: CLASSIFICATION, CompletingPipeline: INPAINTING}  # others generate
 
 Record = dict[str, Any]  # training.json, see run_record
 
@@ -55,7 +56,7 @@ def run_record(
     base_folder = Path(base) if base and Path(base).is_dir() else None
     return {
         "model": Path(config.output_dir).resolve().name,
-        "task": task_of(pipeline),
+        "task": TASKS.get(type(pipeline), GENERATION),
         "command": training_command(config),
         "objective": next(name for name, other in OBJECTIVES.items() if other is kind),
         "architecture": type(config.architecture).__name__,
@@ -71,13 +72,6 @@ def run_record(
         "earlier_runs": earlier_runs(base_folder) if base_folder else [],
         **config.result_fields(),
     }
-
-
-def task_of(pipeline: LatentPipeline | Classifier) -> str:
-    """Return the Hub's name for what a model does."""
-    if isinstance(pipeline, Classifier):
-        return CLASSIFICATION
-    return INPAINTING if isinstance(pipeline, CompletingPipeline) else GENERATION
 
 
 def dataset_record(config: Config, images: Images) -> Record:
@@ -138,11 +132,8 @@ def add_metrics(folder: Path, result: Result, settings: Mapping[str, object]) ->
     """Add a result to metrics.json; it replaces older numbers of the same metrics and settings."""
     measurements = []
     for old in read_metrics(folder):
-        numbers = {
-            name: value
-            for name, value in old.numbers.items()
-            if old.settings != settings or name not in result.numbers
-        }
+        stale = result.numbers if old.settings == settings else ()
+        numbers = {name: value for name, value in old.numbers.items() if name not in stale}
         if numbers:
             measurements.append(replace(old, numbers=numbers))
     entries = [asdict(it) for it in (*measurements, Measurement(*result, settings))]
@@ -172,9 +163,7 @@ def training_command(config: Config) -> str:
     for preset_name, preset in PRESETS.items():
         if (type(preset.objective), type(preset.architecture)) == kind:
             defaults = vars(preset) | preset.result_fields()
-            changes[preset_name] = {
-                name: value for name, value in fields.items() if value != defaults[name]
-            }
+            changes[preset_name] = {key: it for key, it in fields.items() if it != defaults[key]}
     closest = min(changes, key=lambda name: len(changes[name]))
     flags = [word for name, value in changes[closest].items() for word in flag(name, value)]
     return shlex.join(["accelerate", "launch", "-m", "training", closest, *flags])

@@ -17,8 +17,7 @@ MAX_MODEL_BYTES = 50e6  # larger models belong on the Hub
 def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
     """List the Space's files by path: the code and the small models of checkpoints/.
 
-    Args:
-        models: Hub ids that the front matter names, so that the Space downloads them at build time
+    The front matter names `models`, Hub ids, so that the Space downloads them at build time.
     """
     places = [ROOT / name for name in PLACES]
     for place in sorted((ROOT / "checkpoints").glob("[!.]*")):

@@ -3,7 +3,6 @@
 Samples are (B, 2, 1, 1) in [-1, 1], as images with two channels and one pixel. N points, K modes.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,8 +81,7 @@ def two_moons(count: int, rng: torch.Generator) -> ToyData:
 def resampled_points(points: Tensor, count: int, rng: torch.Generator) -> ToyData:
     """Points (N, 2) in [-1, 1], such as a user's drawing, resampled with noise.
 
-    Raises:
-        UserError: fewer than three points, or coordinates outside [-1, 1].
+    Raises UserError for fewer than three points, or coordinates outside [-1, 1].
     """
     if points.dim() != 2 or points.shape[1] != 2 or len(points) < 3:
         raise UserError(f"expected points (N, 2) with N of at least 3, got {tuple(points.shape)}")
@@ -122,13 +120,10 @@ class PointBatches:
 
 
 def mlp(inputs: int, outputs: int, width: int) -> nn.Sequential:
-    sizes = [inputs, width, width, width]
-    hidden = [
-        layer
-        for size, next_size in itertools.pairwise(sizes)
-        for layer in (nn.Linear(size, next_size), nn.LeakyReLU(0.2))
-    ]
-    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+    layers = [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
+    for _ in range(2):
+        layers += [nn.Linear(width, width), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
 class Generator(nn.Module):
@@ -243,8 +238,7 @@ class ToyAutoencoder(Architecture):
     variational: bool = True  # the encoder predicts a distribution of the code
 
     def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
-        sizes = (self.latent_dim, self.width, channels)
-        return {"autoencoder": Autoencoder(*sizes, self.variational)}
+        return {"autoencoder": Autoencoder(self.latent_dim, self.width, channels, self.variational)}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from genmodels.metrics.memorisation import nearest_neighbors
 from genmodels.pipelines import load, pipeline_class
 from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.presets import PRESETS
-from training.release.publish import write_card
+from training.release.model_cards import write_card
 from training.release.records import add_metrics, cores, read_metrics, read_record
 
 ZOO = Path(__file__).parents[2] / "checkpoints"
@@ -76,7 +76,11 @@ def measure(
 
 
 def evaluate_model(
-    accelerator: Accelerator, folder: Path, extractor: str, count: int, limit: int | None = None
+    accelerator: Accelerator,
+    folder: Path,
+    extractor: str,
+    count: int,
+    reference_count: int | None = None,
 ) -> list[Result]:
     """Evaluate a model, or real images for checkpoints/ itself. Call on every process."""
     names, source, split = METRICS[extractor], str(folder), None
@@ -84,8 +88,9 @@ def evaluate_model(
         source, split = REFERENCE, "test"
     elif extractor == "domain" and load(folder).num_classes is not None:
         names = [*names, "class_accuracy"]
-    sizes = (count, limit)
-    evaluation = Evaluation(source, REFERENCE, tuple(names), extractor, *sizes, samples_split=split)
+    evaluation = Evaluation(
+        source, REFERENCE, tuple(names), extractor, count, reference_count, samples_split=split
+    )
     processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
     return evaluate(evaluation, processes, accelerator.device)
 

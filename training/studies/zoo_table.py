@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.release import figures
-from training.release.model_cards import total_hardware, total_seconds
-from training.release.publish import write_card
+from training.release.model_cards import total_hardware, total_seconds, write_card
 from training.release.records import read_record
 from training.studies import zoo
 from training.studies.stability import CURVES
