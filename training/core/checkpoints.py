@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
 from genmodels.errors import UserError, first_line
+from training.configs.config import Config
 
 WRITE_ERRORS = (OSError, SafetensorError)  # a full disk, for example
 
@@ -44,14 +45,12 @@ class Progress:
 class Checkpoints:
     """The folders checkpoint-STEP of a run. Each is complete: it gets its name when it is written.
 
-    A run keeps `limit` of them. Its settings are all that decide the result (`run_settings`).
+    A run's settings are all that decide its result (`run_settings`).
     """
 
-    def __init__(
-        self, output_dir: Path, limit: int, max_steps: int, settings: Mapping[str, str]
-    ) -> None:
-        self.folder, self.limit, self.max_steps = output_dir, limit, max_steps
-        self.settings = settings
+    def __init__(self, config: Config, settings: Mapping[str, str]) -> None:
+        self.folder, self.settings = Path(config.output_dir), settings
+        self.limit, self.max_steps = config.checkpoints_total_limit, config.max_train_steps
 
     def all(self) -> list[Path]:
         """List checkpoints, oldest first."""

@@ -24,17 +24,11 @@ Evaluator = Callable[[], Result]  # one value, lower is better; to be called on 
 
 
 def evaluator(
-    published: LatentPipeline | Classifier,
-    real: Images,
-    extractor: str,
-    count: int,
-    seed: int,
-    load_test: Callable[[], Images],
-    accelerator: Accelerator,
+    published: LatentPipeline | Classifier, real: Images, config: Config, accelerator: Accelerator
 ) -> Evaluator:
     """Return the evaluator of a generator (FID) or a classifier (error rate on the test split).
 
-    The samples, `count` with the same latents every time, are compared with real training images.
+    The samples, with the same latents every time, are compared with real training images.
     Raises UserError if weights or images are not available or do not fit.
     """
     if isinstance(published, CompletingPipeline):
@@ -44,15 +38,14 @@ def evaluator(
         )
     processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
     if isinstance(published, Classifier):
-        test = load_test()
-        check_test_split(test, real)
+        test = load_test_split(config, real)
         return partial(error_rate, published, test, processes)
-    extractors = FeatureExtractors(extractor, accelerator.device)
+    extractors = FeatureExtractors(config.eval_extractor, accelerator.device)
     extractors.features.conform(real.pixels[:1])  # fail before the first step
     source = ImageSource.from_tensor(f"the {len(real.pixels):,} training images", real.pixels)
 
     def measure() -> Result:
-        fake = sample_source(published, count, seed)
+        fake = sample_source(published, config.eval_samples, config.seed)
         return compute_metrics([FrechetDistance], fake, source, extractors, processes)
 
     return measure
@@ -69,8 +62,14 @@ def error_rate(classifier: Classifier, test: Images, processes: Processes) -> Re
     return Result({"error": error}, f"of the {len(test.pixels):,} images of split test")
 
 
-def check_test_split(test: Images, real: Images) -> None:
-    """Raise UserError unless test images have the classes and the shape of training images."""
+def load_test_split(config: Config, real: Images) -> Images:
+    """Load the test split; raise UserError unless it has classes and shape of training images."""
+    if config.train_data_dir is not None:
+        raise UserError(
+            "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
+            "images; set --eval_every None"
+        )
+    test = load_split(config, "test")
     if test.labels is None or test.classes != real.classes:
         source = real.source
         raise UserError(f"expected split 'test' of {source!r} to have the classes of split 'train'")
@@ -78,13 +77,4 @@ def check_test_split(test: Images, real: Images) -> None:
         expected, got = getattr(real, name), getattr(test, name)
         if expected != got:
             raise UserError(f"expected {name} {expected} in split 'test', got {got}")
-
-
-def load_test_split(config: Config) -> Images:
-    """Load the test split of the training data."""
-    if config.train_data_dir is not None:
-        raise UserError(
-            "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
-            "images; set --eval_every None"
-        )
-    return load_split(config, "test")
+    return test

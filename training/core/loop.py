@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from genmodels.pipelines.base import LatentPipeline
 from training.configs.config import Config
 from training.core.batches import Batches
 from training.core.checkpoints import WRITE_ERRORS, Checkpoints
-from training.core.evaluation import evaluator, load_test_split
+from training.core.evaluation import evaluator
 from training.core.interruption import Interrupted, Interruption, interruptible
 from training.core.setup import load, load_pretrained, run_settings, start
 from training.core.tracking import Curves, LossMeter, read_curves, warn
@@ -101,10 +100,7 @@ class Run:
         self.accelerator = accelerator = start(config)
         with accelerator.main_process_first():  # it fills the dataset cache for the others
             self.images = images = load(config)
-        identity = run_settings(config, images, accelerator)
-        self.checkpoints = Checkpoints(
-            self.folder, config.checkpoints_total_limit, config.max_train_steps, identity
-        )
+        self.checkpoints = Checkpoints(config, run_settings(config, images, accelerator))
         checkpoint = self.checkpoints.find(config.resume_from_checkpoint)
         accelerator.wait_for_everyone()  # all must have looked before the first write
 
@@ -130,17 +126,13 @@ class Run:
         self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None
         if config.eval_every is not None:
-            sampling = (config.eval_extractor, config.eval_samples, config.seed)
-            load_test = partial(load_test_split, config)
-            self.evaluation = evaluator(self.pipeline, images, *sampling, load_test, accelerator)
+            self.evaluation = evaluator(self.pipeline, images, config, accelerator)
         self.result: tuple[int, Result | None] = (0, None)  # step and result of the last evaluation
         if accelerator.is_main_process:
             if config.push_to_hub:
                 self.check_hub()
             self.checkpoints.begin()
-        self.curves = Curves(
-            accelerator, self.folder, config.report_to, vars(config), resumed=checkpoint is not None
-        )
+        self.curves = Curves(accelerator, config, resumed=checkpoint is not None)
 
     def report(self) -> dict[str, float]:
         """Log and return the mean losses since the last report. Call on every process.

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genmodels.errors import first_line
+from training.configs.config import Config
 
 CURVES = "curves.jsonl"  # in a run's folder
 
@@ -64,16 +65,9 @@ class Curves:
     Steps that an earlier, killed process has logged are not logged again.
     """
 
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        output_dir: Path,
-        report_to: str,
-        settings: Mapping[str, object],
-        resumed: bool,
-    ) -> None:
-        self.accelerator = accelerator
-        self.folder, self.file = output_dir, output_dir / CURVES
+    def __init__(self, accelerator: Accelerator, config: Config, resumed: bool) -> None:
+        self.accelerator, self.folder = accelerator, Path(config.output_dir)
+        self.file = self.folder / CURVES
         self.last_step = 0  # the last step in the file of a resumed run
         self.warnings: set[str] = set()
         if accelerator.is_main_process:
@@ -81,15 +75,15 @@ class Curves:
                 rows = read_curves(self.file) if resumed else []  # complete lines only
                 self.file.write_text("".join(json.dumps(row) + "\n" for row in rows))
                 self.last_step = rows[-1]["step"] if rows else 0
-        name, resume = output_dir.resolve().name, "allow" if resumed else "never"
+        name, resume = self.folder.resolve().name, "allow" if resumed else "never"
         options = {"trackio": {"name": name, "resume": resume, "embed": False}}
         options["wandb"] = {"name": name}
-        fields = {key: str(value) for key, value in settings.items()}
+        fields = {key: str(value) for key, value in vars(config).items()}
         try:
             accelerator.init_trackers("genmodels", fields, options)
         except Exception as error:  # trackers raise anything
             accelerator.trackers = []
-            warn(f"could not start {report_to}, losses are not tracked: {first_line(error)}")
+            warn(f"could not start {config.report_to}, losses are not tracked: {first_line(error)}")
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Log losses or metrics. Call on every process."""
