@@ -32,10 +32,8 @@ def evaluator(
     Raises UserError if weights or images are not available or do not fit.
     """
     if isinstance(published, CompletingPipeline):
-        raise UserError(
-            "expected --eval_every None for an inpainting model; evaluate it with "
-            "python -m genmodels.inpainting"
-        )
+        remedy = "evaluate it with python -m genmodels.inpainting"
+        raise UserError(f"expected --eval_every None for an inpainting model; {remedy}")
     processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
     if isinstance(published, Classifier):
         test = load_test_split(config, real)

@@ -35,14 +35,8 @@ FIT_BATCHES = 32  # for previews; what is measured or published is fitted to all
 def train(config: Config) -> LatentPipeline | Classifier:
     """Train a model, publish its EMA weights in `config.output_dir` and return it.
 
-    The last good checkpoint survives every error.
-
-    Raises:
-        UserError: invalid data or checkpoint; raised before anything is written.
-        FloatingPointError: training diverged.
-        Interrupted: SIGTERM or Ctrl-C.
-        OSError: the disk is full.
-        PushError: everything but the push succeeded.
+    Raises UserError before anything is written, FloatingPointError if training diverges, OSError
+    if the disk is full, Interrupted, or PushError. The last good checkpoint survives them all.
     """
     run = Run(config)
     progress, is_main = run.progress, run.accelerator.is_main_process
@@ -71,10 +65,8 @@ def train(config: Config) -> LatentPipeline | Classifier:
                 if config.hub_strategy == "every_save" and not last and not stop:
                     run.push_intermediate()
             if stop and not last:
-                message = (
-                    f"stopped after step {progress.step} of {total}; resume with "
-                    "--resume_from_checkpoint latest"
-                )
+                message = f"stopped after step {progress.step} of {total}"
+                message += "; resume with --resume_from_checkpoint latest"
                 if is_main:
                     bar.write(message, file=sys.stderr)
                 raise Interrupted(stop, message)
@@ -90,10 +82,7 @@ def train(config: Config) -> LatentPipeline | Classifier:
 
 
 class Run:
-    """The state of a run: new, or resumed from a checkpoint.
-
-    Raises UserError for invalid data or checkpoints, before anything is written.
-    """
+    """The state of a run: new, or resumed from a checkpoint."""
 
     def __init__(self, config: Config) -> None:
         self.config, self.folder = config, Path(config.output_dir)
@@ -139,15 +128,14 @@ class Run:
 
         Raises FloatingPointError if a loss or a weight is not finite.
         """
+        step, weights = self.progress.step, self.trainer.networks.parameters()
         try:
             means = self.losses.take()
-            if not all(weight.isfinite().all() for weight in self.trainer.networks.parameters()):
-                raise FloatingPointError(
-                    f"training diverged: non-finite weights at step {self.progress.step}"
-                )
+            if not all(weight.isfinite().all() for weight in weights):
+                raise FloatingPointError(f"training diverged: non-finite weights at step {step}")
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}; {self.checkpoints.describe_last()}") from error
-        self.curves.log(means, self.progress.step)
+        self.curves.log(means, step)
         return means
 
     def fit(self, batches: int | None = None) -> None:
@@ -196,10 +184,7 @@ class Run:
             ) from error
 
     def check_hub(self) -> None:
-        """Create the repository before training, so that a push that cannot succeed fails now.
-
-        Raises UserError for permanent push errors, such as a read-only token.
-        """
+        """Create the repository, so that permanent errors, such as a read-only token, fail now."""
         try:
             create_repository(self.config.repository, self.config.hub_private_repo)
         except Exception as error:  # the client and the network raise anything
@@ -225,8 +210,7 @@ class Run:
     def save(self, last: bool, interruption: Interruption) -> None:
         """Write a checkpoint; if the disk is full, training continues. Call on every process.
 
-        The last checkpoint is retried until it succeeds or the run is interrupted, which raises
-        OSError.
+        The last one is retried until it succeeds or the run is interrupted, which raises OSError.
         """
         while True:
             try:

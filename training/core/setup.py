@@ -28,10 +28,7 @@ RESUMABLE |= {"dataset_revision", "train_data_dir", "image_column", "label_colum
 
 
 def start(config: Config) -> Accelerator:
-    """Set up devices and precision.
-
-    Raises UserError if the precision is not supported, or the tracker or a compiler is missing.
-    """
+    """Set up devices and precision. Raises UserError if something is missing or unsupported."""
     tracker = None if config.report_to == "none" else config.report_to
     precision = config.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")
     # The first PartialState is final, so it must know what Accelerator would set later.
@@ -57,16 +54,12 @@ def start(config: Config) -> Accelerator:
             "would be lost)"
         )
     if tracker and not accelerator.log_with:  # accelerate drops missing trackers silently
-        raise UserError(
-            f"expected {tracker} to be installed for --report_to {tracker}; install it, or use "
-            "--report_to none"
-        )
+        missing = f"expected {tracker} to be installed for --report_to {tracker}"
+        raise UserError(f"{missing}; install it, or use --report_to none")
     compiler = os.environ.get("CXX", "g++")
     if config.torch_compile and accelerator.device.type == "cpu" and not shutil.which(compiler):
-        raise UserError(
-            f"expected a C++ compiler for --torch_compile, found no {compiler}; install it or set "
-            "CXX"
-        )
+        missing = f"expected a C++ compiler for --torch_compile, found no {compiler}"
+        raise UserError(f"{missing}; install it or set CXX")
     set_threads(accelerator)
     return accelerator
 
@@ -86,19 +79,14 @@ def set_threads(accelerator: Accelerator) -> None:
 
 
 def load(config: Config) -> Images:
-    """Load the training data.
-
-    Raises UserError as `data.load`, and if a conditional model has no classes to learn.
-    """
+    """Load the training data. Raises UserError if a conditional model has no classes to learn."""
     if config.train_data_dir is not None:
         images = data.load_folder(config.train_data_dir, config.resolution)
     else:
         images = load_split(config, "train")
     if config.conditional and not images.classes:
-        raise UserError(
-            f"expected class labels in {images.source!r} for --conditional, found none; set "
-            "--label_column or use --no_conditional"
-        )
+        missing = f"expected class labels in {images.source!r} for --conditional, found none"
+        raise UserError(f"{missing}; set --label_column or use --no_conditional")
     return images
 
 

@@ -38,11 +38,7 @@ class NetworkState:
 
 
 class Trainer:
-    """Networks, optimizers, EMA and progress of a run.
-
-    It knows neither the kind of samples nor any files: `training.core.loop` trains on images with
-    it, `training.studies.laboratory` on points of the plane.
-    """
+    """Networks, optimizers, EMA and progress of a run, on samples of any kind."""
 
     def __init__(self, config: Config, networks: Networks, accelerator: Accelerator) -> None:
         for network in networks.values():
@@ -137,10 +133,10 @@ def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> Net
     """Prepare a network and its optimizer. Raises UserError if it cannot be checkpointed."""
     if config.gradient_checkpointing:
         if not getattr(network, "_supports_gradient_checkpointing", False):
-            raise UserError(
-                "expected no --gradient_checkpointing: only the U-Net of diffusion supports it, "
-                f"got {type(network).__name__}"
+            message = (
+                "expected no --gradient_checkpointing: only the U-Net of diffusion supports it"
             )
+            raise UserError(f"{message}, got {type(network).__name__}")
         network.enable_gradient_checkpointing()
     # FSDP does not support other memory formats.
     if config.channels_last and accelerator.distributed_type != DistributedType.FSDP:

@@ -35,10 +35,7 @@ class Adversarial(Objective):
         """Compute the generator's losses from augmented generated samples (B, C, *S)."""
 
     def penalty_losses(self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch) -> Losses:
-        """Compute the critic's gradient penalties at augmented samples (B, C, *S); none by default.
-
-        Gradients are taken with respect to the augmented samples.
-        """
+        """Compute penalties on gradients at augmented samples (B, C, *S); none by default."""
         return {}
 
     def critic_inputs(

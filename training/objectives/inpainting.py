@@ -29,9 +29,8 @@ class Inpainting(WassersteinPenalty):
     def __post_init__(self) -> None:
         """Raise UserError for augmentation, which the reconstruction error does not support."""
         if self.diffaugment:
-            raise UserError(
-                f"expected no --diffaugment for inpainting, got {' '.join(self.diffaugment)}"
-            )
+            policies = " ".join(self.diffaugment)
+            raise UserError(f"expected no --diffaugment for inpainting, got {policies}")
 
     def critic_inputs(
         self, generator: nn.Module, latents: Tensor, batch: Batch

@@ -193,8 +193,7 @@ def results_section(measurements: Sequence[Measurement]) -> str:
         f"| {protocol_of(measurement)} |"
         for measurement in measurements
     ]
-    head = ["## Evaluation", "", "| | |", "|---|---|"]
-    return "\n".join([*head, *rows, "", ""]) if rows else ""
+    return "\n".join(["## Evaluation\n\n| | |\n|---|---|", *rows, "\n"]) if rows else ""
 
 
 def earlier_row(run: Mapping) -> str:

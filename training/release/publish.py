@@ -34,10 +34,7 @@ def publish(
     """Write a model, its card and its pictures into a folder, completely or not at all.
 
     The index file makes a folder loadable: the old one goes first, the new one comes last.
-
-    Args:
-        result: metrics of exactly these weights, if known
-        half: store the weights as float16
+    The result is that of exactly these weights, which are stored as float16 if `half`.
     """
     draft = folder / ".publishing"
     shutil.rmtree(draft, ignore_errors=True)
@@ -99,6 +96,5 @@ def push_folder(folder: Path, name: str, private: bool, pauses: Sequence[float] 
     except PushError as error:
         flags = flag("hub_model_id", name) + (flag("hub_private_repo", True) if private else [])
         command = shlex.join(["python", "-m", "training.publishing", str(folder), *flags])
-        raise PushError(
-            f"{error}; the published files are in {folder}, push them with: {command}"
-        ) from error
+        remedy = f"the published files are in {folder}, push them with: {command}"
+        raise PushError(f"{error}; {remedy}") from error

@@ -82,10 +82,7 @@ def attempt(name: str, files: Files, private: bool, kind: Kind, replaced: Collec
 def create_repository(
     name: str, private: bool, kind: Kind = "model"
 ) -> tuple[RepoUrl, ModelInfo | SpaceInfo]:
-    """Create a repository unless it exists -> its URL and its contents.
-
-    Raises PermissionError if it is public but should be private, and the client's errors.
-    """
+    """Create a repository unless it exists -> its URL and its contents. Raises client errors."""
     get_session().timeout = TIMEOUT  # the client's default is to wait forever
     hub = HfApi(token=True)
     url = hub.create_repo(
@@ -97,9 +94,8 @@ def create_repository(
     )
     info = hub.repo_info(url.repo_id, repo_type=kind)
     if private and not info.private:
-        raise PermissionError(
-            "expected a private repository, got a public one; make it private in its settings"
-        )
+        remedy = "make it private in its settings"
+        raise PermissionError(f"expected a private repository, got a public one; {remedy}")
     return url, info
 
 

@@ -101,20 +101,15 @@ def earlier_runs(folder: Path) -> list[Record]:
 
 
 def read_record(folder: Path) -> Record:
-    """Read training.json.
-
-    Raises UserError if it is missing, or was written by an older version, which stored less.
-    """
+    """Read training.json. Raises UserError if it is missing, or lacks fields of this version."""
     file = folder / RECORD
     try:
         record = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"expected a published model in {folder}, found no {RECORD}") from error
     if not {"model", "dataset"} <= set(record):
-        raise UserError(
-            f"expected {file} with model and dataset, got one by an older version; publish the "
-            "model again"
-        )
+        remedy = "got one by an older version; publish the model again"
+        raise UserError(f"expected {file} with model and dataset, {remedy}")
     return record
 
 

@@ -36,8 +36,4 @@ def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
 def files_of(place: Path) -> list[Path]:
     """Return a file, or all files in a folder except hidden and compiled ones."""
     paths = [place] if place.is_file() else list_files(place)
-    return [
-        path
-        for path in paths
-        if path.is_file() and "__pycache__" not in path.relative_to(ROOT).parts
-    ]
+    return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]

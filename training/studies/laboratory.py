@@ -162,11 +162,7 @@ def run(
 ) -> Run:
     """Prepare a training run. The same arguments give bit-equal frames, except for `seconds`.
 
-    Args:
-        data: row of DATASETS, or points (N, 2) in [-1, 1]
-        objective: row of EXPERIMENTS
-        frames: number of frames after the one at step 0
-
+    Data are a row of DATASETS or points (N, 2) in [-1, 1], the objective is a row of EXPERIMENTS.
     Raises UserError if an argument is out of range, and at a frame if training diverges.
     """
     if objective not in EXPERIMENTS:
@@ -190,7 +186,7 @@ def run(
 def train(
     experiment: Experiment, real: ToyData, frame_steps: list[int], seed: int
 ) -> Iterator[Frame]:
-    """Train, and yield a frame after each of some numbers of steps."""
+    """Train, and yield a frame after each number of steps in `frame_steps`."""
     start = time.perf_counter()
     config, field, num_inference_steps = experiment
     trainer = new_trainer(config, 2, seed)
@@ -203,11 +199,9 @@ def train(
     losses: dict[str, float] = {}
     for step in frame_steps:
         while trainer.progress.step < step:
-            losses = {
-                f"{network}/{name}": value
-                for network, values in trainer.train_step(batches)
-                for name, value in values.items()
-            }
+            losses = {}
+            for network, values in trainer.train_step(batches):
+                losses |= {f"{network}/{name}": value for name, value in values.items()}
         with torch.no_grad():
             samples = pipeline.decode(latents, num_inference_steps=num_inference_steps).flatten(1)
         if not samples.isfinite().all():

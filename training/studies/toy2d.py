@@ -79,10 +79,7 @@ def two_moons(count: int, rng: torch.Generator) -> ToyData:
 
 
 def resampled_points(points: Tensor, count: int, rng: torch.Generator) -> ToyData:
-    """Points (N, 2) in [-1, 1], such as a user's drawing, resampled with noise.
-
-    Raises UserError for fewer than three points, or coordinates outside [-1, 1].
-    """
+    """At least three points (N, 2) in [-1, 1], such as a user's drawing, resampled with noise."""
     if points.dim() != 2 or points.shape[1] != 2 or len(points) < 3:
         raise UserError(f"expected points (N, 2) with N of at least 3, got {tuple(points.shape)}")
     if not (points.abs() <= 1).all():

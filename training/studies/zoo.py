@@ -137,10 +137,7 @@ def clock(folders: Folders = ()) -> None:
 
 
 def numbers(folder: Path, settings: dict[str, object]) -> dict[str, float]:
-    """Return a model's metrics that were computed with some settings.
-
-    Raises UserError if the folder is not a published model with a complete record.
-    """
+    """Return a model's metrics with these settings. Raises UserError if it has no record."""
     if not (folder.exists() and folder.samefile(ZOO)):
         read_record(folder)
     return {
