@@ -133,9 +133,7 @@ def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> Net
     """Prepare a network and its optimizer. Raises UserError if it cannot be checkpointed."""
     if config.gradient_checkpointing:
         if not getattr(network, "_supports_gradient_checkpointing", False):
-            message = (
-                "expected no --gradient_checkpointing: only the U-Net of diffusion supports it"
-            )
+            text = "expected no --gradient_checkpointing: only the U-Net of diffusion supports it"
             raise UserError(f"{message}, got {type(network).__name__}")
         network.enable_gradient_checkpointing()
     # FSDP does not support other memory formats.
