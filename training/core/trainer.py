@@ -134,7 +134,7 @@ def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> Net
     if config.gradient_checkpointing:
         if not getattr(network, "_supports_gradient_checkpointing", False):
             text = "expected no --gradient_checkpointing: only the U-Net of diffusion supports it"
-            raise UserError(f"{message}, got {type(network).__name__}")
+            raise UserError(f"{text}, got {type(network).__name__}")
         network.enable_gradient_checkpointing()
     # FSDP does not support other memory formats.
     if config.channels_last and accelerator.distributed_type != DistributedType.FSDP:
