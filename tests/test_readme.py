@@ -69,20 +69,20 @@ def test_cards_are_complete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert card.data.library_name == "genmodels"
     assert card.data.license == "mit"
     assert card.data.datasets == ["zalando-datasets/fashion_mnist"]
-    commands = [*(run["command"] for run in record.earlier_runs), record.command]
+    commands = [*(run["command"] for run in record["earlier_runs"]), record["command"]]
     assert re.findall(r"`(accelerate launch -m training .+?)`", card.text) == commands[::-1]
     *earlier, config = (
         parse(shlex.split(command.removeprefix("accelerate launch -m training ")))
         for command in commands
     )
-    assert record.command.split()[4] == file.parent.name
+    assert record["command"].split()[4] == file.parent.name
     base = config.pretrained_model_name_or_path  # the output of an earlier run
     assert [run.output_dir for run in earlier] == ([base] if base else [])
-    assert card.data.genmodels["steps"] == record.steps <= config.max_train_steps
+    assert card.data.genmodels["steps"] == record["steps"] <= config.max_train_steps
     fields = json.loads(json.dumps(config.result_fields()))
-    common = record.settings.keys() & fields.keys()  # older versions had fewer fields
+    common = record.keys() & fields.keys()  # older versions had fewer fields
     assert len(common) > 20
-    assert {key: record.settings[key] for key in common} == {key: fields[key] for key in common}
+    assert {key: record[key] for key in common} == {key: fields[key] for key in common}
     monkeypatch.chdir(file.parent)
     names: dict = {}
     (snippet,) = blocks(file, "python")

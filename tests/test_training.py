@@ -27,7 +27,7 @@ from training.core.checkpoints import step_of
 from training.core.ema import EMA
 from training.core.loop import Run, train
 from training.objectives import OBJECTIVES
-from training.release import figures, publish, records
+from training.release import figures, model_cards, records
 
 Small = Callable[..., Config]
 
@@ -332,7 +332,7 @@ def test_publishing_is_all_or_nothing(small: Small, monkeypatch: pytest.MonkeyPa
     def fail(self: object, path: Path) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(publish.ModelCard, "save", fail)
+    monkeypatch.setattr(model_cards.ModelCard, "save", fail)
     with pytest.raises(OSError, match="no space"):
         train(config)
     assert not (Path(config.output_dir) / "model_index.json").exists()

@@ -18,17 +18,11 @@ from tests.conftest import FASHION, ROOT
 from training.configs.config import Config
 from training.core.loop import train
 from training.release import figures
-from training.release.model_cards import model_card
-from training.release.publish import add_result
-from training.release.records import (
-    Measurement,
-    read_metrics,
-    read_record,
-    replace_metrics,
-)
+from training.release.model_cards import model_card, write_card
+from training.release.records import Measurement, add_metrics, read_metrics, read_record
 from training.studies import stability, zoo, zoo_table
 
-CONDITIONAL = [folder for folder in zoo.models() if read_record(folder).settings["conditional"]]
+CONDITIONAL = [folder for folder in zoo.models() if read_record(folder)["conditional"]]
 PUBLISHED = sorted(card.parent for card in ROOT.glob("checkpoints/*/README.md"))
 BEFORE = ROOT / "tests/data/published_before"
 
@@ -75,13 +69,13 @@ def test_models_are_evaluated_once(folder: Path, capsys: pytest.CaptureFixture) 
     assert len(set(names)) == len(names)
 
 
-def test_results_replace_numbers_of_the_same_settings_only() -> None:
-    other = Measurement({"fid": 3.0}, "old", [], {"count": 9})
-    old = [Measurement({"fid": 1.0, "kid": 2.0}, "old"), other]
-    new = replace_metrics(old, Result({"fid": 4.0}, "new", ["note"]), {})
-    assert new == [
-        Measurement({"kid": 2.0}, "old"),
-        other,
+def test_results_replace_numbers_of_the_same_settings_only(tmp_path: Path) -> None:
+    add_metrics(tmp_path, Result({"fid": 1.0, "kid": 2.0}, "old", []), {})
+    add_metrics(tmp_path, Result({"fid": 3.0}, "old", []), {"count": 9})
+    add_metrics(tmp_path, Result({"fid": 4.0}, "new", ["note"]), {})
+    assert read_metrics(tmp_path) == [
+        Measurement({"kid": 2.0}, "old", []),
+        Measurement({"fid": 3.0}, "old", [], {"count": 9}),
         Measurement({"fid": 4.0}, "new", ["note"]),
     ]
 
@@ -116,7 +110,8 @@ def test_table_command_writes_tables_and_figures(folder: Path) -> None:
         (zoo_table.INCEPTION, 56.78),
         (zoo_table.INCEPTION_50K, 51.23),
     ):
-        add_result(folder / "vae-fashion", Result({"fid": fid}, "fit"), settings)
+        add_metrics(folder / "vae-fashion", Result({"fid": fid}, "fit"), settings)
+        write_card(folder / "vae-fashion")
     zoo.measure(count=100)  # not in the table
     zoo.clock()
     zoo_table.table()

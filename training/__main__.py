@@ -45,10 +45,7 @@ def usage() -> str:
 def parse(arguments: list[str]) -> Config:
     """Return the configuration of a command line (without the program name).
 
-    Exits with 2 for an unknown flag or a value of the wrong type, and with 0 after --help.
-
-    Raises:
-        UserError: if the preset or the file is missing or unknown, or a value is out of range
+    Exits with 0 after --help, with 2 if tyro rejects a flag; raises UserError for other mistakes.
     """
     if arguments and arguments[0] in ("-h", "--help"):
         print(usage(), end="")

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from diffusers import UNet2DModel
-from torch import nn
 from tyro.conf import Fixed
 
 from genmodels.errors import UserError
@@ -16,6 +15,7 @@ from genmodels.networks import autoencoder, dcgan, resnet
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.completer import Completer
 from genmodels.networks.convolutions import pyramid
+from training.objectives.base import Networks
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,10 @@ class Architecture(ABC):
     """Network sizes. The data determine channels, resolution and number of classes."""
 
     @abstractmethod
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         """Build randomly initialised networks by name for samples (B, channels, side, side).
 
-        Args:
-            channels: number of image channels
-            side: image side in pixels
-            num_classes: number of classes of conditional networks; None: unconditional
+        They are unconditional if `num_classes` is None.
         """
 
 
@@ -44,9 +39,7 @@ class DCGAN(Architecture):
     blocks: int = 0  # residual blocks after each change of resolution; 0 as in DCGAN
     spectral_norm: bool = False  # normalise the critic's weights spectrally
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         data = (side, channels, num_classes)
         return {
             "generator": dcgan.Generator(self.latent_dim, self.width, *data, self.blocks),
@@ -63,9 +56,7 @@ class ResNet(Architecture):
     critic_width: int = 128  # channels of the critic
     spectral_norm: bool = False  # normalise the critic's weights spectrally
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         data = (side, channels, num_classes)
         return {
             "generator": resnet.Generator(self.latent_dim, self.width, *data),
@@ -82,20 +73,9 @@ class ConvolutionalAutoencoder(Architecture):
     blocks: int = 0  # residual blocks after each change of resolution
     variational: Fixed[bool] = True  # the encoder predicts a Gaussian of the code
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
-        return {
-            "autoencoder": autoencoder.Autoencoder(
-                self.latent_dim,
-                self.width,
-                side,
-                channels,
-                num_classes,
-                self.variational,
-                self.blocks,
-            )
-        }
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
+        sizes = (self.latent_dim, self.width, side, channels, num_classes)
+        return {"autoencoder": autoencoder.Autoencoder(*sizes, self.variational, self.blocks)}
 
 
 @dataclass(frozen=True)
@@ -111,9 +91,7 @@ class UNet(Architecture):
     attention_head_dim: int = 64  # channels per attention head
     dropout: float = 0.0  # dropout probability in the residual blocks
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         _, halvings = pyramid(side)
         widths = (self.width,) + (2 * self.width,) * min(halvings, 3)
         attention = [side // 2**level <= 8 for level in range(len(widths))]
@@ -123,12 +101,8 @@ class UNet(Architecture):
             out_channels=channels,
             block_out_channels=widths,
             layers_per_block=self.layers_per_block,
-            down_block_types=tuple(
-                "AttnDownBlock2D" if attends else "DownBlock2D" for attends in attention
-            ),
-            up_block_types=tuple(
-                "AttnUpBlock2D" if attends else "UpBlock2D" for attends in attention[::-1]
-            ),
+            down_block_types=tuple("AttnDownBlock2D" if it else "DownBlock2D" for it in attention),
+            up_block_types=tuple("AttnUpBlock2D" if it else "UpBlock2D" for it in attention[::-1]),
             attention_head_dim=min(self.attention_head_dim, 2 * self.width),
             norm_num_groups=math.gcd(32, self.width),
             dropout=self.dropout,
@@ -146,9 +120,7 @@ class Completion(Architecture):
     width: int = 48  # channels at the highest resolution
     critic_width: int = 48  # channels of the critic at the highest resolution
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         if num_classes is not None:
             raise UserError("expected no --conditional: the inpainting network takes no labels")
         return {
@@ -163,9 +135,7 @@ class ConvolutionalClassifier(Architecture):
 
     width: int = 32  # channels at the highest resolution, doubled at each lower one
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         if num_classes is None:
             raise UserError("expected --conditional: a classifier needs labels")
         return {"classifier": Classifier(num_classes, self.width, side, channels)}

@@ -21,39 +21,16 @@ EVALUATION_FIELDS = ("eval_every", "eval_samples", "eval_extractor")
 
 # Fields that do not change the trained weights. The objective and the architecture contribute
 # their own fields instead.
-OPERATIONAL_FIELDS = {
-    "objective",
-    "architecture",
-    "output_dir",
-    "report_to",
-    "resume_from_checkpoint",
-    "logging_steps",
-    "preview_steps",
-    "checkpointing_steps",
-    "checkpoints_total_limit",
-    "save_precision",
-    "push_to_hub",
-    "hub_model_id",
-    "hub_private_repo",
-    "hub_strategy",
-    *EVALUATION_FIELDS,
-}
+OPERATIONAL_FIELDS = {"objective", "architecture", "output_dir", "save_precision", "report_to"}
+OPERATIONAL_FIELDS |= {"logging_steps", "preview_steps", "checkpointing_steps"}
+OPERATIONAL_FIELDS |= {"checkpoints_total_limit", "resume_from_checkpoint", *EVALUATION_FIELDS}
+OPERATIONAL_FIELDS |= {"push_to_hub", "hub_model_id", "hub_private_repo", "hub_strategy"}
 
 # Ranges [minimum, limit) of numbers. Other integers are at least 1, other floats at least 0.
-RANGES = {
-    "seed": (0, 2**63),
-    "learning_rate": (1e-12, math.inf),
-    "lr_warmup_steps": (0, math.inf),
-    "adam_beta1": (0, 1),
-    "adam_beta2": (0, 1),
-    "max_grad_norm": (1e-12, math.inf),
-    "kl_warmup_steps": (0, math.inf),
-    "clip_value": (1e-12, math.inf),
-    "snr_gamma": (1e-12, math.inf),
-    "label_dropout": (0, 1),
-    "dropout": (0, 1),
-    "blocks": (0, math.inf),
-}
+POSITIVE = ("learning_rate", "max_grad_norm", "clip_value", "snr_gamma")
+RANGES = {"seed": (0, 2**63)} | dict.fromkeys(POSITIVE, (1e-12, math.inf))
+RANGES |= dict.fromkeys(("lr_warmup_steps", "kl_warmup_steps", "blocks"), (0, math.inf))
+RANGES |= dict.fromkeys(("adam_beta1", "adam_beta2", "label_dropout", "dropout"), (0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +110,7 @@ class Config:
         return self.hub_model_id or Path(self.output_dir).resolve().name
 
     def result_fields(self) -> dict[str, object]:
-        """Return the fields that determine the trained weights, by name.
-
-        The fields of the objective and the architecture are among them.
-        """
+        """Return all fields, of the two parts too, that determine the trained weights, by name."""
         return {
             field.name: getattr(part, field.name)
             for part in (self, self.objective, self.architecture)

@@ -37,9 +37,7 @@ def load_config(file: str | Path) -> Config:
     """Return the configuration that a training.json describes, with a new output folder.
 
     Keys that are not fields, such as "command", are ignored; missing fields have their defaults.
-
-    Raises:
-        UserError: if the file cannot be read or has invalid values
+    Raises UserError if the file cannot be read or has invalid values.
     """
     file = Path(file)
     try:
@@ -52,9 +50,8 @@ def load_config(file: str | Path) -> Config:
     for name, kinds in (("objective", OBJECTIVES), ("architecture", ARCHITECTURES)):
         kind = str(settings.get(name))
         if kind not in kinds:
-            raise UserError(
-                f"expected {name} to be one of {', '.join(kinds)} in {file}, got {kind}"
-            )
+            names = ", ".join(kinds)
+            raise UserError(f"expected {name} to be one of {names} in {file}, got {kind}")
         settings[name] = build(kinds[kind], settings, file)
     output_dir = f"runs/{display_name(file.parent).replace('/', '-')}"
     return build(Config, settings | {"output_dir": output_dir}, file)

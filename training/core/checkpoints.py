@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
 from genmodels.errors import UserError, first_line
+from training.configs.config import Config
 
 WRITE_ERRORS = (OSError, SafetensorError)  # a full disk, for example
 
@@ -44,18 +45,12 @@ class Progress:
 class Checkpoints:
     """The folders checkpoint-STEP of a run. Each is complete: it gets its name when it is written.
 
-    Args:
-        output_dir: the run's folder
-        limit: number of checkpoints to keep
-        max_steps: length of the run
-        settings: all settings that decide the result, see `setup.run_settings`
+    A run's settings are all that decide its result (`run_settings`).
     """
 
-    def __init__(
-        self, output_dir: Path, limit: int, max_steps: int, settings: Mapping[str, str]
-    ) -> None:
-        self.folder, self.limit, self.max_steps = output_dir, limit, max_steps
-        self.settings = settings
+    def __init__(self, config: Config, settings: Mapping[str, str]) -> None:
+        self.folder, self.settings = Path(config.output_dir), settings
+        self.limit, self.max_steps = config.checkpoints_total_limit, config.max_train_steps
 
     def all(self) -> list[Path]:
         """List checkpoints, oldest first."""
@@ -70,17 +65,12 @@ class Checkpoints:
     def find(self, name: str | None) -> Path | None:
         """Return the checkpoint to resume from, None for a new run.
 
-        Args:
-            name: None, "latest" (a new run if there is no checkpoint) or a checkpoint's folder
-
-        Raises:
-            UserError: not a checkpoint of this run, or the run would overwrite files.
+        The name is None, "latest" (a new run if there is no checkpoint) or a checkpoint's folder.
+        Raises UserError if that is no checkpoint of this run, or the run would overwrite files.
         """
-        path = None
+        path = None if name in (None, "latest") else Path(name)
         if name == "latest" and self.all():
             path = self.all()[-1]
-        elif name not in (None, "latest"):
-            path = Path(name)
         own = path is not None and path.resolve().parent == self.folder.resolve()
         # A run that was killed before its first checkpoint may start again.
         restart = name == "latest" and (self.folder / RUN).exists()
@@ -102,22 +92,18 @@ class Checkpoints:
         """Raise UserError unless this run can resume from a checkpoint."""
         try:
             settings = json.loads((path / RUN).read_text())
-            step = step_of(path)
-            differing = {
-                key: settings.get(key)
-                for key in self.settings
-                if settings.get(key) != self.settings[key]
-            }
+            differing = [key for key in self.settings if settings.get(key) != self.settings[key]]
         except (OSError, ValueError, AttributeError) as error:
             raise UserError(
                 f"expected a checkpoint folder to resume from, got {path}; use "
                 "--resume_from_checkpoint latest or RUN/checkpoint-STEP"
             ) from error
-        for key, value in differing.items():
+        for key in differing:
             raise UserError(
-                f"expected {key} {value}, as in {path}, got {self.settings[key]}: resume with the "
-                "run's own settings, or start a new run in another --output_dir"
+                f"expected {key} {settings.get(key)}, as in {path}, got {self.settings[key]}: "
+                "resume with the run's own settings, or start a new run in another --output_dir"
             )
+        step = step_of(path)
         if step is not None and step > self.max_steps:
             raise UserError(
                 f"expected --max_train_steps >= {step} to resume from {path}, got {self.max_steps}"
@@ -129,15 +115,11 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / RUN).write_text(json.dumps(self.settings, indent=1))
         except OSError as error:
-            raise UserError(
-                f"could not write to --output_dir {self.folder}: {first_line(error)}"
-            ) from error
+            reason = first_line(error)
+            raise UserError(f"could not write to --output_dir {self.folder}: {reason}") from error
 
     def load(self, accelerator: Accelerator, path: Path) -> None:
-        """Load a checkpoint. Call on every process.
-
-        Raises UserError if a file is missing or damaged.
-        """
+        """Load a checkpoint on every process. Raises UserError if it is damaged."""
         try:
             accelerator.load_state(str(path))
         except Exception as error:  # damaged files fail in many ways
@@ -149,10 +131,7 @@ class Checkpoints:
         """Write a checkpoint and delete old ones. Call on every process.
 
         If the write fails, all earlier checkpoints but the last are deleted to make room before a
-        second attempt.
-
-        Raises:
-            OSError: it failed again on any process; raised on all of them.
+        second attempt. If that fails on any process, all of them raise OSError.
         """
         failure = self.write(accelerator, step)
         if failure:

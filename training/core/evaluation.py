@@ -1,79 +1,52 @@
 """Evaluation of a run's EMA model during training."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from genmodels import data
 from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 from genmodels.metrics import FeatureExtractors
-from genmodels.metrics.evaluation import (
-    ImageSource,
-    Processes,
-    Result,
-    compute_metrics,
-    sample_source,
-)
+from genmodels.metrics.evaluation import Result, compute_metrics, sample_source
 from genmodels.metrics.frechet import FrechetDistance
+from genmodels.metrics.image_source import ImageSource, Processes
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.config import Config
+from training.core.setup import load_split
 
-
-class Evaluator(NamedTuple):
-    """Evaluates the object that training would publish."""
-
-    score: str  # name of the value that selects the best model; lower is better
-    measure: Callable[[], Result]  # to be called on every process
+Evaluator = Callable[[], Result]  # one value, lower is better; to be called on every process
 
 
 def evaluator(
-    published: LatentPipeline | Classifier,
-    real: Images,
-    extractor: str,
-    count: int,
-    seed: int,
-    load_test: Callable[[], Images],
-    accelerator: Accelerator,
+    published: LatentPipeline | Classifier, real: Images, config: Config, accelerator: Accelerator
 ) -> Evaluator:
     """Return the evaluator of a generator (FID) or a classifier (error rate on the test split).
 
-    Args:
-        published: the EMA model
-        real: training images
-        extractor: as for FeatureExtractors; generators only
-        count, seed: of the samples, which have the same latents every time; generators only
-        load_test: loads the test split; classifiers only
-        accelerator: provides the device and the processes
-
-    Raises:
-        UserError: weights or images are not available or do not fit.
+    The samples, with the same latents every time, are compared with real training images.
+    Raises UserError if weights or images are not available or do not fit.
     """
     if isinstance(published, CompletingPipeline):
-        raise UserError(
-            "expected --eval_every None for an inpainting model; evaluate it with "
-            "python -m genmodels.inpainting"
-        )
+        remedy = "evaluate it with python -m genmodels.inpainting"
+        raise UserError(f"expected --eval_every None for an inpainting model; {remedy}")
     processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
     if isinstance(published, Classifier):
-        test = load_test()
-        check_test_split(test, real)
-        return Evaluator("error", lambda: error_rate(published, test, processes))
-    extractors = FeatureExtractors(extractor, accelerator.device)
+        test = load_test_split(config, real)
+        return partial(error_rate, published, test, processes)
+    extractors = FeatureExtractors(config.eval_extractor, accelerator.device)
     extractors.features.conform(real.pixels[:1])  # fail before the first step
     source = ImageSource.from_tensor(f"the {len(real.pixels):,} training images", real.pixels)
 
     def measure() -> Result:
-        fake = sample_source(published, count, seed)
+        fake = sample_source(published, config.eval_samples, config.seed)
         return compute_metrics([FrechetDistance], fake, source, extractors, processes)
 
-    return Evaluator("fid", measure)
+    return measure
 
 
 @torch.inference_mode()
@@ -87,26 +60,19 @@ def error_rate(classifier: Classifier, test: Images, processes: Processes) -> Re
     return Result({"error": error}, f"of the {len(test.pixels):,} images of split test")
 
 
-def check_test_split(test: Images, real: Images) -> None:
-    """Raise UserError unless test images have the classes and the shape of training images."""
-    if test.labels is None or test.classes != real.classes:
-        raise UserError(
-            f"expected split 'test' of {real.source!r} to have the classes of split 'train'"
-        )
-    for name in ("channels", "side"):
-        expected, got = getattr(real, name), getattr(test, name)
-        if expected != got:
-            raise UserError(f"expected {name} {expected} in split 'test', got {got}")
-
-
-def load_test_split(config: Config) -> Images:
-    """Load the test split of the training data."""
+def load_test_split(config: Config, real: Images) -> Images:
+    """Load the test split; raise UserError unless it has classes and shape of training images."""
     if config.train_data_dir is not None:
         raise UserError(
             "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
             "images; set --eval_every None"
         )
-    columns = config.image_column, config.label_column
-    return data.load(
-        config.dataset_name, config.dataset_config_name, "test", *columns, config.resolution
-    )
+    test = load_split(config, "test")
+    if test.labels is None or test.classes != real.classes:
+        source = real.source
+        raise UserError(f"expected split 'test' of {source!r} to have the classes of split 'train'")
+    for name in ("channels", "side"):
+        expected, got = getattr(real, name), getattr(test, name)
+        if expected != got:
+            raise UserError(f"expected {name} {expected} in split 'test', got {got}")
+    return test

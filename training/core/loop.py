@@ -18,10 +18,10 @@ from genmodels.pipelines.base import LatentPipeline
 from training.configs.config import Config
 from training.core.batches import Batches
 from training.core.checkpoints import WRITE_ERRORS, Checkpoints
-from training.core.evaluation import evaluator, load_test_split
+from training.core.evaluation import evaluator
 from training.core.interruption import Interrupted, Interruption, interruptible
 from training.core.setup import load, load_pretrained, run_settings, start
-from training.core.tracking import Curves, Losses, read_curves, warn
+from training.core.tracking import Curves, LossMeter, read_curves, warn
 from training.core.trainer import Trainer
 from training.release.previews import preview
 from training.release.publish import publish, push_folder
@@ -35,29 +35,22 @@ FIT_BATCHES = 32  # for previews; what is measured or published is fitted to all
 def train(config: Config) -> LatentPipeline | Classifier:
     """Train a model, publish its EMA weights in `config.output_dir` and return it.
 
-    The last good checkpoint survives every error.
-
-    Raises:
-        UserError: invalid data or checkpoint; raised before anything is written.
-        FloatingPointError: training diverged.
-        Interrupted: SIGTERM or Ctrl-C.
-        OSError: the disk is full.
-        PushError: everything but the push succeeded.
+    Raises UserError before anything is written, FloatingPointError if training diverges, OSError
+    if the disk is full, Interrupted, or PushError. The last good checkpoint survives them all.
     """
     run = Run(config)
     progress, is_main = run.progress, run.accelerator.is_main_process
-    bar = tqdm(
-        total=config.max_train_steps, initial=progress.step, unit="step", disable=not is_main
-    )
+    total = config.max_train_steps
+    bar = tqdm(total=total, initial=progress.step, unit="step", disable=not is_main)
     started = time.perf_counter() - progress.seconds
     with interruptible() as interruption, closing(run.curves), closing(bar):
-        while progress.step < config.max_train_steps:
+        while progress.step < total:
             for network, losses in run.trainer.train_step(run.batches):
                 run.losses.add(progress.step, network, losses)
             progress.seconds = time.perf_counter() - started
             bar.update()
 
-            last = progress.step == config.max_train_steps
+            last = progress.step == total
             stop = interruption.agreed(run.accelerator, progress.step)
             saves = last or stop or progress.step % config.checkpointing_steps == 0
             if saves or progress.step % config.logging_steps == 0:
@@ -72,10 +65,8 @@ def train(config: Config) -> LatentPipeline | Classifier:
                 if config.hub_strategy == "every_save" and not last and not stop:
                     run.push_intermediate()
             if stop and not last:
-                message = (
-                    f"stopped after step {progress.step} of {config.max_train_steps}; resume with "
-                    "--resume_from_checkpoint latest"
-                )
+                message = f"stopped after step {progress.step} of {total}"
+                message += "; resume with --resume_from_checkpoint latest"
                 if is_main:
                     bar.write(message, file=sys.stderr)
                 raise Interrupted(stop, message)
@@ -91,22 +82,14 @@ def train(config: Config) -> LatentPipeline | Classifier:
 
 
 class Run:
-    """The state of a run: new, or resumed from a checkpoint.
-
-    Raises UserError for invalid data or checkpoints, before anything is written.
-    """
+    """The state of a run: new, or resumed from a checkpoint."""
 
     def __init__(self, config: Config) -> None:
         self.config, self.folder = config, Path(config.output_dir)
         self.accelerator = accelerator = start(config)
         with accelerator.main_process_first():  # it fills the dataset cache for the others
             self.images = images = load(config)
-        self.checkpoints = Checkpoints(
-            self.folder,
-            config.checkpoints_total_limit,
-            config.max_train_steps,
-            run_settings(config, images, accelerator),
-        )
+        self.checkpoints = Checkpoints(config, run_settings(config, images, accelerator))
         checkpoint = self.checkpoints.find(config.resume_from_checkpoint)
         accelerator.wait_for_everyone()  # all must have looked before the first write
 
@@ -122,69 +105,41 @@ class Run:
         if checkpoint:
             self.checkpoints.load(accelerator, checkpoint)
 
-        self.batches = Batches(
-            images.pixels,
-            config.train_batch_size,
-            config.seed,
-            accelerator.device,
-            accelerator.process_index,
-            accelerator.num_processes,
-            labels,
-            config.random_flip,
-        )
+        settings = (config.train_batch_size, config.seed, accelerator.device)
+        ranks = (accelerator.process_index, accelerator.num_processes)
+        self.batches = Batches(images.pixels, *settings, *ranks, labels, config.random_flip)
         # Unaugmented, the same on every process; the pixels may already be on the device.
-        self.clean_batches = Batches(
-            self.batches.pixels,
-            config.train_batch_size,
-            config.seed,
-            accelerator.device,
-            labels=labels,
-        )
-        self.losses = Losses(accelerator)
+        self.clean_batches = Batches(self.batches.pixels, *settings, labels=labels)
+        self.losses = LossMeter(accelerator)
         self.pipeline = config.objective.pipeline(self.trainer.ema.networks)
         self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None
         if config.eval_every is not None:
-            self.evaluation = evaluator(
-                self.pipeline,
-                images,
-                config.eval_extractor,
-                config.eval_samples,
-                config.seed,
-                lambda: load_test_split(config),
-                accelerator,
-            )
-        self.result: tuple[int, Result | None] = (0, None)  # of the last evaluation, with its step
+            self.evaluation = evaluator(self.pipeline, images, config, accelerator)
+        self.result: tuple[int, Result | None] = (0, None)  # step and result of the last evaluation
         if accelerator.is_main_process:
             if config.push_to_hub:
                 self.check_hub()
             self.checkpoints.begin()
-        self.curves = Curves(
-            accelerator, self.folder, config.report_to, vars(config), resumed=checkpoint is not None
-        )
+        self.curves = Curves(accelerator, config, resumed=checkpoint is not None)
 
     def report(self) -> dict[str, float]:
         """Log and return the mean losses since the last report. Call on every process.
 
         Raises FloatingPointError if a loss or a weight is not finite.
         """
+        step, weights = self.progress.step, self.trainer.networks.parameters()
         try:
             means = self.losses.take()
-            if not all(weight.isfinite().all() for weight in self.trainer.networks.parameters()):
-                raise FloatingPointError(
-                    f"training diverged: non-finite weights at step {self.progress.step}"
-                )
+            if not all(weight.isfinite().all() for weight in weights):
+                raise FloatingPointError(f"training diverged: non-finite weights at step {step}")
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}; {self.checkpoints.describe_last()}") from error
-        self.curves.log(means, self.progress.step)
+        self.curves.log(means, step)
         return means
 
     def fit(self, batches: int | None = None) -> None:
-        """Fit the parts of the pipeline that no gradient trains, before it is used.
-
-        Args:
-            batches: how many, None for all data
-        """
+        """Fit the parts of the pipeline that no gradient trains to some batches, or to all data."""
         epoch = math.ceil(len(self.clean_batches.pixels) / self.clean_batches.size)
         numbers = range(epoch if batches is None else batches)
         self.config.objective.fit(self.pipeline, (self.clean_batches[n] for n in numbers))
@@ -198,12 +153,12 @@ class Run:
     def evaluate(self) -> None:
         """Evaluate the EMA weights; publish the best in best/. Call on every process."""
         self.fit()
-        result = self.evaluation.measure()
+        result = self.evaluation()
         self.curves.log(result.numbers, self.progress.step)
         self.result = self.progress.step, result
         if result.protocol != self.progress.protocol:  # scores are not comparable
             self.progress.best, self.progress.protocol = math.inf, result.protocol
-        score = result.numbers[self.evaluation.score]
+        (score,) = result.numbers.values()
         if score < self.progress.best:
             try:
                 if self.accelerator.is_main_process:
@@ -214,20 +169,14 @@ class Run:
 
     def publish(self, folder: Path) -> None:
         """Publish the EMA weights. Call on the main process. Raises OSError on a full disk."""
-        step, result = self.result
+        config, pipeline, (step, result) = self.config, self.pipeline, self.result
         self.fit()
         try:
-            publish(
-                folder,
-                self.pipeline,
-                self.preview.draw(),
-                read_curves(self.curves.file),
-                run_record(
-                    self.config, self.images, self.progress, self.accelerator, self.pipeline
-                ),
-                result if step == self.progress.step else None,
-                half=self.config.save_precision == "fp16",
-            )
+            picture, curves = self.preview.draw(), read_curves(self.curves.file)
+            record = run_record(config, self.images, self.progress, self.accelerator, pipeline)
+            result = result if step == self.progress.step else None
+            half = config.save_precision == "fp16"
+            publish(folder, pipeline, picture, curves, record, result, half)
         except WRITE_ERRORS as error:
             raise OSError(
                 f"could not publish in {folder}: {first_line(error)}; "
@@ -235,10 +184,7 @@ class Run:
             ) from error
 
     def check_hub(self) -> None:
-        """Create the repository before training, so that a push that cannot succeed fails now.
-
-        Raises UserError for permanent push errors, such as a read-only token.
-        """
+        """Create the repository, so that permanent errors, such as a read-only token, fail now."""
         try:
             create_repository(self.config.repository, self.config.hub_private_repo)
         except Exception as error:  # the client and the network raise anything
@@ -264,8 +210,7 @@ class Run:
     def save(self, last: bool, interruption: Interruption) -> None:
         """Write a checkpoint; if the disk is full, training continues. Call on every process.
 
-        The last checkpoint is retried until it succeeds or the run is interrupted, which raises
-        OSError.
+        The last one is retried until it succeeds or the run is interrupted, which raises OSError.
         """
         while True:
             try:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
 
 import torch
 from accelerate import Accelerator
@@ -21,6 +20,7 @@ from training.configs.config import Config
 from training.core.interruption import started_by_accelerate
 from training.core.tracking import warn
 from training.objectives import Objective
+from training.objectives.base import Networks
 
 # Fields that a resumed run may change: its length, and where the same data is read from.
 RESUMABLE = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
@@ -28,10 +28,7 @@ RESUMABLE |= {"dataset_revision", "train_data_dir", "image_column", "label_colum
 
 
 def start(config: Config) -> Accelerator:
-    """Set up devices and precision.
-
-    Raises UserError if the precision is not supported, or the tracker or a compiler is missing.
-    """
+    """Set up devices and precision. Raises UserError if something is missing or unsupported."""
     tracker = None if config.report_to == "none" else config.report_to
     precision = config.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")
     # The first PartialState is final, so it must know what Accelerator would set later.
@@ -57,16 +54,12 @@ def start(config: Config) -> Accelerator:
             "would be lost)"
         )
     if tracker and not accelerator.log_with:  # accelerate drops missing trackers silently
-        raise UserError(
-            f"expected {tracker} to be installed for --report_to {tracker}; install it, or use "
-            "--report_to none"
-        )
+        missing = f"expected {tracker} to be installed for --report_to {tracker}"
+        raise UserError(f"{missing}; install it, or use --report_to none")
     compiler = os.environ.get("CXX", "g++")
     if config.torch_compile and accelerator.device.type == "cpu" and not shutil.which(compiler):
-        raise UserError(
-            f"expected a C++ compiler for --torch_compile, found no {compiler}; install it or set "
-            "CXX"
-        )
+        missing = f"expected a C++ compiler for --torch_compile, found no {compiler}"
+        raise UserError(f"{missing}; install it or set CXX")
     set_threads(accelerator)
     return accelerator
 
@@ -86,27 +79,22 @@ def set_threads(accelerator: Accelerator) -> None:
 
 
 def load(config: Config) -> Images:
-    """Load the training data.
-
-    Raises UserError as `data.load`, and if a conditional model has no classes to learn.
-    """
+    """Load the training data. Raises UserError if a conditional model has no classes to learn."""
     if config.train_data_dir is not None:
         images = data.load_folder(config.train_data_dir, config.resolution)
     else:
-        images = data.load(
-            config.dataset_name,
-            config.dataset_config_name,
-            image_column=config.image_column,
-            label_column=config.label_column,
-            resolution=config.resolution,
-            revision=config.dataset_revision,
-        )
+        images = load_split(config, "train")
     if config.conditional and not images.classes:
-        raise UserError(
-            f"expected class labels in {images.source!r} for --conditional, found none; set "
-            "--label_column or use --no_conditional"
-        )
+        missing = f"expected class labels in {images.source!r} for --conditional, found none"
+        raise UserError(f"{missing}; set --label_column or use --no_conditional")
     return images
+
+
+def load_split(config: Config, split: str) -> Images:
+    """Load a split of the dataset."""
+    name, columns = config.dataset_config_name, (config.image_column, config.label_column)
+    revision, resolution = config.dataset_revision, config.resolution
+    return data.load(config.dataset_name, name, split, *columns, resolution, revision)
 
 
 def run_settings(config: Config, images: Images, accelerator: Accelerator) -> dict[str, str]:
@@ -127,20 +115,14 @@ def run_settings(config: Config, images: Images, accelerator: Accelerator) -> di
     excluded = set(RESUMABLE)
     if config.lr_scheduler in ("linear", "cosine"):  # these depend on the length
         excluded.remove("max_train_steps")
-    settings |= {
-        name: value for name, value in config.result_fields().items() if name not in excluded
-    }
-    return {name: str(value) for name, value in settings.items()}
+    settings |= config.result_fields()
+    return {name: str(value) for name, value in settings.items() if name not in excluded}
 
 
-def load_pretrained(source: str, objective: Objective, networks: Mapping[str, nn.Module]) -> None:
-    """Copy the weights of a published model into the networks that will be published.
+def load_pretrained(source: str, objective: Objective, networks: Networks) -> None:
+    """Copy the weights of a published model (folder or Hub id) into those networks that it has.
 
-    Args:
-        source: folder or Hub id of the published model
-
-    Raises:
-        UserError: it cannot be loaded, or its networks have another architecture.
+    Raises UserError if it cannot be loaded, or its networks have another architecture.
     """
     pipeline = objective.pipeline(networks)
     if isinstance(pipeline, Classifier):
@@ -153,10 +135,8 @@ def load_pretrained(source: str, objective: Objective, networks: Mapping[str, nn
             raise UserError(f"expected {name} in {source}, got {', '.join(pretrained)}")
         ours, theirs = (json.loads(it.to_json_string()) for it in (part, pretrained[name]))
         for key, value in ours.items():
-            if theirs.get(key) != value and key != "_diffusers_version":
-                raise UserError(
-                    f"expected the {name} in {source} with {key.lstrip('_')} {value}, "
-                    f"got {theirs.get(key)}"
-                )
+            if (other := theirs.get(key)) != value and key != "_diffusers_version":
+                setting = f"{key.lstrip('_')} {value}"
+                raise UserError(f"expected the {name} in {source} with {setting}, got {other}")
         if isinstance(part, nn.Module):
             part.load_state_dict(pretrained[name].state_dict())

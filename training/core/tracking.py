@@ -1,11 +1,12 @@
-"""Losses, metrics and sample grids of a run: in its folder and in an experiment tracker."""
+"""LossMeter, metrics and sample grids of a run: in its folder and in an experiment tracker."""
 
 import json
 import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genmodels.errors import first_line
+from training.configs.config import Config
 
 CURVES = "curves.jsonl"  # in a run's folder
 
@@ -27,8 +29,8 @@ def warn(message: str) -> None:
     tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
-class Losses:
-    """Losses since the last report; they stay on the device until then."""
+class LossMeter:
+    """LossMeter since the last report; they stay on the device until then."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
@@ -43,8 +45,7 @@ class Losses:
     def take(self) -> dict[str, float]:
         """Return the mean of each loss over updates and processes, by "network/loss", and reset.
 
-        Raises:
-            FloatingPointError: a loss is not finite; on every process.
+        Raises FloatingPointError on every process if a loss is not finite.
         """
         values = self.accelerator.reduce(torch.stack(self.values), "mean").tolist()
         by_name = defaultdict(list)
@@ -64,58 +65,44 @@ class Curves:
     Steps that an earlier, killed process has logged are not logged again.
     """
 
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        output_dir: Path,
-        report_to: str,
-        settings: Mapping[str, object],
-        resumed: bool,
-    ) -> None:
-        self.accelerator = accelerator
-        self.folder, self.file = output_dir, output_dir / CURVES
+    def __init__(self, accelerator: Accelerator, config: Config, resumed: bool) -> None:
+        self.accelerator, self.folder = accelerator, Path(config.output_dir)
+        self.file = self.folder / CURVES
         self.last_step = 0  # the last step in the file of a resumed run
         self.warnings: set[str] = set()
         if accelerator.is_main_process:
-            self.attempt(lambda: self.open_file(resumed))
-        name, resume = output_dir.resolve().name, "allow" if resumed else "never"
+            with self.warn_on_failure():
+                rows = read_curves(self.file) if resumed else []  # complete lines only
+                self.file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+                self.last_step = rows[-1]["step"] if rows else 0
+        name, resume = self.folder.resolve().name, "allow" if resumed else "never"
         options = {"trackio": {"name": name, "resume": resume, "embed": False}}
         options["wandb"] = {"name": name}
-        fields = {key: str(value) for key, value in settings.items()}
+        fields = {key: str(value) for key, value in vars(config).items()}
         try:
             accelerator.init_trackers("genmodels", fields, options)
         except Exception as error:  # trackers raise anything
             accelerator.trackers = []
-            warn(f"could not start {report_to}, losses are not tracked: {first_line(error)}")
-
-    def open_file(self, resumed: bool) -> None:
-        """Keep the complete lines of a resumed run's file, or create an empty one."""
-        rows = read_curves(self.file) if resumed else []
-        self.file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self.last_step = rows[-1]["step"] if rows else 0
+            warn(f"could not start {config.report_to}, losses are not tracked: {first_line(error)}")
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Log losses or metrics. Call on every process."""
         if step > self.last_step:
-            self.attempt(lambda: self.accelerator.log(values, step=step))
+            with self.warn_on_failure():
+                self.accelerator.log(values, step=step)
             if self.accelerator.is_main_process:
-                self.attempt(lambda: self.append({"step": step, **values}))
-
-    def append(self, row: dict[str, float]) -> None:
-        with self.file.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+                with self.warn_on_failure(), self.file.open("a") as file:
+                    file.write(json.dumps({"step": step, **values}) + "\n")
 
     def log_preview(self, image: Image.Image, step: int) -> None:
         """Save a sample grid in samples/ and log it. Call on the main process."""
-        self.attempt(lambda: self.save_preview(image, step))
-        if step > self.last_step:
-            for tracker in self.accelerator.trackers:
-                self.attempt(lambda tracker=tracker: log_image(tracker, image, step))
-
-    def save_preview(self, image: Image.Image, step: int) -> None:
         file = self.folder / "samples" / f"{step:07d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        image.save(file)
+        with self.warn_on_failure():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            image.save(file)
+        for tracker in self.accelerator.trackers if step > self.last_step else ():
+            with self.warn_on_failure():
+                log_image(tracker, image, step)
 
     def close(self) -> None:
         """End the tracker's run, and the process group."""
@@ -123,12 +110,14 @@ class Curves:
             # gloo's thread needs the GIL to release the last gathered tensors, while destroying
             # the process group holds the GIL and waits for that thread.
             time.sleep(0.1)
-        self.attempt(self.accelerator.end_training)
+        with self.warn_on_failure():
+            self.accelerator.end_training()
 
-    def attempt(self, action: Callable[[], object]) -> None:
-        """Run an action; warn, once per message, if it fails."""
+    @contextmanager
+    def warn_on_failure(self) -> Iterator[None]:
+        """Turn errors into warnings, once per message."""
         try:
-            action()
+            yield
         except Exception as error:  # of a tracker, or of a full disk
             message = f"could not log to the run's curves: {first_line(error)}"
             if message not in self.warnings:
@@ -137,10 +126,7 @@ class Curves:
 
 
 def read_curves(file: Path) -> list[dict[str, float]]:
-    """Read the log of a run: "step" with the losses or metrics of that step.
-
-    Reading stops at the first incomplete line, which a killed process may leave.
-    """
+    """Read a run's log, "step" with losses or metrics, up to the first incomplete line."""
     rows = []
     for text in file.read_text().splitlines() if file.exists() else ():
         try:

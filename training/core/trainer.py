@@ -1,6 +1,6 @@
 """Training steps of any objective: optimizer updates of its networks, then of their EMA."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from training.core.batches import Batch
 from training.core.checkpoints import Progress
 from training.core.cuda_graphs import CudaGraphStep
 from training.core.ema import EMA
+from training.objectives.base import Losses, Networks
 
 
 class BatchSequence(Protocol):
@@ -37,15 +38,9 @@ class NetworkState:
 
 
 class Trainer:
-    """Networks, optimizers, EMA and progress of a run.
+    """Networks, optimizers, EMA and progress of a run, on samples of any kind."""
 
-    It knows neither the kind of samples nor any files: `training.core.loop` trains on images with
-    it, `training.studies.laboratory` on points of the plane.
-    """
-
-    def __init__(
-        self, config: Config, networks: Mapping[str, nn.Module], accelerator: Accelerator
-    ) -> None:
+    def __init__(self, config: Config, networks: Networks, accelerator: Accelerator) -> None:
         for network in networks.values():
             network.to(accelerator.device)
         self.config, self.accelerator = config, accelerator
@@ -66,14 +61,12 @@ class Trainer:
             and not config.torch_compile
             and not config.gradient_checkpointing
         )
-        self.graph_steps = {
-            name: CudaGraphStep(partial(self.micro_step, name)) for name in networks
-        }
+        self.graph_steps = {it: CudaGraphStep(partial(self.micro_step, it)) for it in networks}
         # Graphs read the learning rate from this tensor.
         self.learning_rate_tensor = torch.zeros((), device=accelerator.device)
         accelerator.register_for_checkpointing(self.ema, self.progress)
 
-    def train_step(self, batches: BatchSequence) -> list[tuple[str, dict[str, Tensor]]]:
+    def train_step(self, batches: BatchSequence) -> list[tuple[str, Losses]]:
         """Make one training step and return the name and losses of each update, in order."""
         order = self.config.objective.update_order(self.progress.step)
         updates = [(name, self.update(name, batches)) for name in order]
@@ -81,7 +74,7 @@ class Trainer:
         self.progress.step += 1
         return updates
 
-    def update(self, name: str, batches: BatchSequence) -> dict[str, Tensor]:
+    def update(self, name: str, batches: BatchSequence) -> Losses:
         """Make one optimizer step of a network and return its losses, averaged over the batches."""
         config, progress = self.config, self.progress
         learning_rate: float | Tensor = self.learning_rate(progress.step)
@@ -90,7 +83,7 @@ class Trainer:
         for group in self.states[name].optimizer.param_groups:
             group |= {"lr": learning_rate, "capturable": self.use_cuda_graphs}
         use_graph = self.use_cuda_graphs and config.objective.graph_safe(progress.step)
-        means: dict[str, Tensor] = {}
+        means: Losses = {}
         count = config.gradient_accumulation_steps
         for index in range(count):
             batch = batches[progress.passes]
@@ -103,20 +96,14 @@ class Trainer:
                 means[loss] = means.get(loss, 0) + value / count
         return means
 
-    def micro_step(
-        self, name: str, batch: Batch, first: bool = True, last: bool = True
-    ) -> dict[str, Tensor]:
+    def micro_step(self, name: str, batch: Batch, first: bool = True, last: bool = True) -> Losses:
         """Run a network's forward and backward pass on one batch and return its losses.
 
-        Args:
-            name: name of the network
-            batch: one batch, or one of several whose gradients are accumulated
-            first: clear the gradients before the pass
-            last: make the optimizer step after the pass
+        The first pass of an update clears the gradients, the last one makes the optimizer step.
         """
         self.networks.requires_grad_(False)
         self.networks[name].requires_grad_(True)
-        state, config = self.states[name], self.config
+        state, config, step = self.states[name], self.config, self.progress.step
         if first:
             # Of all networks: clipping under fp16 checks every optimizer for infinite gradients.
             for other in self.states.values():
@@ -124,9 +111,7 @@ class Trainer:
         # Processes exchange gradients only once, in the last pass.
         with nullcontext() if last else self.accelerator.no_sync(state.model):
             with self.accelerator.autocast():
-                losses = config.objective.losses(
-                    name, state.model, self.networks, batch, self.progress.step
-                )
+                losses = config.objective.losses(name, state.model, self.networks, batch, step)
             self.accelerator.backward(sum(losses.values()) / config.gradient_accumulation_steps)
         if last:
             if config.max_grad_norm is not None:
@@ -139,27 +124,17 @@ class Trainer:
 def learning_rate_schedule(config: Config) -> Callable[[int], float]:
     """Return the learning rate as a function of the number of completed steps."""
     placeholder = torch.optim.SGD([torch.empty(0)], lr=config.learning_rate)
-    factor = get_scheduler(
-        config.lr_scheduler,
-        placeholder,
-        num_warmup_steps=config.lr_warmup_steps,
-        num_training_steps=config.max_train_steps,
-    ).lr_lambdas[0]
+    warmup, total = config.lr_warmup_steps, config.max_train_steps
+    factor = get_scheduler(config.lr_scheduler, placeholder, None, warmup, total).lr_lambdas[0]
     return lambda step: config.learning_rate * factor(step)
 
 
 def prepare(network: nn.Module, config: Config, accelerator: Accelerator) -> NetworkState:
-    """Prepare a network and its optimizer for training.
-
-    Raises:
-        UserError: if --gradient_checkpointing is set and the network does not support it
-    """
+    """Prepare a network and its optimizer. Raises UserError if it cannot be checkpointed."""
     if config.gradient_checkpointing:
         if not getattr(network, "_supports_gradient_checkpointing", False):
-            raise UserError(
-                "expected no --gradient_checkpointing: only the U-Net of diffusion supports it, "
-                f"got {type(network).__name__}"
-            )
+            text = "expected no --gradient_checkpointing: only the U-Net of diffusion supports it"
+            raise UserError(f"{text}, got {type(network).__name__}")
         network.enable_gradient_checkpointing()
     # FSDP does not support other memory formats.
     if config.channels_last and accelerator.distributed_type != DistributedType.FSDP:

@@ -1,13 +1,6 @@
 """Training objectives: the losses of each network, one class per objective."""
 
-from training.objectives.adversarial import (
-    Hinge,
-    NonSaturating,
-    Relativistic,
-    Saturating,
-    WassersteinClipping,
-    WassersteinPenalty,
-)
+from training.objectives import adversarial
 from training.objectives.autoencoding import Autoencoder, VariationalAutoencoder
 from training.objectives.base import Objective
 from training.objectives.classification import Classification
@@ -17,12 +10,12 @@ from training.objectives.inpainting import Inpainting
 OBJECTIVES: dict[str, type[Objective]] = {
     "ae": Autoencoder,
     "vae": VariationalAutoencoder,
-    "gan-saturating": Saturating,
-    "gan": NonSaturating,
-    "wgan": WassersteinClipping,
-    "wgan-gp": WassersteinPenalty,
-    "sngan": Hinge,
-    "r3gan": Relativistic,
+    "gan-saturating": adversarial.Saturating,
+    "gan": adversarial.NonSaturating,
+    "wgan": adversarial.WassersteinClipping,
+    "wgan-gp": adversarial.WassersteinPenalty,
+    "sngan": adversarial.Hinge,
+    "r3gan": adversarial.Relativistic,
     "diffusion": Diffusion,
     "inpaint-gan": Inpainting,
     "classifier": Classification,

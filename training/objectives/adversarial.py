@@ -1,7 +1,6 @@
 """GAN objectives: a critic scores real and generated samples, and trains the generator."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from genmodels.errors import UserError
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from training.core.batches import Batch
 from training.objectives.augmentation import Policy, augment
-from training.objectives.base import Objective
+from training.objectives.base import Losses, Networks, Objective
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,15 @@ class Adversarial(Objective):
     diffaugment: tuple[Policy, ...] = ()  # DiffAugment policies, applied to all critic inputs
 
     @abstractmethod
-    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> Losses:
         """Compute the critic's losses from the scores (B,) of real and of generated samples."""
 
     @abstractmethod
-    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> Losses:
         """Compute the generator's losses from augmented generated samples (B, C, *S)."""
 
-    def penalty_losses(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
-    ) -> dict[str, Tensor]:
-        """Compute the critic's gradient penalties at augmented samples (B, C, *S); none by default.
-
-        Gradients are taken with respect to the augmented samples.
-        """
+    def penalty_losses(self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch) -> Losses:
+        """Compute penalties on gradients at augmented samples (B, C, *S); none by default."""
         return {}
 
     def critic_inputs(
@@ -54,13 +48,8 @@ class Adversarial(Objective):
         return ("critic",) * self.critic_updates + ("generator",)
 
     def losses(
-        self,
-        name: str,
-        model: nn.Module,
-        networks: Mapping[str, nn.Module],
-        batch: Batch,
-        step: int,
-    ) -> dict[str, Tensor]:
+        self, name: str, model: nn.Module, networks: Networks, batch: Batch, step: int
+    ) -> Losses:
         real, labels, rng = batch
         shape = (len(real), networks["generator"].config.latent_dim)
         latents = torch.randn(shape, generator=rng, device=real.device, dtype=real.dtype)
@@ -77,7 +66,7 @@ class Adversarial(Objective):
         penalty = self.penalty_losses(networks["critic"], *augmented.chunk(2), batch)
         return self.critic_losses(*scores.chunk(2)) | penalty
 
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> AdversarialPipeline:
+    def pipeline(self, networks: Networks) -> AdversarialPipeline:
         return AdversarialPipeline(networks["generator"])
 
 
@@ -86,10 +75,10 @@ class NonRelativistic(Adversarial):
     """Base of the GANs whose generator loss depends on the scores of generated samples only."""
 
     @abstractmethod
-    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> Losses:
         """Compute the generator's losses from the scores (B,) of generated samples."""
 
-    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> Losses:
         scores = critic(fake, batch.labels).to(batch.samples.dtype)
         return self.generator_losses_from_scores(scores)
 
@@ -104,10 +93,10 @@ class Saturating(NonRelativistic):
     https://arxiv.org/abs/1406.2661
     """
 
-    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> Losses:
         return {"real": F.softplus(-real).mean(), "fake": F.softplus(fake).mean()}
 
-    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> Losses:
         return {"log(1 - D)": -F.softplus(fake).mean()}
 
 
@@ -121,7 +110,7 @@ class NonSaturating(Saturating):
     https://arxiv.org/abs/1406.2661
     """
 
-    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> Losses:
         return {"-log D": F.softplus(-fake).mean()}
 
 
@@ -134,10 +123,10 @@ class Hinge(NonRelativistic):
     --spectral_norm.
     """
 
-    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> Losses:
         return {"real": F.relu(1 - real).mean(), "fake": F.relu(1 + fake).mean()}
 
-    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> Losses:
         return {"negative score": -fake.mean()}
 
 
@@ -151,10 +140,10 @@ class Wasserstein(NonRelativistic):
 
     critic_updates: int = 5  # critic updates per generator update
 
-    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> Losses:
         return {"negative distance": fake.mean() - real.mean()}
 
-    def generator_losses_from_scores(self, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses_from_scores(self, fake: Tensor) -> Losses:
         return {"negative score": -fake.mean()}
 
 
@@ -185,9 +174,7 @@ class WassersteinPenalty(Wasserstein):
 
     penalty_weight: float = 10.0  # weight of the gradient penalty
 
-    def penalty_losses(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
-    ) -> dict[str, Tensor]:
+    def penalty_losses(self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch) -> Losses:
         shape = (len(real),) + (1,) * (real.dim() - 1)
         weights = torch.rand(shape, generator=batch.rng, device=real.device, dtype=real.dtype)
         interpolated = torch.lerp(real, fake, weights)
@@ -206,18 +193,16 @@ class Relativistic(Adversarial):
 
     gamma: float = 1.0  # weight of the R1 and R2 gradient penalties
 
-    def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def critic_losses(self, real: Tensor, fake: Tensor) -> Losses:
         return {"relative": F.softplus(fake - real).mean()}
 
-    def penalty_losses(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch
-    ) -> dict[str, Tensor]:
+    def penalty_losses(self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch) -> Losses:
         labels = None if batch.labels is None else batch.labels.repeat(2)
         norms = squared_gradient_norms(critic, torch.cat([real, fake]), labels)
         r1, r2 = (self.gamma / 2 * half.mean() for half in norms.chunk(2))
         return {"R1": r1, "R2": r2}
 
-    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> Losses:
         augmented = augment(batch.samples, self.diffaugment, batch.rng)
         with torch.no_grad():
             real = critic(augmented, batch.labels).to(augmented.dtype)
@@ -231,14 +216,9 @@ def squared_gradient_norms(critic: nn.Module, samples: Tensor, labels: Tensor | 
     Returns float32. Under bfloat16 autocast the critic runs in bfloat16: the penalty's gradient
     agrees to a thousandth, in half the time. Under float16 autocast it runs in float32, because
     small gradients would underflow.
-
-    Raises:
-        UserError: if FSDP shards the critic, because torch cannot differentiate it twice
     """
-    if isinstance(critic, FSDPModule):
-        raise UserError(
-            "expected DDP, got FSDP: FSDP cannot train a critic with a gradient penalty"
-        )
+    if isinstance(critic, FSDPModule):  # torch cannot differentiate it twice
+        raise UserError("expected DDP, got FSDP: FSDP cannot train with a gradient penalty")
     samples, device = samples.detach().requires_grad_(), samples.device.type
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
     with torch.autocast(device, torch.bfloat16, enabled=autocast is torch.bfloat16):

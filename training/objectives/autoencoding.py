@@ -1,6 +1,6 @@
 """Autoencoder objectives."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,23 +10,15 @@ from torch import Tensor, nn
 from genmodels.networks.autoencoder import GaussianPrior
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from training.core.batches import Batch
-from training.objectives.base import Objective
+from training.objectives.base import Losses, Networks, Objective
 
 
 @dataclass(frozen=True)
 class Autoencoding(Objective):
     """Base of the autoencoders: a reconstruction loss and an optional loss of the code."""
 
-    def code_losses(
-        self, mean: Tensor, log_variance: Tensor | None, step: int
-    ) -> dict[str, Tensor]:
-        """Compute losses of the codes; none by default.
-
-        Args:
-            mean: codes (B, Z), or their posterior means
-            log_variance: posterior log variances (B, Z), or None without a posterior
-            step: number of completed steps
-        """
+    def code_losses(self, mean: Tensor, log_variance: Tensor | None, step: int) -> Losses:
+        """Compute losses of codes (B, Z), or of their posteriors (B, Z) each; none by default."""
         return {}
 
     def reconstruction_losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
@@ -37,13 +29,8 @@ class Autoencoding(Objective):
         return ("autoencoder",)
 
     def losses(
-        self,
-        name: str,
-        model: nn.Module,
-        networks: Mapping[str, nn.Module],
-        batch: Batch,
-        step: int,
-    ) -> dict[str, Tensor]:
+        self, name: str, model: nn.Module, networks: Networks, batch: Batch, step: int
+    ) -> Losses:
         reconstruction, *code = model(batch.samples, batch.labels, batch.rng)
         losses = self.reconstruction_losses(reconstruction.to(batch.samples.dtype), batch.samples)
         return {"reconstruction": losses.mean()} | self.code_losses(*code, step)
@@ -58,7 +45,7 @@ class Autoencoder(Autoencoding):
     training set after training.
     """
 
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> AutoencodingPipeline:
+    def pipeline(self, networks: Networks) -> AutoencodingPipeline:
         autoencoder = networks["autoencoder"]
         prior = GaussianPrior(autoencoder.config.latent_dim).to(autoencoder.device)
         return FittedAutoencodingPipeline(autoencoder, prior)
@@ -97,12 +84,12 @@ class VariationalAutoencoder(Autoencoding):
     def graph_safe(self, step: int) -> bool:
         return step >= self.kl_warmup_steps
 
-    def code_losses(self, mean: Tensor, log_variance: Tensor, step: int) -> dict[str, Tensor]:
+    def code_losses(self, mean: Tensor, log_variance: Tensor, step: int) -> Losses:
         kl = kl_to_standard_normal(mean, log_variance).mean(0).clamp(min=self.free_bits)
         weight = self.beta * min(1.0, (step + 1) / (self.kl_warmup_steps + 1))
         return {"kl": weight * kl.sum()}
 
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> AutoencodingPipeline:
+    def pipeline(self, networks: Networks) -> AutoencodingPipeline:
         return AutoencodingPipeline(networks["autoencoder"])
 
 

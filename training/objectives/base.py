@@ -10,6 +10,9 @@ from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from training.core.batches import Batch
 
+Networks = Mapping[str, nn.Module]  # by name
+Losses = dict[str, Tensor]  # by name
+
 
 @dataclass(frozen=True)
 class Objective(ABC):
@@ -29,13 +32,8 @@ class Objective(ABC):
 
     @abstractmethod
     def losses(
-        self,
-        name: str,
-        model: nn.Module,
-        networks: Mapping[str, nn.Module],
-        batch: Batch,
-        step: int,
-    ) -> dict[str, Tensor]:
+        self, name: str, model: nn.Module, networks: Networks, batch: Batch, step: int
+    ) -> Losses:
         """Compute the losses of one network by name; their sum is minimised.
 
         Args:
@@ -58,7 +56,7 @@ class Objective(ABC):
         """Project a network's weights onto the permitted set after its optimizer step."""
 
     @abstractmethod
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> LatentPipeline | Classifier:
+    def pipeline(self, networks: Networks) -> LatentPipeline | Classifier:
         """Wrap the networks as the model that training publishes and users load."""
 
     def fit(self, pipeline: LatentPipeline, batches: Iterable[Batch]) -> None:  # noqa: B027

@@ -1,14 +1,13 @@
 """The objective of the domain classifier, which metrics use as a feature extractor."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from genmodels.networks.classifier import Classifier
 from training.core.batches import Batch
-from training.objectives.base import Objective
+from training.objectives.base import Losses, Networks, Objective
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,9 @@ class Classification(Objective):
         return ("classifier",)
 
     def losses(
-        self,
-        name: str,
-        model: nn.Module,
-        networks: Mapping[str, nn.Module],
-        batch: Batch,
-        step: int,
-    ) -> dict[str, Tensor]:
+        self, name: str, model: nn.Module, networks: Networks, batch: Batch, step: int
+    ) -> Losses:
         return {"cross entropy": F.cross_entropy(model(batch.samples), batch.labels)}
 
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> Classifier:
+    def pipeline(self, networks: Networks) -> Classifier:
         return networks["classifier"]

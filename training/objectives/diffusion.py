@@ -1,6 +1,5 @@
 """The denoising diffusion objective."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from genmodels.errors import UserError
 from genmodels.pipelines.denoising import CLIP_SAMPLES, SOLVER, DenoisingPipeline
 from training.core.batches import Batch
-from training.objectives.base import Objective
+from training.objectives.base import Losses, Networks, Objective
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,8 @@ class Diffusion(Objective):
         return ("unet",)
 
     def losses(
-        self,
-        name: str,
-        model: nn.Module,
-        networks: Mapping[str, nn.Module],
-        batch: Batch,
-        step: int,
-    ) -> dict[str, Tensor]:
+        self, name: str, model: nn.Module, networks: Networks, batch: Batch, step: int
+    ) -> Losses:
         samples, labels, rng = batch
         shape, device = (len(samples),), samples.device
         timesteps = torch.randint(self.ddpm_num_steps, shape, generator=rng, device=device)
@@ -92,7 +86,7 @@ class Diffusion(Objective):
         scale = snr if self.prediction_type == "epsilon" else snr + 1
         return snr.clamp(max=self.snr_gamma) / scale
 
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> DenoisingPipeline:
+    def pipeline(self, networks: Networks) -> DenoisingPipeline:
         # Sampling starts from pure noise at the last timestep of training: Common Diffusion Noise
         # Schedules and Sample Steps are Flawed (Lin et al., 2024), section 3.3,
         # https://arxiv.org/abs/2305.08891. Noise errors grow a thousandfold there when converted

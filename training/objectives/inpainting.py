@@ -1,6 +1,5 @@
 """The objective of a GAN that inpaints images."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +10,7 @@ from genmodels.inpainting import masks
 from genmodels.pipelines.completing import CompletingPipeline
 from training.core.batches import Batch
 from training.objectives.adversarial import WassersteinPenalty
+from training.objectives.base import Losses, Networks
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,8 @@ class Inpainting(WassersteinPenalty):
     def __post_init__(self) -> None:
         """Raise UserError for augmentation, which the reconstruction error does not support."""
         if self.diffaugment:
-            raise UserError(
-                f"expected no --diffaugment for inpainting, got {' '.join(self.diffaugment)}"
-            )
+            policies = " ".join(self.diffaugment)
+            raise UserError(f"expected no --diffaugment for inpainting, got {policies}")
 
     def critic_inputs(
         self, generator: nn.Module, latents: Tensor, batch: Batch
@@ -44,7 +43,7 @@ class Inpainting(WassersteinPenalty):
         fake = generator(real, mask, latents)
         return torch.cat([real, mask], 1), torch.cat([fake, mask], 1)
 
-    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def generator_losses(self, critic: nn.Module, fake: Tensor, batch: Batch) -> Losses:
         completed, mask = fake[:, :-1], fake[:, -1:]
         # If the hole is the whole image, any image is a valid fill.
         hole = (1 - mask) * mask.amax((2, 3), keepdim=True)
@@ -53,5 +52,5 @@ class Inpainting(WassersteinPenalty):
         reconstruction = self.reconstruction_weight * mean_error
         return super().generator_losses(critic, fake, batch) | {"reconstruction": reconstruction}
 
-    def pipeline(self, networks: Mapping[str, nn.Module]) -> CompletingPipeline:
+    def pipeline(self, networks: Networks) -> CompletingPipeline:
         return CompletingPipeline(networks["generator"])

@@ -15,14 +15,10 @@ SLOW, FAST = 1, 10_000  # samples per second at the centre of a triangle and at 
 
 
 def triangles(metrics: Mapping[str, Numbers], speeds: Mapping[str, float]) -> Figure:
-    """Plot a triangle per model: precision, recall and log samples per second.
+    """Plot a triangle per model that has a speed: precision, recall and log samples per second.
 
     Tackling the Generative Learning Trilemma with Denoising Diffusion GANs (Xiao et al., 2022),
     figure 1. https://arxiv.org/abs/2112.07804
-
-    Args:
-        metrics: by model
-        speeds: samples per second by model; models without one are left out
     """
     models = [name for name in metrics if name in speeds and "precision" in metrics[name]]
     figure, axes = grid(len(models), 5, 2.3, subplot_kw={"projection": "polar"})
@@ -46,12 +42,7 @@ def triangles(metrics: Mapping[str, Numbers], speeds: Mapping[str, float]) -> Fi
 
 
 def class_frequencies(metrics: Mapping[str, Numbers], classes: Sequence[str]) -> Figure:
-    """Plot how often each model generates each class; the dashed line is a uniform frequency.
-
-    Args:
-        metrics: by model, with "classes_0" and so on
-        classes: K names
-    """
+    """Plot how often each model generates each class; the dashed line is a uniform frequency."""
     models = [name for name in metrics if "classes_0" in metrics[name]]
     figure, axes = grid(len(models), 4, 1.9, sharey=True)
     labels = range(len(classes))
@@ -83,11 +74,7 @@ def stability_curves(study: Mapping) -> Figure:
 
 
 def losses(curves: Sequence[Numbers]) -> Figure:
-    """Plot a run's curves: a panel for each network's losses, and one for each metric.
-
-    Args:
-        curves: "step" with losses ("network/loss") or metrics of that step
-    """
+    """Plot a run's curves.jsonl: a panel for each network's losses, and one for each metric."""
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in curves:
         for name, value in row.items():

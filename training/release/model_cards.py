@@ -3,9 +3,10 @@
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from pathlib import Path
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from training.configs import architectures
 from training.objectives import OBJECTIVES
@@ -13,44 +14,38 @@ from training.release.records import (
     CLASSIFICATION,
     GENERATION,
     INPAINTING,
-    Dataset,
     Measurement,
     Record,
+    read_metrics,
+    read_record,
 )
+
+CARD = "README.md"
 
 # Datasets whose license models may carry too; for others the publisher decides.
 LICENSES = {"zalando-datasets/fashion_mnist": "mit"}
 
 
-@dataclass(frozen=True)
-class Words:
-    """The parts of a card that depend on the task."""
-
-    preview: str  # caption of samples.png
-    usage: str  # Python, run in the model's folder
-    limits: str
-    classes: str = ""  # for conditional models; with {last} and {classes}
-
-
+# Parts of a card that depend on the task. Usage is Python, run in the model's folder.
 WORDS = {
-    GENERATION: Words(
-        "Samples from a fixed seed",
-        """\
+    GENERATION: {
+        "preview": "Samples from a fixed seed",
+        "usage": """\
 import torch
 import genmodels
 
 pipeline = genmodels.load(".")  # this folder, or a Hub id
 images = pipeline(batch_size=16, generator=torch.Generator().manual_seed(0)).images
 """,
-        """\
+        "limits": """\
 The model generates small images like its training data, with the errors and the biases of that
 data. Use it for teaching and research; generated images are not evidence of anything real.
 """,
-        "Pass `labels={last}`, or one label per image, to choose classes: {classes}.",
-    ),
-    CLASSIFICATION: Words(
-        "Real images grouped by predicted class",
-        """\
+        "classes": "Pass `labels={last}`, or one label per image, to choose classes: {classes}.",
+    },
+    CLASSIFICATION: {
+        "preview": "Real images grouped by predicted class",
+        "usage": """\
 import torch
 from genmodels.networks.classifier import Classifier
 
@@ -58,15 +53,15 @@ classifier = Classifier.from_pretrained(".").eval()  # this folder, or a Hub id
 side, channels = classifier.config.side, classifier.config.channels
 logits = classifier(torch.zeros(16, channels, side, side))  # samples in [-1, 1]
 """,
-        """\
+        "limits": """\
 The classifier knows the classes of its training data only and assigns any input to one of them. Its
 features and predictions are meant for evaluating generative models of the same kind of images.
 """,
-        "Classes: {classes}.",
-    ),
-    INPAINTING: Words(
-        "Real images with masked regions, each followed by its inpainted version",
-        """\
+        "classes": "Classes: {classes}.",
+    },
+    INPAINTING: {
+        "preview": "Real images with masked regions, each followed by its inpainted version",
+        "usage": """\
 import torch
 import genmodels
 from genmodels.inpainting import complete
@@ -78,14 +73,14 @@ mask = torch.ones(16, 1, *samples.shape[2:])  # 1 = keep, 0 = fill
 mask[:, :, 8:20, 8:20] = 0
 completed = complete(pipeline, samples, mask, torch.Generator().manual_seed(0)).samples
 """,
-        """\
+        "limits": """\
 The model inpaints small images like its training data, with the errors and the biases of that data.
 Use it for teaching and research; the filled regions are inventions.
 """,
-    ),
+    },
 }
 
-CARD = """\
+TEMPLATE = """\
 ---
 {metadata}
 ---
@@ -120,47 +115,44 @@ CARD = """\
 {limits}"""
 
 
+def write_card(folder: Path) -> None:
+    """Generate a model's card from its training.json and metrics.json."""
+    ModelCard(model_card(read_record(folder), read_metrics(folder))).save(folder / CARD)
+
+
 def model_card(record: Record, measurements: Sequence[Measurement] = ()) -> str:
     """Return a model's card in the Hub's format: a function of the record and metrics alone."""
-    words, settings, dataset = WORDS[record.task], record.settings, record.dataset
+    words, names = WORDS[record["task"]], record["dataset"]["classes"]
     classes = ""
-    if settings["conditional"]:
-        names = ", ".join(f"{label} {name}" for label, name in enumerate(dataset.classes))
-        classes = words.classes.format(last=len(dataset.classes) - 1, classes=names)
-    steps, planned = record.steps, settings["max_train_steps"]
-    batch = settings["train_batch_size"] * settings["gradient_accumulation_steps"]
-    return CARD.format(
-        metadata=metadata(record, measurements).to_yaml(),
-        model=record.model,
-        description=inspect.getdoc(OBJECTIVES[record.objective]),
-        preview=words.preview,
-        usage=words.usage,
-        classes=f"\n{classes}\n" if classes else "",
-        command=record.command,
-        earlier="".join(map(earlier_row, record.earlier_runs)),
-        dataset=describe_dataset(dataset),
-        steps=f"{steps:,}" + (f" of {planned:,}" if steps < planned else ""),
-        batch=batch * record.processes,
-        seed=settings["seed"],
-        time=describe_time(record.seconds, record.hardware, record.precision),
-        objective=describe(record.objective, OBJECTIVES[record.objective], settings),
-        architecture=describe(
-            record.architecture, getattr(architectures, record.architecture), settings
-        ),
-        size=record.weight_bytes / 1e6,
-        parameters=record.parameters,
-        results=results_section(measurements),
-        limits=words.limits,
-    )
+    if record["conditional"]:
+        classes = ", ".join(f"{label} {name}" for label, name in enumerate(names))
+        classes = words["classes"].format(last=len(names) - 1, classes=classes)
+    steps, planned = record["steps"], record["max_train_steps"]
+    batch = record["train_batch_size"] * record["gradient_accumulation_steps"]
+    objective, architecture = record["objective"], record["architecture"]
+    values = {
+        "metadata": metadata(record, measurements).to_yaml(),
+        "description": inspect.getdoc(OBJECTIVES[objective]),
+        "classes": f"\n{classes}\n" if classes else "",
+        "earlier": "".join(map(earlier_row, record["earlier_runs"])),
+        "dataset": describe_dataset(record["dataset"]),
+        "steps": f"{steps:,}" + (f" of {planned:,}" if steps < planned else ""),
+        "batch": batch * record["processes"],
+        "time": describe_time(record),
+        "objective": describe(objective, OBJECTIVES[objective], record),
+        "architecture": describe(architecture, getattr(architectures, architecture), record),
+        "size": record["weight_bytes"] / 1e6,
+        "results": results_section(measurements),
+    }
+    return TEMPLATE.format_map(record | words | values)
 
 
 def metadata(record: Record, measurements: Sequence[Measurement]) -> ModelCardData:
     """Return the card's front matter, which the Hub and the app read."""
-    source = record.dataset.source
-    on_hub = "/" in source
+    source = record["dataset"]["source"]
     results = [
         EvalResult(
-            task_type=record.task,
+            task_type=record["task"],
             dataset_type=source,
             dataset_name=source,
             metric_type=name,
@@ -175,17 +167,17 @@ def metadata(record: Record, measurements: Sequence[Measurement]) -> ModelCardDa
     return ModelCardData(
         license=LICENSES.get(source),
         library_name="genmodels",
-        pipeline_tag=record.task,
-        tags=[record.objective, "genmodels"],
-        datasets=[source] if on_hub else None,
-        base_model=record.base_model,
-        model_name=record.model if results else None,
+        pipeline_tag=record["task"],
+        tags=[record["objective"], "genmodels"],
+        datasets=[source] if "/" in source else None,
+        base_model=record["base_model"],
+        model_name=record["model"] if results else None,
         eval_results=results or None,
         genmodels={
-            "steps": record.steps,
+            "steps": record["steps"],
             "seconds": total_seconds(record),
             "hardware": total_hardware(record),
-            "parameters": record.parameters,
+            "parameters": record["parameters"],
         },
     )
 
@@ -201,13 +193,12 @@ def results_section(measurements: Sequence[Measurement]) -> str:
         f"| {protocol_of(measurement)} |"
         for measurement in measurements
     ]
-    head = ["## Evaluation", "", "| | |", "|---|---|"]
-    return "\n".join([*head, *rows, "", ""]) if rows else ""
+    return "\n".join(["## Evaluation\n\n| | |\n|---|---|", *rows, "\n"]) if rows else ""
 
 
 def earlier_row(run: Mapping) -> str:
     """Return the table row of a run whose weights training started from, with its FIDs."""
-    time = describe_time(run["seconds"], run["hardware"], run["precision"])
+    time = describe_time(run)
     fids: dict[str, list[str]] = {}
     for measurement in run["metrics"]:
         if "fid" in measurement["numbers"]:
@@ -220,39 +211,33 @@ def earlier_row(run: Mapping) -> str:
     )
 
 
-def describe_dataset(dataset: Dataset) -> str:
-    source = dataset.source if "/" in dataset.source else f"folder {dataset.source}"
-    split = f", split `{dataset.split}`" if dataset.split else ""
-    colour = "grayscale" if dataset.channels == 1 else "RGB"
-    return (
-        f"{source}{split}: {dataset.count:,} {colour} images, {dataset.side}x{dataset.side} pixels"
-    )
+def describe_dataset(dataset: Record) -> str:
+    source = dataset["source"] if "/" in dataset["source"] else f"folder {dataset['source']}"
+    split = f", split `{dataset['split']}`" if dataset["split"] else ""
+    colour, side = "grayscale" if dataset["channels"] == 1 else "RGB", dataset["side"]
+    return f"{source}{split}: {dataset['count']:,} {colour} images, {side}x{side} pixels"
 
 
-def describe(name: str, kind: type, settings: Mapping[str, object]) -> str:
+def describe(name: str, kind: type, record: Record) -> str:
     """Return an objective or architecture with its settings, like a call."""
-    values = {it.name: settings[it.name] for it in fields(kind) if it.name in settings}
-    pairs = [
-        f"{key}={list(value) if isinstance(value, tuple) else value!r}"
-        for key, value in values.items()
-    ]
-    return f"{name}({', '.join(pairs)})"
+    names = [field.name for field in fields(kind) if field.name in record]
+    return f"{name}({', '.join(f'{key}={record[key]!r}' for key in names)})"
 
 
-def describe_time(seconds: float, hardware: str, precision: str) -> str:
-    return f"{seconds / 60:.0f} minutes on {hardware}" + precision_suffix(precision)
+def describe_time(run: Record) -> str:
+    return f"{run['seconds'] / 60:.0f} minutes on {run['hardware']}" + precision_suffix(run)
 
 
-def precision_suffix(precision: str) -> str:
-    return "" if precision == "no" else f", {precision}"
+def precision_suffix(run: Record) -> str:
+    return "" if run["precision"] == "no" else f", {run['precision']}"
 
 
 def total_seconds(record: Record) -> float:
     """Return the training time, with that of earlier runs."""
-    return record.seconds + sum(run["seconds"] for run in record.earlier_runs)
+    return sum(run["seconds"] for run in (*record["earlier_runs"], record))
 
 
 def total_hardware(record: Record) -> str:
     """Return the hardware of all runs, in their order."""
-    names = dict.fromkeys([*(run["hardware"] for run in record.earlier_runs), record.hardware])
-    return ", then ".join(names) + precision_suffix(record.precision)
+    names = [run["hardware"] for run in (*record["earlier_runs"], record)]
+    return ", then ".join(dict.fromkeys(names)) + precision_suffix(record)

@@ -1,7 +1,6 @@
 """Sample grids: always of the same latents or images, so that progress is visible."""
 
 import math
-from abc import ABC, abstractmethod
 
 import torch
 from PIL import Image
@@ -14,15 +13,7 @@ from genmodels.pipelines.completing import CompletingPipeline
 from training.core.batches import Batches
 
 
-class Preview(ABC):
-    """A picture that shows what a model does."""
-
-    @abstractmethod
-    def draw(self) -> Image.Image:
-        """Draw the picture with the model's current weights."""
-
-
-class SamplePreview(Preview):
+class SamplePreview:
     """Samples of fixed latents. A conditional model gets a column per class, up to 32 classes."""
 
     COUNT = 64
@@ -40,7 +31,7 @@ class SamplePreview(Preview):
         return image_grid(self.pipeline.decode(self.latents, self.labels), self.columns)
 
 
-class ClassifierPreview(Preview):
+class ClassifierPreview:
     """Real images, each in the column of its predicted class."""
 
     ROWS = 6
@@ -61,7 +52,7 @@ class ClassifierPreview(Preview):
         return image_grid(grid.flatten(0, 1), columns)
 
 
-class InpaintingPreview(Preview):
+class InpaintingPreview:
     """Real images with fixed masks, each followed by its inpainted version."""
 
     PAIRS = 32
@@ -75,22 +66,18 @@ class InpaintingPreview(Preview):
     @torch.no_grad()
     def draw(self) -> Image.Image:
         count = math.ceil(self.PAIRS / self.batches.size)
-        samples = torch.cat([self.batches[number].samples for number in range(count)])
-        samples = samples[: self.PAIRS]
+        samples = torch.cat([self.batches[it].samples for it in range(count)])[: self.PAIRS]
         inpainted = self.pipeline.complete(samples, self.mask, self.latents)
         masked = torch.where(self.mask > 0, samples, 0)
         return image_grid(torch.stack([masked, inpainted], 1).flatten(0, 1), 8)
 
 
-# The first match counts: CompletingPipeline is a LatentPipeline.
-PREVIEWS = {
-    CompletingPipeline: InpaintingPreview,
-    Classifier: ClassifierPreview,
-    LatentPipeline: SamplePreview,
-}
+Preview = SamplePreview | ClassifierPreview | InpaintingPreview
 
 
 def preview(pipeline: LatentPipeline | Classifier, batches: Batches) -> Preview:
     """Return the preview for a kind of model; batches: the same on every process, unaugmented."""
-    kind = next(kind for model, kind in PREVIEWS.items() if isinstance(pipeline, model))
-    return kind(pipeline, batches)
+    if isinstance(pipeline, Classifier):
+        return ClassifierPreview(pipeline, batches)
+    is_inpainting = isinstance(pipeline, CompletingPipeline)
+    return (InpaintingPreview if is_inpainting else SamplePreview)(pipeline, batches)

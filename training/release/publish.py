@@ -1,12 +1,11 @@
 """Published models: a folder that users load and push as it is."""
 
+import json
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -16,20 +15,10 @@ from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import read_index
 from genmodels.pipelines.base import LatentPipeline
 from training.core.checkpoints import INDEX_FILES
-from training.release.model_cards import model_card
+from training.release.model_cards import CARD, write_card
 from training.release.push import PAUSES, PushError, push
-from training.release.records import (
-    METRICS,
-    RECORD,
-    Record,
-    flag,
-    read_metrics,
-    read_record,
-    replace_metrics,
-    write_metrics,
-)
+from training.release.records import METRICS, RECORD, Record, add_metrics, flag
 
-CARD = "README.md"
 EXTRAS = (CARD, "samples.png", "curves.png", METRICS, RECORD)  # published beside the weights
 
 
@@ -45,32 +34,25 @@ def publish(
     """Write a model, its card and its pictures into a folder, completely or not at all.
 
     The index file makes a folder loadable: the old one goes first, the new one comes last.
-
-    Args:
-        curves: losses and metrics of the run, see `tracking.read_curves`
-        result: metrics of exactly these weights, if known
-        half: store the weights as float16
+    The result is that of exactly these weights, which are stored as float16 if `half`.
     """
     draft = folder / ".publishing"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     pipeline.save_pretrained(draft)
     weights = list(draft.rglob("*.safetensors"))
-    if half:
-        for file in weights:
-            state = load_file(file)
-            halves = {
-                name: it.half() if it.is_floating_point() else it for name, it in state.items()
-            }
-            save_file(halves, file, {"format": "pt"})
+    for file in weights if half else ():
+        state = load_file(file)
+        halves = {name: it.half() if it.is_floating_point() else it for name, it in state.items()}
+        save_file(halves, file, {"format": "pt"})
     preview.save(draft / "samples.png")
     from training.release import figures  # slow to import, and training must start quickly
 
     figures.losses(curves).savefig(draft / "curves.png")
-    record = replace(record, weight_bytes=sum(file.stat().st_size for file in weights))
-    (draft / RECORD).write_text(record.to_json())
+    record = record | {"weight_bytes": sum(file.stat().st_size for file in weights)}
+    (draft / RECORD).write_text(json.dumps(record, indent=1))
     if result:
-        write_metrics(draft, replace_metrics([], result, {}))
+        add_metrics(draft, result, {})
     write_card(draft)
 
     for name in (*INDEX_FILES, METRICS):
@@ -79,17 +61,6 @@ def publish(
         shutil.rmtree(folder / path.name, ignore_errors=True)
         path.replace(folder / path.name)
     draft.rmdir()
-
-
-def write_card(folder: Path) -> None:
-    """Generate a model's card from its training.json and metrics.json."""
-    ModelCard(model_card(read_record(folder), read_metrics(folder))).save(folder / CARD)
-
-
-def add_result(folder: Path, result: Result, settings: dict[str, object]) -> None:
-    """Store a result in metrics.json of a published model, and regenerate its card."""
-    write_metrics(folder, replace_metrics(read_metrics(folder), result, settings))
-    write_card(folder)
 
 
 def published(folder: Path) -> dict[str, Path]:
@@ -118,17 +89,12 @@ def published(folder: Path) -> dict[str, Path]:
 def push_folder(folder: Path, name: str, private: bool, pauses: Sequence[float] = PAUSES) -> str:
     """Push a published model -> its URL on the Hub.
 
-    Raises:
-        UserError: nothing is published in the folder.
-        PushError: the push failed; its message has the command to push later.
+    Raises UserError if the folder has none, and PushError with the command to push later.
     """
     try:
-        return push(
-            name, published(folder), private, replaced=(*INDEX_FILES, METRICS), pauses=pauses
-        )
+        return push(name, published(folder), private, "model", (*INDEX_FILES, METRICS), pauses)
     except PushError as error:
         flags = flag("hub_model_id", name) + (flag("hub_private_repo", True) if private else [])
         command = shlex.join(["python", "-m", "training.publishing", str(folder), *flags])
-        raise PushError(
-            f"{error}; the published files are in {folder}, push them with: {command}"
-        ) from error
+        remedy = f"the published files are in {folder}, push them with: {command}"
+        raise PushError(f"{error}; {remedy}") from error

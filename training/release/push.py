@@ -5,13 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors, get_session
 from huggingface_hub.hf_api import ModelInfo, RepoUrl, SpaceInfo
 
 from genmodels.hub import cause, explain_error
@@ -25,15 +19,11 @@ PUSH_FAILED = 3  # exit code of a command whose push alone failed
 TRANSIENT_STATUS = {408, 409, 412, 429, 500, 502, 503, 504}
 
 # Permanent push errors, such as a read-only token or an invalid repository id.
-PERMANENT_ERRORS = (
-    HFValidationError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    PermissionError,
-    ValueError,
-)
+PERMANENT_ERRORS = (errors.HFValidationError, errors.LocalTokenNotFoundError)
+PERMANENT_ERRORS += (errors.OfflineModeIsEnabled, PermissionError, ValueError)
 
 Kind = Literal["model", "space"]
+Files = Mapping[str, Path | bytes]  # by path in the repository
 
 
 class PushError(Exception):
@@ -42,7 +32,7 @@ class PushError(Exception):
 
 def push(
     name: str,
-    files: Mapping[str, Path | bytes],
+    files: Files,
     private: bool = False,
     kind: Kind = "model",
     replaced: Collection[str] = (),
@@ -54,13 +44,12 @@ def push(
     not commit twice. The token is that of `hf auth login` or HF_TOKEN.
 
     Args:
-        files: by path in the repository; other files in the same top-level folders are deleted
+        files: other files in the same top-level folders are deleted
         private: push to a private repository only
         replaced: further top-level names to delete if `files` lacks them
         pauses: seconds before each further attempt
 
-    Raises:
-        PushError: a permanent error, or the last attempt failed.
+    Raises PushError after a permanent error, or if the last attempt failed.
     """
     for pause in (*pauses, None):
         try:
@@ -72,13 +61,7 @@ def push(
             time.sleep(pause)
 
 
-def attempt(
-    name: str,
-    files: Mapping[str, Path | bytes],
-    private: bool,
-    kind: Kind,
-    replaced: Collection[str],
-) -> str:
+def attempt(name: str, files: Files, private: bool, kind: Kind, replaced: Collection[str]) -> str:
     """As `push`, once. Raises the client's errors."""
     hub = HfApi(token=True)
     url, info = create_repository(name, private, kind)
@@ -99,10 +82,7 @@ def attempt(
 def create_repository(
     name: str, private: bool, kind: Kind = "model"
 ) -> tuple[RepoUrl, ModelInfo | SpaceInfo]:
-    """Create a repository unless it exists -> its URL and its contents.
-
-    Raises PermissionError if it is public but should be private, and the client's errors.
-    """
+    """Create a repository unless it exists -> its URL and its contents. Raises client errors."""
     get_session().timeout = TIMEOUT  # the client's default is to wait forever
     hub = HfApi(token=True)
     url = hub.create_repo(
@@ -114,15 +94,14 @@ def create_repository(
     )
     info = hub.repo_info(url.repo_id, repo_type=kind)
     if private and not info.private:
-        raise PermissionError(
-            "expected a private repository, got a public one; make it private in its settings"
-        )
+        remedy = "make it private in its settings"
+        raise PermissionError(f"expected a private repository, got a public one; {remedy}")
     return url, info
 
 
 def is_transient(error: BaseException) -> bool:
     """Return whether another attempt may succeed."""
     error = cause(error)
-    if isinstance(error, HfHubHTTPError):
+    if isinstance(error, errors.HfHubHTTPError):
         return error.response.status_code in TRANSIENT_STATUS
     return not isinstance(error, PERMANENT_ERRORS)

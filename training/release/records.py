@@ -4,8 +4,9 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -25,45 +26,9 @@ METRICS, RECORD = "metrics.json", "training.json"
 
 GENERATION, INPAINTING = "unconditional-image-generation", "image-to-image"  # tasks on the Hub
 CLASSIFICATION = "image-classification"
+TASKS = {Classifier: CLASSIFICATION, CompletingPipeline: INPAINTING}  # others generate
 
-
-@dataclass(frozen=True)
-class Dataset:
-    """The training data."""
-
-    source: str  # Hub id, or the name of a local folder, which has no "/"
-    split: str | None
-    count: int
-    side: int
-    channels: int
-    classes: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """How a model was trained: training.json, which has the settings beside the other fields."""
-
-    model: str  # name
-    task: str  # one of the Hub's
-    command: str  # that trains it
-    objective: str  # name in OBJECTIVES
-    architecture: str  # name of the class
-    steps: int
-    seconds: float
-    hardware: str
-    precision: str
-    processes: int
-    parameters: int
-    weight_bytes: int = 0  # size of the published weights
-    dataset: Dataset
-    base_model: str | None = None  # Hub id of the model that training started from
-    earlier_runs: Sequence[Mapping[str, object]] = ()  # whose weights it started from
-    settings: Mapping[str, object] = field(default_factory=dict)  # fields that decide the result
-
-    def to_json(self) -> str:
-        content = asdict(self)
-        settings = content.pop("settings")
-        return json.dumps(content | settings, indent=1)
+Record = dict[str, Any]  # training.json, see run_record
 
 
 @dataclass(frozen=True)
@@ -83,86 +48,69 @@ def run_record(
     accelerator: Accelerator,
     pipeline: LatentPipeline | Classifier,
 ) -> Record:
-    """Describe a run at its current step."""
+    """Describe a run at its current step: the content of training.json."""
     components = getattr(pipeline, "components", {"": pipeline}).values()
     networks = [part for part in components if isinstance(part, torch.nn.Module)]
+    kind = type(config.objective)
     base = config.pretrained_model_name_or_path
     base_folder = Path(base) if base and Path(base).is_dir() else None
-    return Record(
-        model=Path(config.output_dir).resolve().name,
-        task=task_of(pipeline),
-        command=training_command(config),
-        objective=objective_name(config),
-        architecture=type(config.architecture).__name__,
-        steps=progress.step,
-        seconds=round(progress.seconds),
-        hardware=hardware(accelerator),
-        precision=accelerator.mixed_precision,
-        processes=accelerator.num_processes,
-        parameters=sum(weight.numel() for network in networks for weight in network.parameters()),
-        dataset=dataset_record(config, images),
-        base_model=None if base_folder else base,
-        earlier_runs=earlier_runs(base_folder) if base_folder else [],
-        settings=config.result_fields(),
-    )
+    return {
+        "model": Path(config.output_dir).resolve().name,
+        "task": TASKS.get(type(pipeline), GENERATION),
+        "command": training_command(config),
+        "objective": next(name for name, other in OBJECTIVES.items() if other is kind),
+        "architecture": type(config.architecture).__name__,
+        "steps": progress.step,
+        "seconds": round(progress.seconds),
+        "hardware": hardware(accelerator),
+        "precision": accelerator.mixed_precision,
+        "processes": accelerator.num_processes,
+        "parameters": sum(weight.numel() for it in networks for weight in it.parameters()),
+        "weight_bytes": 0,  # of the published files, which set it
+        "dataset": dataset_record(config, images),
+        "base_model": None if base_folder else base,  # Hub id
+        "earlier_runs": earlier_runs(base_folder) if base_folder else [],
+        **config.result_fields(),
+    }
 
 
-def task_of(pipeline: LatentPipeline | Classifier) -> str:
-    """Return the Hub's name for what a model does."""
-    if isinstance(pipeline, Classifier):
-        return CLASSIFICATION
-    return INPAINTING if isinstance(pipeline, CompletingPipeline) else GENERATION
-
-
-def dataset_record(config: Config, images: Images) -> Dataset:
+def dataset_record(config: Config, images: Images) -> Record:
     """Describe the data; local folders by their name alone, which tells nothing of the machine."""
     source, folder = images.source, config.train_data_dir is not None
     if folder or Path(source).exists() or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
         source = Path(source).resolve().name
-    return Dataset(
-        source,
-        None if folder else "train",
-        len(images.pixels),
-        images.side,
-        images.channels,
-        images.classes,
-    )
+    return {
+        "source": source,  # Hub id, or the name of a local folder, which has no "/"
+        "split": None if folder else "train",
+        "count": len(images.pixels),
+        "side": images.side,
+        "channels": images.channels,
+        "classes": images.classes,
+    }
 
 
-def earlier_runs(folder: Path) -> list[Mapping[str, object]]:
+def earlier_runs(folder: Path) -> list[Record]:
     """Return the records, oldest first, of a model that training starts from, and its metrics."""
     try:
-        record = json.loads((folder / RECORD).read_text())
-        earlier = {
-            key: record[key]
-            for key in ("model", "command", "steps", "seconds", "hardware", "precision")
-        }
-    except (OSError, ValueError, KeyError):  # published by others, or by an older version
+        record = read_record(folder)
+    except UserError:  # published by others, or by an older version
         return []
+    keys = ("model", "command", "steps", "seconds", "hardware", "precision")
     metrics = [asdict(measurement) for measurement in read_metrics(folder)]
-    return [*record.get("earlier_runs", ()), earlier | {"metrics": metrics}]
+    return [*record["earlier_runs"], {key: record[key] for key in keys} | {"metrics": metrics}]
 
 
 def read_record(folder: Path) -> Record:
-    """Read training.json.
-
-    Raises UserError if it is missing, or was written by an older version, which stored less.
-    """
+    """Read training.json. Raises UserError if it is missing, or lacks fields of this version."""
     file = folder / RECORD
-    names = {it.name for it in fields(Record)}
     try:
-        content = json.loads(file.read_text())
-        settings = {name: value for name, value in content.items() if name not in names}
-        content = {name: value for name, value in content.items() if name in names}
-        content["dataset"] = Dataset(**content["dataset"])
-        return Record(**content, settings=settings)
+        record = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"expected a published model in {folder}, found no {RECORD}") from error
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"expected {file} with model and dataset, got one by an older version; publish the "
-            "model again"
-        ) from error
+    if not {"model", "dataset"} <= set(record):
+        remedy = "got one by an older version; publish the model again"
+        raise UserError(f"expected {file} with model and dataset, {remedy}")
+    return record
 
 
 def read_metrics(folder: Path) -> list[Measurement]:
@@ -175,35 +123,22 @@ def read_metrics(folder: Path) -> list[Measurement]:
     return [Measurement(**entry) for entry in content]
 
 
-def write_metrics(folder: Path, measurements: Sequence[Measurement]) -> None:
-    """Write metrics.json."""
-    entries = [asdict(measurement) for measurement in measurements]
-    (folder / METRICS).write_text(json.dumps(entries, indent=1))
-
-
-def replace_metrics(
-    measurements: Sequence[Measurement], result: Result, settings: Mapping[str, object]
-) -> list[Measurement]:
-    """Add a result; it replaces older numbers of the same metrics and settings."""
-    remaining = []
-    for old in measurements:
-        numbers = {
-            name: value
-            for name, value in old.numbers.items()
-            if old.settings != settings or name not in result.numbers
-        }
+def add_metrics(folder: Path, result: Result, settings: Mapping[str, object]) -> None:
+    """Add a result to metrics.json; it replaces older numbers of the same metrics and settings."""
+    measurements = []
+    for old in read_metrics(folder):
+        stale = result.numbers if old.settings == settings else ()
+        numbers = {name: value for name, value in old.numbers.items() if name not in stale}
         if numbers:
-            remaining.append(Measurement(numbers, old.protocol, old.notes, old.settings))
-    new = Measurement(result.numbers, result.protocol, list(result.notes), settings)
-    return [*remaining, new]
+            measurements.append(replace(old, numbers=numbers))
+    entries = [asdict(it) for it in (*measurements, Measurement(*result, settings))]
+    (folder / METRICS).write_text(json.dumps(entries, indent=1))
 
 
 def hardware(accelerator: Accelerator) -> str:
     """Describe the hardware of a run, for example "2 CPU cores"."""
-    name = cores()
-    if accelerator.device.type == "cuda":
-        name = torch.cuda.get_device_name(accelerator.device)
-    count = accelerator.num_processes
+    is_gpu, count = accelerator.device.type == "cuda", accelerator.num_processes
+    name = torch.cuda.get_device_name(accelerator.device) if is_gpu else cores()
     return f"{count} processes with {name} each" if count > 1 else name
 
 
@@ -211,11 +146,6 @@ def cores() -> str:
     """Describe the CPU cores that torch uses."""
     count = torch.get_num_threads()
     return f"{count} CPU core{'s' if count > 1 else ''}"
-
-
-def objective_name(config: Config) -> str:
-    """Return the objective's name in OBJECTIVES."""
-    return next(name for name, kind in OBJECTIVES.items() if kind is type(config.objective))
 
 
 def training_command(config: Config) -> str:
@@ -227,12 +157,8 @@ def training_command(config: Config) -> str:
     changes = {}
     for preset_name, preset in PRESETS.items():
         if (type(preset.objective), type(preset.architecture)) == kind:
-            defaults = {
-                name: getattr(preset, name) for name in EVALUATION_FIELDS
-            } | preset.result_fields()
-            changes[preset_name] = {
-                name: value for name, value in fields.items() if value != defaults[name]
-            }
+            defaults = vars(preset) | preset.result_fields()
+            changes[preset_name] = {key: it for key, it in fields.items() if it != defaults[key]}
     closest = min(changes, key=lambda name: len(changes[name]))
     flags = [word for name, value in changes[closest].items() for word in flag(name, value)]
     return shlex.join(["accelerate", "launch", "-m", "training", closest, *flags])

@@ -17,8 +17,7 @@ MAX_MODEL_BYTES = 50e6  # larger models belong on the Hub
 def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
     """List the Space's files by path: the code and the small models of checkpoints/.
 
-    Args:
-        models: Hub ids that the front matter names, so that the Space downloads them at build time
+    The front matter names `models`, Hub ids, so that the Space downloads them at build time.
     """
     places = [ROOT / name for name in PLACES]
     for place in sorted((ROOT / "checkpoints").glob("[!.]*")):
@@ -37,8 +36,4 @@ def working_tree(models: Sequence[str] = ()) -> dict[str, Path | bytes]:
 def files_of(place: Path) -> list[Path]:
     """Return a file, or all files in a folder except hidden and compiled ones."""
     paths = [place] if place.is_file() else list_files(place)
-    return [
-        path
-        for path in paths
-        if path.is_file() and "__pycache__" not in path.relative_to(ROOT).parts
-    ]
+    return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]

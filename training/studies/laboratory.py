@@ -7,14 +7,14 @@ N points, G side of the grid of scores, A arrows.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmodels.distances.divergences import Discrete, align_supports, jensen_shannon
 from genmodels.distances.optimal_transport import exact_transport
@@ -25,16 +25,9 @@ from training.core.batches import mix_seed
 from training.core.trainer import Trainer
 from training.objectives import OBJECTIVES
 from training.objectives.adversarial import Wasserstein
-from training.studies.toy2d import (
-    DATASETS,
-    FixedGenerator,
-    PointBatches,
-    ToyAutoencoder,
-    ToyData,
-    ToyDiffusion,
-    ToyGAN,
-    resampled_points,
-)
+from training.objectives.base import Networks
+from training.studies import toy2d
+from training.studies.toy2d import DATASETS, PointBatches, ToyData, ToyGAN
 
 STEPS = 2000  # by default
 MAX_STEPS = 5000
@@ -44,8 +37,6 @@ EVAL_SAMPLES = 2048  # samples for JS and mode coverage
 BINS = 24  # per side of the histograms for JS
 SCORE_SIDE = 41  # side of the grid of critic scores
 ARROW_SIDE = 15  # side of the grid of arrows
-
-Networks = Mapping[str, nn.Module]
 
 
 class Field(NamedTuple):
@@ -112,39 +103,27 @@ GAN = Config(
 NON_ADVERSARIAL = replace(GAN, learning_rate=2e-3, adam_beta1=0.9, adam_beta2=0.99)
 
 # Few critic updates per step, so that training takes seconds.
+WGAN = OBJECTIVES["wgan"](critic_updates=3, clip_value=0.1)
+WGAN_GP = OBJECTIVES["wgan-gp"](critic_updates=2, penalty_weight=1.0)
+SNGAN = OBJECTIVES["sngan"](critic_updates=2)
+VAE = OBJECTIVES["vae"](beta=0.003)
+
 EXPERIMENTS: dict[str, Experiment] = {
     "gan-saturating": Experiment(replace(GAN, objective=OBJECTIVES["gan-saturating"]())),
     "gan": Experiment(GAN),
-    "wgan": Experiment(
-        replace(
-            GAN,
-            objective=OBJECTIVES["wgan"](critic_updates=3, clip_value=0.1),
-            optimizer="rmsprop",
-            learning_rate=5e-4,
-        )
-    ),
-    "wgan-gp": Experiment(
-        replace(GAN, objective=OBJECTIVES["wgan-gp"](critic_updates=2, penalty_weight=1.0))
-    ),
-    "sngan": Experiment(
-        replace(
-            GAN,
-            objective=OBJECTIVES["sngan"](critic_updates=2),
-            architecture=ToyGAN(spectral_norm=True),
-        )
-    ),
+    "wgan": Experiment(replace(GAN, objective=WGAN, optimizer="rmsprop", learning_rate=5e-4)),
+    "wgan-gp": Experiment(replace(GAN, objective=WGAN_GP)),
+    "sngan": Experiment(replace(GAN, objective=SNGAN, architecture=ToyGAN(spectral_norm=True))),
     "r3gan": Experiment(replace(GAN, objective=OBJECTIVES["r3gan"](gamma=0.1))),
     "vae": Experiment(
-        replace(
-            NON_ADVERSARIAL, objective=OBJECTIVES["vae"](beta=0.003), architecture=ToyAutoencoder()
-        ),
+        replace(NON_ADVERSARIAL, objective=VAE, architecture=toy2d.ToyAutoencoder()),
         reconstruction_field,
     ),
     "diffusion": Experiment(
         replace(
             NON_ADVERSARIAL,
             objective=OBJECTIVES["diffusion"](),
-            architecture=ToyDiffusion(),
+            architecture=toy2d.ToyDiffusion(),
             train_batch_size=256,
             ema_halflife=100.0,
         ),
@@ -183,14 +162,8 @@ def run(
 ) -> Run:
     """Prepare a training run. The same arguments give bit-equal frames, except for `seconds`.
 
-    Args:
-        data: row of DATASETS, or points (N, 2) in [-1, 1]
-        objective: row of EXPERIMENTS
-        steps: from 1 to MAX_STEPS
-        frames: number of frames after the one at step 0
-
-    Raises:
-        UserError: an argument is out of range. A frame raises UserError if training diverges.
+    Data are a row of DATASETS or points (N, 2) in [-1, 1], the objective is a row of EXPERIMENTS.
+    Raises UserError if an argument is out of range, and at a frame if training diverges.
     """
     if objective not in EXPERIMENTS:
         raise UserError(f"expected one of {', '.join(EXPERIMENTS)}, got {objective!r}")
@@ -201,7 +174,7 @@ def run(
     if seed < 0:
         raise UserError(f"expected a seed of at least 0, got {seed}")
     rng = torch.Generator().manual_seed(mix_seed(seed))
-    make = partial(resampled_points, data) if isinstance(data, Tensor) else DATASETS[data]
+    make = partial(toy2d.resampled_points, data) if isinstance(data, Tensor) else DATASETS[data]
     real = make(POINTS, rng)
     points, samples = real.points, real.points[:PLOT_SAMPLES]
     js = jensen_shannon(histogram(points[:EVAL_SAMPLES]), histogram(points[EVAL_SAMPLES:])).item()
@@ -213,7 +186,7 @@ def run(
 def train(
     experiment: Experiment, real: ToyData, frame_steps: list[int], seed: int
 ) -> Iterator[Frame]:
-    """Train, and yield a frame after each of some numbers of steps."""
+    """Train, and yield a frame after each number of steps in `frame_steps`."""
     start = time.perf_counter()
     config, field, num_inference_steps = experiment
     trainer = new_trainer(config, 2, seed)
@@ -226,19 +199,14 @@ def train(
     losses: dict[str, float] = {}
     for step in frame_steps:
         while trainer.progress.step < step:
-            losses = {
-                f"{network}/{name}": value
-                for network, values in trainer.train_step(batches)
-                for name, value in values.items()
-            }
+            losses = {}
+            for network, values in trainer.train_step(batches):
+                losses |= {f"{network}/{name}": value for name, value in values.items()}
         with torch.no_grad():
-            decoded = pipeline.decode(latents, num_inference_steps=num_inference_steps)
-        samples = decoded.flatten(1)
+            samples = pipeline.decode(latents, num_inference_steps=num_inference_steps).flatten(1)
         if not samples.isfinite().all():
-            raise UserError(
-                f"training diverged: non-finite values at step {step}; try another seed or "
-                "fewer steps"
-            )
+            failure = f"training diverged: non-finite values at step {step}"
+            raise UserError(f"{failure}; try another seed or fewer steps")
         yield Frame(
             step,
             {name: float(value) for name, value in losses.items()},
@@ -299,7 +267,7 @@ def train_critics(
     )
     estimates = {}
     for name, config in CRITICS.items():
-        trainer = new_trainer(config, 1, seed, {"generator": FixedGenerator(fake)})
+        trainer = new_trainer(config, 1, seed, {"generator": toy2d.FixedGenerator(fake)})
         batches = PointBatches(real, config.train_batch_size, seed)
         for _ in range(steps):
             trainer.update("critic", batches)

@@ -65,5 +65,5 @@ def fid_curve(name: str, steps: int, every: int, width: int, seed: int) -> list[
             run.trainer.train_step(run.batches)
             if step % every == 0:
                 run.fit()
-                distances.append(run.evaluation.measure().numbers["fid"])
+                distances.append(run.evaluation().numbers["fid"])
         return distances

@@ -3,7 +3,6 @@
 Samples are (B, 2, 1, 1) in [-1, 1], as images with two channels and one pixel. N points, K modes.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from genmodels.errors import UserError
 from genmodels.networks.convolutions import normalise_spectrally
 from training.configs.architectures import Architecture
 from training.core.batches import Batch, mix_seed
+from training.objectives.base import Networks
 
 
 class ToyData(NamedTuple):
@@ -79,11 +79,7 @@ def two_moons(count: int, rng: torch.Generator) -> ToyData:
 
 
 def resampled_points(points: Tensor, count: int, rng: torch.Generator) -> ToyData:
-    """Points (N, 2) in [-1, 1], such as a user's drawing, resampled with noise.
-
-    Raises:
-        UserError: fewer than three points, or coordinates outside [-1, 1].
-    """
+    """At least three points (N, 2) in [-1, 1], such as a user's drawing, resampled with noise."""
     if points.dim() != 2 or points.shape[1] != 2 or len(points) < 3:
         raise UserError(f"expected points (N, 2) with N of at least 3, got {tuple(points.shape)}")
     if not (points.abs() <= 1).all():
@@ -121,13 +117,10 @@ class PointBatches:
 
 
 def mlp(inputs: int, outputs: int, width: int) -> nn.Sequential:
-    sizes = [inputs, width, width, width]
-    hidden = [
-        layer
-        for size, next_size in itertools.pairwise(sizes)
-        for layer in (nn.Linear(size, next_size), nn.LeakyReLU(0.2))
-    ]
-    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+    layers = [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
+    for _ in range(2):
+        layers += [nn.Linear(width, width), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
 class Generator(nn.Module):
@@ -226,9 +219,7 @@ class ToyGAN(Architecture):
     width: int = 64  # of each hidden layer
     spectral_norm: bool = False  # of the critic's weights
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         return {
             "generator": Generator(self.latent_dim, self.width, channels),
             "critic": Critic(self.width, channels, self.spectral_norm),
@@ -243,11 +234,8 @@ class ToyAutoencoder(Architecture):
     width: int = 64  # of each hidden layer
     variational: bool = True  # the encoder predicts a distribution of the code
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
-        sizes = (self.latent_dim, self.width, channels)
-        return {"autoencoder": Autoencoder(*sizes, self.variational)}
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
+        return {"autoencoder": Autoencoder(self.latent_dim, self.width, channels, self.variational)}
 
 
 @dataclass(frozen=True)
@@ -256,7 +244,5 @@ class ToyDiffusion(Architecture):
 
     width: int = 64  # of each hidden layer
 
-    def networks(
-        self, channels: int, side: int, num_classes: int | None = None
-    ) -> dict[str, nn.Module]:
+    def networks(self, channels: int, side: int, num_classes: int | None = None) -> Networks:
         return {"unet": Denoiser(self.width, channels)}

@@ -19,14 +19,8 @@ from genmodels.metrics.memorisation import nearest_neighbors
 from genmodels.pipelines import load, pipeline_class
 from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.presets import PRESETS
-from training.release.publish import add_result
-from training.release.records import (
-    cores,
-    read_metrics,
-    read_record,
-    replace_metrics,
-    write_metrics,
-)
+from training.release.model_cards import write_card
+from training.release.records import add_metrics, cores, read_metrics, read_record
 
 ZOO = Path(__file__).parents[2] / "checkpoints"
 REFERENCE = "zalando-datasets/fashion_mnist"
@@ -45,11 +39,8 @@ Folders = Annotated[tuple[Path, ...], tyro.conf.Positional]
 def models() -> list[Path]:
     """List the folders of checkpoints/ that hold generators, in the order of the presets."""
     order = {name: number for number, name in enumerate(PRESETS)}
-    folders = [
-        index.parent
-        for index in ZOO.glob("*/model_index.json")
-        if pipeline_class(index.parent) is not CompletingPipeline
-    ]
+    folders = [index.parent for index in ZOO.glob("*/model_index.json")]
+    folders = [it for it in folders if pipeline_class(it) is not CompletingPipeline]
     return sorted(folders, key=lambda folder: order.get(folder.name, len(order)))
 
 
@@ -73,9 +64,8 @@ def measure(
     """
     if extractor not in METRICS:
         raise UserError(f"expected --extractor {' or '.join(METRICS)}, got {extractor!r}")
-    settings = {"extractor": extractor, "count": count}
-    if reference_count is not None:
-        settings["reference_count"] = reference_count
+    settings = {"extractor": extractor, "count": count, "reference_count": reference_count}
+    settings = {name: value for name, value in settings.items() if value is not None}
     accelerator = Accelerator()
     for folder in folders or (ZOO, *models()):
         if again or not numbers(folder, settings):
@@ -108,10 +98,7 @@ def evaluate_model(
 def nearest(folders: Folders = ()) -> None:
     """Measure how close samples are to training images, relative to held-out images.
 
-    All models share one pass over the training images, which takes most of the time.
-
-    Args:
-        folders: of models; none: all in checkpoints/
+    All models, by default those in checkpoints/, share one slow pass over the training images.
     """
     folders = folders or tuple(models())
     held_out = data.load(REFERENCE, split="test").pixels[:QUERIES]
@@ -120,10 +107,15 @@ def nearest(folders: Folders = ()) -> None:
         for pipeline in map(load, folders)
     ]
     training = data.load(REFERENCE).pixels
-    distances, extractor = squared_distances(torch.cat([held_out, *samples]), training)
-    reference, *means = distances.view(-1, QUERIES).mean(1).tolist()
+    perception = FeatureExtractors("domain").perception
+    neighbors = nearest_neighbors(
+        ImageSource.from_tensor("held-out images and samples", torch.cat([held_out, *samples])),
+        ImageSource.from_tensor("training images", training),
+        {"lpips": perception},
+    )["lpips"]
+    reference, *means = neighbors.squared_distances.view(-1, QUERIES).mean(1).tolist()
     protocol = (
-        f"{extractor}: mean distance of {QUERIES} samples of seed 0 to the nearest of "
+        f"{perception.protocol}: mean distance of {QUERIES} samples of seed 0 to the nearest of "
         f"{len(training):,} training images, divided by that of the first {QUERIES} images of "
         "split test"
     )
@@ -131,23 +123,8 @@ def nearest(folders: Folders = ()) -> None:
         save(folder, Result({"nearness": mean / reference}, protocol), {})
 
 
-def squared_distances(queries: torch.Tensor, training: torch.Tensor) -> tuple[torch.Tensor, str]:
-    """Find the nearest training image of each query -> squared distances (Q,), and their name."""
-    perception = FeatureExtractors("domain").perception
-    neighbors = nearest_neighbors(
-        ImageSource.from_tensor("samples and held-out images", queries),
-        ImageSource.from_tensor("training images", training),
-        {"lpips": perception},
-    )
-    return neighbors["lpips"].squared_distances, perception.protocol
-
-
 def clock(folders: Folders = ()) -> None:
-    """Measure how long a model takes to generate 64 samples.
-
-    Args:
-        folders: of models; none: all in checkpoints/
-    """
+    """Measure how long models, by default all in checkpoints/, take to generate 64 samples."""
     for folder in folders or models():
         numbers(folder, {})  # before the work: raises UserError if the folder is no model
         pipeline, seconds = load(folder), []
@@ -160,10 +137,7 @@ def clock(folders: Folders = ()) -> None:
 
 
 def numbers(folder: Path, settings: dict[str, object]) -> dict[str, float]:
-    """Return a model's metrics that were computed with some settings.
-
-    Raises UserError if the folder is not a published model with a complete record.
-    """
+    """Return a model's metrics with these settings. Raises UserError if it has no record."""
     if not (folder.exists() and folder.samefile(ZOO)):
         read_record(folder)
     return {
@@ -176,8 +150,7 @@ def numbers(folder: Path, settings: dict[str, object]) -> dict[str, float]:
 
 def save(folder: Path, result: Result, settings: dict[str, object]) -> None:
     """Store a result of a model, or of the real images for checkpoints/ itself."""
-    if folder.samefile(ZOO):
-        write_metrics(folder, replace_metrics(read_metrics(folder), result, settings))
-    else:
-        add_result(folder, result, settings)
+    add_metrics(folder, result, settings)
+    if not folder.samefile(ZOO):
+        write_card(folder)
     print(folder.name, result.numbers, flush=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.release import figures
-from training.release.model_cards import total_hardware, total_seconds
-from training.release.publish import write_card
+from training.release.model_cards import total_hardware, total_seconds, write_card
 from training.release.records import read_record
 from training.studies import zoo
 from training.studies.stability import CURVES
@@ -27,43 +26,30 @@ class Column(NamedTuple):
     format: str
     factor: float = 1.0
 
-    def value(self, folder: Path) -> float | None:
-        return zoo.numbers(folder, self.settings).get(self.metric)
+    def cell(self, folder: Path) -> str:
+        """Return a model's value, "" if it was not measured."""
+        value = zoo.numbers(folder, self.settings).get(self.metric)
+        return "" if value is None else format(value * self.factor, self.format)
 
 
 COLUMNS = (
     Column("IS", "Inception Score; higher is better, at most 10", "is", DOMAIN, ".2f"),
     Column("FID", "Fréchet distance of features; lower is better", "fid", DOMAIN, ".2f"),
-    Column(
-        "KID ×10³", "kernel distance of features, unbiased; lower is better", "kid", DOMAIN,
-        "z.1f", 1000,
-    ),
-    Column(
-        "Precision", "share of samples close to real images: quality", "precision", DOMAIN, ".2f"
-    ),
-    Column(
-        "Recall", "share of real images close to samples: diversity", "recall", DOMAIN, ".2f"
-    ),
-    Column(
-        "Classes", "effective number of classes generated; 10 is uniform", "classes", DOMAIN, ".2f"
-    ),
-    Column(
-        "Nearest",
-        "mean LPIPS distance to the nearest training image, relative to held-out images; near 0 "
-        "for memorised samples",
-        "nearness", {}, ".2f",
-    ),
-    Column(
-        "Accuracy", "share of conditional samples that show the requested class",
-        "class_accuracy", DOMAIN, ".1%",
-    ),
+    Column("KID ×10³", "kernel distance of features, unbiased; lower is better", "kid", DOMAIN,
+           "z.1f", 1000),
+    Column("Precision", "share of samples close to real images: quality", "precision", DOMAIN,
+           ".2f"),
+    Column("Recall", "share of real images close to samples: diversity", "recall", DOMAIN, ".2f"),
+    Column("Classes", "effective number of classes generated; 10 is uniform", "classes", DOMAIN,
+           ".2f"),
+    Column("Nearest", "mean LPIPS distance to the nearest training image, relative to held-out "
+           "images; near 0 for memorised samples", "nearness", {}, ".2f"),
+    Column("Accuracy", "share of conditional samples that show the requested class",
+           "class_accuracy", DOMAIN, ".1%"),
     Column("FID (Inception)", "FID with Inception features", "fid", INCEPTION, ".1f"),
-    Column(
-        "FID 50k", "FID with Inception features of 50,000 samples", "fid", INCEPTION_50K, ".1f"
-    ),
-    Column(
-        "KID ×10³ (Inception)", "KID with Inception features", "kid", INCEPTION, "z.1f", 1000
-    ),
+    Column("FID 50k", "FID with Inception features of 50,000 samples", "fid", INCEPTION_50K,
+           ".1f"),
+    Column("KID ×10³ (Inception)", "KID with Inception features", "kid", INCEPTION, "z.1f", 1000),
     Column("Seconds", "time to generate 64 samples on 2 CPU cores", "seconds", {}, ".2g"),
 )  # fmt: skip
 
@@ -87,10 +73,10 @@ def table() -> None:
 
     names = {"real images" if folder == zoo.ZOO else folder.name: folder for folder in folders}
     metrics = {name: zoo.numbers(folder, DOMAIN) for name, folder in names.items()}
-    seconds = {name: zoo.numbers(folder, {}).get("seconds") for name, folder in names.items()}
-    speeds = {name: zoo.TIMED / value for name, value in seconds.items() if value is not None}
+    others = {name: zoo.numbers(folder, {}) for name, folder in names.items()}
+    speeds = {name: zoo.TIMED / it["seconds"] for name, it in others.items() if "seconds" in it}
     figures.triangles(metrics, speeds).savefig(zoo.ZOO / "triangles.png")
-    classes = read_record(folders[1]).dataset.classes
+    classes = read_record(folders[1])["dataset"]["classes"]
     figures.class_frequencies(metrics, classes).savefig(zoo.ZOO / "classes.png")
     if CURVES.exists():
         study = json.loads(CURVES.read_text())
@@ -98,18 +84,14 @@ def table() -> None:
 
 
 def cards(folders: zoo.Folders = ()) -> None:
-    """Regenerate the cards of published models from training.json and metrics.json.
-
-    Args:
-        folders: of models; none: all in checkpoints/
-    """
+    """Regenerate the cards of published models; by default of all in checkpoints/."""
     for folder in folders or sorted(card.parent for card in zoo.ZOO.glob("*/README.md")):
         write_card(folder)
 
 
 def table_lines(folders: list[Path]) -> Iterator[str]:
     """Yield the Markdown table of real images and models, and explanations of its columns."""
-    columns = [column for column in COLUMNS if any(column.value(it) is not None for it in folders)]
+    columns = [column for column in COLUMNS if any(map(column.cell, folders))]
     yield row("Model", "Parameters", "Training", *(column.header for column in columns))
     yield row("---", *["---:"] * (2 + len(columns)))
     for folder in folders:
@@ -117,18 +99,10 @@ def table_lines(folders: list[Path]) -> Iterator[str]:
         if folder != zoo.ZOO:
             record = read_record(folder)
             time = f"{total_seconds(record) / 60:.0f} min, {total_hardware(record)}"
-            cells = [f"[{folder.name}]({folder.name})", f"{record.parameters:,}", time]
-        values = (column.value(folder) for column in columns)
-        yield row(
-            *cells,
-            *(
-                "" if value is None else format(value * column.factor, column.format)
-                for column, value in zip(columns, values, strict=True)
-            ),
-        )
-    yield ""
-    yield PROTOCOL
-    yield ""
+            cells = [f"[{folder.name}]({folder.name})", f"{record['parameters']:,}", time]
+        cells += [column.cell(folder) for column in columns]
+        yield row(*cells)
+    yield from ("", PROTOCOL, "")
     yield from (f"- *{column.header}*: {column.explanation}." for column in columns)
 
 

@@ -2,11 +2,7 @@
 
 from dataclasses import replace
 
-from training.configs.architectures import (
-    ConvolutionalClassifier,
-    ResNet,
-    UNet,
-)
+from training.configs.architectures import ConvolutionalClassifier, ResNet, UNet
 from training.configs.config import Config
 from training.objectives import OBJECTIVES
 
@@ -25,10 +21,7 @@ BASE = Config(
 
 PRESETS: dict[str, Config] = {
     "wgan-gp-cifar10": replace(
-        BASE,
-        architecture=ResNet(width=128),
-        lr_scheduler="linear",
-        adam_beta2=0.9,
+        BASE, architecture=ResNet(width=128), lr_scheduler="linear", adam_beta2=0.9
     ),
     "sngan-cifar10": replace(
         BASE,
@@ -38,10 +31,7 @@ PRESETS: dict[str, Config] = {
         adam_beta2=0.9,
     ),
     "r3gan-cifar10": replace(
-        BASE,
-        objective=OBJECTIVES["r3gan"](gamma=0.05),
-        train_batch_size=256,
-        adam_beta2=0.99,
+        BASE, objective=OBJECTIVES["r3gan"](gamma=0.05), train_batch_size=256, adam_beta2=0.99
     ),
     "diffusion-cifar10": replace(
         BASE,

@@ -50,12 +50,7 @@ PRESETS: dict[str, Config] = {
         ema_halflife=500.0,
         save_precision="fp32",
     ),
-    "gan-fashion": replace(
-        BASE,
-        max_train_steps=18_000,
-        lr_scheduler="linear",
-        adam_beta1=0.5,
-    ),
+    "gan-fashion": replace(BASE, max_train_steps=18_000, lr_scheduler="linear", adam_beta1=0.5),
     "wgan-fashion": replace(
         BASE,
         objective=OBJECTIVES["wgan"](critic_updates=3),
@@ -131,10 +126,7 @@ PRESETS: dict[str, Config] = {
 
 # Class-conditional variants, with the fields that differ.
 CONDITIONAL = {
-    "vae-fashion": {
-        "architecture": ConvolutionalAutoencoder(blocks=1),
-        "max_train_steps": 20_000,
-    },
+    "vae-fashion": {"architecture": ConvolutionalAutoencoder(blocks=1), "max_train_steps": 20_000},
     "sngan-fashion": {},
     "r3gan-fashion": {"train_batch_size": 64, "max_train_steps": 5500},
     "diffusion-fashion": {},
