@@ -16,7 +16,6 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
 from genmodels.errors import UserError, first_line
-from training.configs.config import Config
 
 WRITE_ERRORS = (OSError, SafetensorError)  # a full disk, for example
 
@@ -48,9 +47,10 @@ class Checkpoints:
     A run's settings are all that decide its result (`run_settings`).
     """
 
-    def __init__(self, config: Config, settings: Mapping[str, str]) -> None:
-        self.folder, self.settings = Path(config.output_dir), settings
-        self.limit, self.max_steps = config.checkpoints_total_limit, config.max_train_steps
+    def __init__(
+        self, folder: Path, limit: int, max_steps: int, settings: Mapping[str, str]
+    ) -> None:
+        self.folder, self.limit, self.max_steps, self.settings = folder, limit, max_steps, settings
 
     def all(self) -> list[Path]:
         """List checkpoints, oldest first."""

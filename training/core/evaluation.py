@@ -17,14 +17,18 @@ from genmodels.metrics.image_source import ImageSource, Processes
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
-from training.configs.config import Config
-from training.core.setup import load_split
 
 Evaluator = Callable[[], Result]  # one value, lower is better; to be called on every process
 
 
 def evaluator(
-    published: LatentPipeline | Classifier, real: Images, config: Config, accelerator: Accelerator
+    published: LatentPipeline | Classifier,
+    real: Images,
+    extractor: str,
+    count: int,
+    seed: int,
+    load_test: Callable[[], Images],
+    accelerator: Accelerator,
 ) -> Evaluator:
     """Return the evaluator of a generator (FID) or a classifier (error rate on the test split).
 
@@ -36,14 +40,15 @@ def evaluator(
         raise UserError(f"expected --eval_every None for an inpainting model; {remedy}")
     processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
     if isinstance(published, Classifier):
-        test = load_test_split(config, real)
+        test = load_test()
+        check_test_split(test, real)
         return partial(error_rate, published, test, processes)
-    extractors = FeatureExtractors(config.eval_extractor, accelerator.device)
+    extractors = FeatureExtractors(extractor, accelerator.device)
     extractors.features.conform(real.pixels[:1])  # fail before the first step
     source = ImageSource.from_tensor(f"the {len(real.pixels):,} training images", real.pixels)
 
     def measure() -> Result:
-        fake = sample_source(published, config.eval_samples, config.seed)
+        fake = sample_source(published, count, seed)
         return compute_metrics([FrechetDistance], fake, source, extractors, processes)
 
     return measure
@@ -60,14 +65,8 @@ def error_rate(classifier: Classifier, test: Images, processes: Processes) -> Re
     return Result({"error": error}, f"of the {len(test.pixels):,} images of split test")
 
 
-def load_test_split(config: Config, real: Images) -> Images:
-    """Load the test split; raise UserError unless it has classes and shape of training images."""
-    if config.train_data_dir is not None:
-        raise UserError(
-            "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
-            "images; set --eval_every None"
-        )
-    test = load_split(config, "test")
+def check_test_split(test: Images, real: Images) -> None:
+    """Raise UserError unless the test split has the classes and the shape of training images."""
     if test.labels is None or test.classes != real.classes:
         source = real.source
         raise UserError(f"expected split 'test' of {source!r} to have the classes of split 'train'")
@@ -75,4 +74,3 @@ def load_test_split(config: Config, real: Images) -> Images:
         expected, got = getattr(real, name), getattr(test, name)
         if expected != got:
             raise UserError(f"expected {name} {expected} in split 'test', got {got}")
-    return test

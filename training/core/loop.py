@@ -20,7 +20,7 @@ from training.core.batches import Batches
 from training.core.checkpoints import WRITE_ERRORS, Checkpoints
 from training.core.evaluation import evaluator
 from training.core.interruption import Interrupted, Interruption, interruptible
-from training.core.setup import load, load_pretrained, run_settings, start
+from training.core.setup import load, load_pretrained, load_test, run_settings, start
 from training.core.tracking import Curves, LossMeter, read_curves, warn
 from training.core.trainer import Trainer
 from training.release.previews import preview
@@ -89,7 +89,12 @@ class Run:
         self.accelerator = accelerator = start(config)
         with accelerator.main_process_first():  # it fills the dataset cache for the others
             self.images = images = load(config)
-        self.checkpoints = Checkpoints(config, run_settings(config, images, accelerator))
+        self.checkpoints = Checkpoints(
+            self.folder,
+            config.checkpoints_total_limit,
+            config.max_train_steps,
+            run_settings(config, images, accelerator),
+        )
         checkpoint = self.checkpoints.find(config.resume_from_checkpoint)
         accelerator.wait_for_everyone()  # all must have looked before the first write
 
@@ -115,13 +120,21 @@ class Run:
         self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None
         if config.eval_every is not None:
-            self.evaluation = evaluator(self.pipeline, images, config, accelerator)
+            self.evaluation = evaluator(
+                self.pipeline,
+                images,
+                config.eval_extractor,
+                config.eval_samples,
+                config.seed,
+                lambda: load_test(config),
+                accelerator,
+            )
         self.result: tuple[int, Result | None] = (0, None)  # step and result of the last evaluation
         if accelerator.is_main_process:
             if config.push_to_hub:
                 self.check_hub()
             self.checkpoints.begin()
-        self.curves = Curves(accelerator, config, resumed=checkpoint is not None)
+        self.curves = Curves(accelerator, self.folder, vars(config), checkpoint is not None)
 
     def report(self) -> dict[str, float]:
         """Log and return the mean losses since the last report. Call on every process.

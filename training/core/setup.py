@@ -90,6 +90,16 @@ def load(config: Config) -> Images:
     return images
 
 
+def load_test(config: Config) -> Images:
+    """Load the test split of the dataset. Raises UserError for a folder."""
+    if config.train_data_dir is not None:
+        raise UserError(
+            "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
+            "images; set --eval_every None"
+        )
+    return load_split(config, "test")
+
+
 def load_split(config: Config, split: str) -> Images:
     """Load a split of the dataset."""
     name, columns = config.dataset_config_name, (config.image_column, config.label_column)

@@ -19,7 +19,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genmodels.errors import first_line
-from training.configs.config import Config
 
 CURVES = "curves.jsonl"  # in a run's folder
 
@@ -65,8 +64,10 @@ class Curves:
     Steps that an earlier, killed process has logged are not logged again.
     """
 
-    def __init__(self, accelerator: Accelerator, config: Config, resumed: bool) -> None:
-        self.accelerator, self.folder = accelerator, Path(config.output_dir)
+    def __init__(
+        self, accelerator: Accelerator, folder: Path, settings: Mapping[str, object], resumed: bool
+    ) -> None:
+        self.accelerator, self.folder = accelerator, folder
         self.file = self.folder / CURVES
         self.last_step = 0  # the last step in the file of a resumed run
         self.warnings: set[str] = set()
@@ -78,12 +79,12 @@ class Curves:
         name, resume = self.folder.resolve().name, "allow" if resumed else "never"
         options = {"trackio": {"name": name, "resume": resume, "embed": False}}
         options["wandb"] = {"name": name}
-        fields = {key: str(value) for key, value in vars(config).items()}
+        fields = {key: str(value) for key, value in settings.items()}
         try:
             accelerator.init_trackers("genmodels", fields, options)
         except Exception as error:  # trackers raise anything
             accelerator.trackers = []
-            warn(f"could not start {config.report_to}, losses are not tracked: {first_line(error)}")
+            warn(f"could not start the tracker, losses are not tracked: {first_line(error)}")
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Log losses or metrics. Call on every process."""
