@@ -6,8 +6,10 @@ B batch, C channels, S side, Z latent, K classes; each model has its own latent 
 from abc import abstractmethod
 from collections.abc import Sequence
 from numbers import Integral
+from typing import ClassVar
 
 import torch
+from diffusers.configuration_utils import FrozenDict
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
@@ -28,11 +30,8 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
     Lower thresholds give higher quality and less diversity: Large Scale GAN Training for High
     Fidelity Natural Image Synthesis (Brock et al., 2019), section 3.1,
     https://arxiv.org/abs/1809.11096. Unlike there, values are mapped through the inverse CDF
-    instead of redrawn, so a latent remains a function of its seed.
-
-    Args:
-        latents: any shape
-        threshold: above 0; at 4 or more the latents are returned unchanged
+    instead of redrawn, so a latent remains a function of its seed. A threshold of 4 or more returns
+    the latents unchanged.
 
     Raises:
         UserError: the threshold is not above 0.
@@ -76,7 +75,6 @@ class LatentPipeline(DiffusionPipeline):
         """Decode latents (B, *latent_shape) into samples (B, C, S, S) in [-1, 1]. Differentiable.
 
         Args:
-            latents: standard normal
             labels: class from 0 to K - 1, one for all samples or one for each; required by a
                 conditional model, refused by an unconditional one
             num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
@@ -94,8 +92,7 @@ class LatentPipeline(DiffusionPipeline):
                 everywhere. With one generator per latent, each latent depends on its own only.
 
         Raises:
-            UserError: the count is not a whole number of at least 1, or the generator is not a
-                torch.Generator or a list of `count` ones.
+            UserError: a count below 1, or neither a torch.Generator nor a list of `count` ones.
         """
         if not isinstance(count, Integral) or count < 1:
             raise UserError(f"expected a number of samples of at least 1, got {count!r}")
@@ -173,7 +170,6 @@ class LatentPipeline(DiffusionPipeline):
         """Draw `batch_size` samples.
 
         Args:
-            batch_size: number of samples
             generator: source of randomness, or one for each sample; the same state gives the same
                 samples, bit for bit
             labels: class of all samples or of each, from 0; None cycles through the classes of a
@@ -182,9 +178,6 @@ class LatentPipeline(DiffusionPipeline):
             output_type: "pil" for images in mode L or RGB, "pt" for a tensor (B, C, S, S) in
                 [-1, 1]
             return_dict: return an object with the field `images` instead of a tuple
-
-        Raises:
-            UserError: an argument that `draw` or `decode` refuses, or another output type.
         """
         if output_type not in ("pil", "pt"):
             raise UserError(f"expected output_type 'pil' or 'pt', got {output_type!r}")
@@ -199,6 +192,24 @@ class LatentPipeline(DiffusionPipeline):
 class OneStepPipeline(LatentPipeline):
     """A model that decodes in one pass of a network."""
 
+    main_component: ClassVar[str]  # the network whose config has latent_dim, side and channels
+
+    @property
+    def latent_shape(self) -> tuple[int]:
+        return (self.network_config.latent_dim,)
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        return (self.network_config.channels, self.network_config.side, self.network_config.side)
+
+    @property
+    def num_classes(self) -> int | None:
+        return self.network_config.get("num_classes")
+
+    @property
+    def network_config(self) -> FrozenDict:
+        return getattr(self, self.main_component).config
+
     @abstractmethod
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Decode latents (B, *latent_shape) of the right shape, with labels (B,) or None."""
@@ -211,15 +222,11 @@ class OneStepPipeline(LatentPipeline):
         guidance_scale: float | None = None,
         scheduler: str | None = None,
     ) -> Tensor:
-        settings = {
-            "num_inference_steps": num_inference_steps,
-            "guidance_scale": guidance_scale,
-            "scheduler": scheduler,
-        }
-        for name, value in settings.items():
-            if value is not None:
+        names = ("num_inference_steps", "guidance_scale", "scheduler")
+        for name, it in zip(names, (num_inference_steps, guidance_scale, scheduler), strict=True):
+            if it is not None:
                 raise UserError(
-                    f"expected no {name} for a model that decodes in one step, got {value!r}"
+                    f"expected no {name} for a model that decodes in one step, got {it!r}"
                 )
         self.check_shape(latents, self.latent_shape, "latents")
         return self.forward(latents, self.prepare_labels(labels, len(latents)))

@@ -5,12 +5,7 @@ from collections.abc import Iterator
 from numbers import Integral, Real
 
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    SchedulerMixin,
-    UNet2DModel,
-)
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 from torch import Tensor
 
 from genmodels.errors import UserError
@@ -143,11 +138,7 @@ class DenoisingPipeline(LatentPipeline):
         return latents
 
     def scheduler_class(self, name: str | None) -> type[SchedulerMixin]:
-        """Return the class of SCHEDULERS with a name; None gives that of the pipeline's scheduler.
-
-        Raises:
-            UserError: another name, or a pipeline whose scheduler was replaced by another class.
-        """
+        """Return the class of SCHEDULERS with a name; None gives the pipeline's own."""
         if name is None and type(self.scheduler) in SCHEDULERS.values():
             return type(self.scheduler)
         if not isinstance(name, str) or name not in SCHEDULERS:
@@ -156,11 +147,7 @@ class DenoisingPipeline(LatentPipeline):
         return SCHEDULERS[name]
 
     def check_steps(self, steps: int | None, default: int) -> int:
-        """Return the number of steps; None gives the default, or all timesteps if fewer.
-
-        Raises:
-            UserError: not a whole number from 1 to the timesteps of the noise schedule.
-        """
+        """Return the number of steps; None gives the default, or all timesteps if fewer."""
         if steps is None:
             return min(default, self.num_timesteps)
         if not isinstance(steps, Integral) or not 1 <= steps <= self.num_timesteps:
@@ -170,11 +157,7 @@ class DenoisingPipeline(LatentPipeline):
         return int(steps)
 
     def check_guidance(self, scale: float | None) -> float | None:
-        """Return the guidance scale; None gives the default of a conditional model.
-
-        Raises:
-            UserError: a scale for an unconditional model, or not a number from 0 to 50.
-        """
+        """Return the guidance scale; None gives the default of a conditional model."""
         if self.num_classes is None:
             if scale is not None:
                 raise UserError("expected no guidance_scale: this model is unconditional")
@@ -188,10 +171,7 @@ class DenoisingPipeline(LatentPipeline):
         return float(scale)
 
     def alpha_cumprod(self, timestep: int) -> float:
-        """Return the fraction of the variance that is signal: near 1 at timestep 0, then falling.
-
-        It is the cumulative product of the alphas of Ho et al. (2020).
-        """
+        """Return the signal's fraction of the variance: near 1 at timestep 0, then falling."""
         return self.scheduler.alphas_cumprod[timestep].item()
 
     def timesteps(self, steps: int) -> list[int]:

@@ -17,22 +17,15 @@ from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoenc
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
-from genmodels.pipelines.diffusers_compat import (
-    DIFFUSERS_PIPELINES,
-    FLAT_FILES,
-    from_diffusers,
-)
+from genmodels.pipelines.diffusers_compat import DIFFUSERS_PIPELINES, FLAT_FILES, from_diffusers
 
 # In the order of the app's lists: fast and sharp models first.
 PIPELINES: dict[str, type[LatentPipeline]] = {
-    pipeline.__name__: pipeline
-    for pipeline in (
-        AdversarialPipeline,
-        AutoencodingPipeline,
-        DenoisingPipeline,
-        FittedAutoencodingPipeline,
-        CompletingPipeline,
-    )
+    "AdversarialPipeline": AdversarialPipeline,
+    "AutoencodingPipeline": AutoencodingPipeline,
+    "DenoisingPipeline": DenoisingPipeline,
+    "FittedAutoencodingPipeline": FittedAutoencodingPipeline,
+    "CompletingPipeline": CompletingPipeline,
 }
 
 Factory = Callable[..., LatentPipeline]  # from components by name to a pipeline
@@ -67,11 +60,7 @@ def from_hub(source: str, revision: str | None = None) -> LatentPipeline:
 
 
 def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
-    """Load a folder with a model_index.json; see `load`.
-
-    Args:
-        source: name in error messages; None for the folder's path
-    """
+    """Load a folder with a model_index.json; see `load`. Error messages name the source."""
     factory, components = read_index(folder, source)
     flat = factory is from_diffusers and not any((folder / name).is_dir() for name in components)
     loaded = {
@@ -120,11 +109,7 @@ def read_index(
 
 
 def pipeline_class(folder: Path) -> type[LatentPipeline]:
-    """Return the class that `from_folder` would load, without reading weights.
-
-    Raises:
-        UserError: as `read_index`.
-    """
+    """Return the class that `from_folder` would load, without reading weights."""
     factory, _ = read_index(folder)
     return factory if isinstance(factory, type) else DenoisingPipeline
 
@@ -137,11 +122,8 @@ def library(kind: type[ConfigMixin]) -> str:
 def load_component(folder: Path, kind: type[ConfigMixin], source: str) -> ConfigMixin:
     """Load a scheduler, or a network whose weights match its config exactly.
 
-    Args:
-        source: name in error messages
-
     Raises:
-        UserError: files that are missing, broken or do not match.
+        UserError: files that are missing, broken or do not match; `source` names them.
     """
     try:
         if not issubclass(kind, ModelMixin):
