@@ -58,11 +58,6 @@ def kullback_leibler(p: Discrete, q: Discrete) -> Tensor:
     return cross_entropy(p, q) - entropy(p)
 
 
-def reverse_kullback_leibler(p: Discrete, q: Discrete) -> Tensor:
-    """KL(q ‖ p), in nats."""
-    return kullback_leibler(q, p)
-
-
 def jensen_shannon(p: Discrete, q: Discrete) -> Tensor:
     """½ KL(p ‖ m) + ½ KL(q ‖ m) with m = (p + q) / 2, in nats: H(m) − ½ H(p) − ½ H(q), 0 to ln 2.
 
@@ -83,7 +78,7 @@ def wasserstein(p: Discrete, q: Discrete) -> Tensor:
 DISTANCES: dict[str, Distance] = {
     "TV": total_variation,
     "KL(p‖q)": kullback_leibler,
-    "KL(q‖p)": reverse_kullback_leibler,
+    "KL(q‖p)": lambda p, q: kullback_leibler(q, p),
     "JS": jensen_shannon,
     "W1": wasserstein,
 }
