@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
@@ -31,10 +31,8 @@ INCEPTION = (
     "weights-inception-2015-12-05-6726825d.pth"
 )
 ALEXNET = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-LPIPS = (
-    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/"
-    "lpips/weights/v0.1/alex.pth"
-)
+PERCEPTUAL_SIMILARITY = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master"
+LPIPS = f"{PERCEPTUAL_SIMILARITY}/lpips/weights/v0.1/alex.pth"
 CPU = torch.device("cpu")
 DOMAIN = Path(__file__).parents[2] / "checkpoints" / "classifier-fashion"
 
@@ -43,11 +41,9 @@ class Extractor:
     """Map uint8 images (B, C, S, S) to features.
 
     Args:
-        network: the weights; moved by `to` and hashed by `key`
-        channels: number of channels that the network requires; None for any
+        channels, side: required of the images; None for any
         protocol: name of the network and its preprocessing, printed beside every value
         extract: pixels (B, C, S, S) -> features (B, D) and logits (B, K) or None
-        side: image side that the network requires; None for any
         batch_size: images per forward pass on a CPU, chosen for its caches
     """
 
@@ -71,10 +67,9 @@ class Extractor:
         pixels = self.conform(pixels).to(self.device)
         if self.device.type != "cpu":
             return Features(indices, *self.extract(pixels))
-        values, logits = zip(*map(self.extract, pixels.split(self.batch_size)), strict=True)
-        return Features(
-            indices, torch.cat(values), None if logits[0] is None else torch.cat(logits)
-        )
+        values, parts = zip(*map(self.extract, pixels.split(self.batch_size)), strict=True)
+        logits = None if parts[0] is None else torch.cat(parts)
+        return Features(indices, torch.cat(values), logits)
 
     def to(self, device: torch.device) -> Self:
         self.network.to(device)
@@ -84,8 +79,7 @@ class Extractor:
     def conform(self, images: Tensor) -> Tensor:
         """Repeat the channel of grey images (B, 1, S, S) if the network requires RGB.
 
-        Raises:
-            UserError: another number of channels or another side than the network requires.
+        Raises UserError for other channels or another side than the network requires.
         """
         _, channels, _, side = images.shape
         if self.channels is not None and channels not in (1, self.channels):
@@ -145,14 +139,8 @@ def fuse_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
-def load_weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
-    """Load a file from the folder GENMODELS_WEIGHTS, or else URLs through torch.hub.
-
-    Args:
-        name: for error messages
-        pattern: file name in the folder
-        urls: prefix of the tensor names for each URL
-    """
+def load_weights(name: str, pattern: str, urls: Sequence[str]) -> dict[str, Tensor]:
+    """Load a file from the folder GENMODELS_WEIGHTS, or else URLs through torch.hub."""
     folder = os.environ.get(FOLDER)
     try:
         if folder is not None:
@@ -160,13 +148,8 @@ def load_weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Ten
             if not files:
                 raise FileNotFoundError(f"there is no {pattern} in {folder}")
             return load_file(files[0])
-        return {
-            prefix + key: tensor
-            for url, prefix in urls.items()
-            for key, tensor in torch.hub.load_state_dict_from_url(
-                url, map_location="cpu", progress=False
-            ).items()
-        }
+        download = partial(torch.hub.load_state_dict_from_url, map_location="cpu", progress=False)
+        return {key: tensor for url in urls for key, tensor in download(url).items()}
     except Exception as error:  # no connection, or a damaged file
         raise UserError(
             f"could not load the weights of {name}: {first_line(error)}; "
@@ -188,22 +171,19 @@ def load_state(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Mo
 def inception(bf16: bool = False) -> Extractor:
     """Load the FID Inception: 2048 features and the logits of 1008 classes.
 
-    Args:
-        bf16: compute in bfloat16. On hardware with bfloat16 support it takes half the time; FIDs
-            of 32 and 21 changed by 0.0 and 0.2.
+    In bfloat16, hardware that supports it takes half the time; FIDs of 32 and 21 changed by 0.0 and
+    0.2.
     """
     name = "inception-2015-12-05"
-    state = load_weights(name, f"*{name}*.safetensors", {INCEPTION: ""})
+    state = load_weights(name, f"*{name}*.safetensors", [INCEPTION])
     network = load_state(Inception("fc.weight" in state, bf16), state, name)
-    protocol = f"{name}, bilinear to {SIDE} as in TensorFlow 1, uint8"
-    if bf16:
-        protocol += ", bfloat16"
+    protocol = f"{name}, bilinear to {SIDE} as in TensorFlow 1, uint8" + ", bfloat16" * bf16
     return Extractor(network, 3, protocol, network, batch_size=10)
 
 
 def alexnet_lpips() -> Perception:
     """Load LPIPS 0.1 with AlexNet. Images below 32 pixels are enlarged by an integer factor."""
-    state = load_weights("LPIPS", "*lpips-alex*.safetensors", {ALEXNET: "", LPIPS: ""})
+    state = load_weights("LPIPS", "*lpips-alex*.safetensors", [ALEXNET, LPIPS])
     state = {key: tensor for key, tensor in state.items() if not key.startswith("classifier")}
     network = load_state(Lpips(), state, "LPIPS")
 

@@ -17,7 +17,6 @@ BATCH = 100  # images
 
 Mergeable = TypeVar("Mergeable", Statistic, Reconstruction)
 
-
 # Extractors, each with the statistics of its features.
 Consumers = Sequence[tuple[Extractor, Sequence[Metric | Statistic]]]
 

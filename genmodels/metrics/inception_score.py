@@ -17,12 +17,8 @@ class Predictions(Sums):
     fields = ("counts", "totals", "negative_entropies")  # (splits,), (splits, K) and (splits,)
 
     def update(self, features: Features) -> None:
-        if features.logits is None:
-            raise UserError(
-                "expected an extractor with class predictions for the Inception Score, but its "
-                "weights have no classification head"
-            )
-        predictions = features.logits.cpu().double().softmax(1)
+        logits = features.require_logits("the Inception Score")
+        predictions = logits.cpu().double().softmax(1)
         # The index modulo 10 would not do: samples of conditional models cycle through the classes,
         # so each split would contain a single class.
         split = hash_indices(features.indices.cpu().numpy()) % np.uint64(SPLITS)

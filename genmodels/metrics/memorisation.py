@@ -88,13 +88,8 @@ def measure_memorisation(
 ) -> Result:
     """Compute the mean distance to the nearest training image, of samples and held-out images.
 
-    Args:
-        fake, held_out: at most QUERIES of each are used
-        real: the training images
-        extractors: of LPIPS
-        processes: that share the work
-        pairs: PNG file for the samples that are nearest to a training image, each followed by its
-            nearest images in LPIPS and in pixels
+    Uses at most QUERIES samples. `pairs` is a PNG file for the samples that are nearest to a
+    training image, each followed by its nearest images in LPIPS and in pixels.
     """
     count = min(fake.count, QUERIES)
 

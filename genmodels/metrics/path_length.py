@@ -28,7 +28,6 @@ def path_lengths(
         decode: latents (B, *Z) -> samples (B, C, S, S) in [-1, 1]
         start, end: latents (B, *Z)
         times: position (B,) on each path, 0 to 1
-        perception: the LPIPS extractor
     """
     samples = (decode(slerp_pairs(start, end, time)) for time in (times, times + STEP))
     return perception.distance(*samples) / STEP**2

@@ -24,9 +24,9 @@ def reference_statistics(
     pixels = real.pixels(slice(None)).contiguous()
     digest = hashlib.sha256(f"{extractors.features.key()} {tuple(pixels.shape)}".encode())
     digest.update(pixels.numpy())
-    key = digest.hexdigest()
-    if key in extractors.reference_statistics:
-        return extractors.reference_statistics[key]
+    key, cache = digest.hexdigest(), extractors.reference_statistics
+    if key in cache:
+        return cache[key]
     file = cache_folder() / f"{key}.safetensors"
     try:
         statistics = from_tensors(load_file(file))
@@ -39,9 +39,8 @@ def reference_statistics(
         if processes.rank == 0:
             protocol = f"{extractors.features.protocol}; {real.name}"
             write_cache(file, to_tensors(*statistics), protocol)
-    by_type = {type(statistic): statistic for statistic in statistics}
-    extractors.reference_statistics[key] = by_type
-    return by_type
+    cache[key] = {type(statistic): statistic for statistic in statistics}
+    return cache[key]
 
 
 def cache_folder() -> Path:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genmodels.errors import UserError
+
 
 class Features(NamedTuple):
     """Network outputs for a batch of samples."""
@@ -18,6 +20,15 @@ class Features(NamedTuple):
     indices: Tensor  # (B,) int64: position of each sample in its set; every index occurs once
     values: Tensor  # (B, D)
     logits: Tensor | None = None  # (B, K); None if the network does not classify
+
+    def require_logits(self, metric: str) -> Tensor:
+        """Return the logits, or raise UserError."""
+        if self.logits is None:
+            raise UserError(
+                f"expected an extractor with class predictions for {metric}, but its weights have "
+                "no classification head"
+            )
+        return self.logits
 
 
 class Statistic(ABC):
