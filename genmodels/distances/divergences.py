@@ -106,10 +106,8 @@ def check_distribution(p: Discrete) -> None:
     """Raise UserError unless points and masses form a distribution on the line."""
     points, masses = p
     if points.dim() != 1 or masses.shape[-1:] != points.shape:
-        raise UserError(
-            f"expected points (N,) and masses (..., N), got {tuple(points.shape)} and "
-            f"{tuple(masses.shape)}"
-        )
+        got = f"{tuple(points.shape)} and {tuple(masses.shape)}"
+        raise UserError(f"expected points (N,) and masses (..., N), got {got}")
     if not (points.diff() > 0).all() or not points.isfinite().all():
         raise UserError("expected finite points in increasing order")
     if not (masses >= 0).all() or not ((masses.sum(-1) - 1).abs() < 1e-3).all():
@@ -132,9 +130,8 @@ def normal_kullback_leibler(p: Normal, q: Normal) -> Tensor:
     Infinite if the covariance of q is singular.
     """
     factor, failed = torch.linalg.cholesky_ex(q.covariance)
-    factor = torch.where(
-        failed[..., None, None] > 0, torch.eye(factor.shape[-1]).to(factor), factor
-    )
+    identity = torch.eye(factor.shape[-1]).to(factor)
+    factor = torch.where(failed[..., None, None] > 0, identity, factor)
     trace = torch.cholesky_solve(p.covariance, factor).diagonal(dim1=-2, dim2=-1).sum(-1)
     shift = (q.mean - p.mean)[..., None]
     distance = (shift * torch.cholesky_solve(shift, factor)).sum((-2, -1))

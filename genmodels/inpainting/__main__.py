@@ -76,7 +76,7 @@ def fills(
     images: Tensor,
     mask: Tensor,
     labels: Tensor | None,
-    training_pixels: Tensor,
+    training: Tensor,
 ) -> dict[str, Fill]:
     """Return the two baselines and every method of every model, by name."""
 
@@ -88,9 +88,7 @@ def fills(
 
     baselines: dict[str, Fill] = {
         "mean of the known pixels": lambda part, _: mean_fill(images[part], mask[part]),
-        "nearest training image": lambda part, _: nearest_fill(
-            images[part], mask[part], training_pixels
-        ),
+        "nearest training image": lambda part, _: nearest_fill(images[part], mask[part], training),
     }
     return baselines | {
         f"{method}, {name}": partial(fill, pipeline, method)

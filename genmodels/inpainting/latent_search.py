@@ -40,9 +40,7 @@ def complete(
     if isinstance(pipeline, AutoencodingPipeline):
         with torch.no_grad():
             start = pipeline.encode(mean_fill(images, mask), labels)
-    targets = [images, weights]
-    latents = optimize_latents(
-        pipeline, loss, targets, labels, generator, start, PRIOR_WEIGHT, progress
-    )
+    fit = (pipeline, loss, [images, weights], labels, generator)
+    latents = optimize_latents(*fit, start, PRIOR_WEIGHT, progress)
     with torch.no_grad():
         return pipeline.decode(latents, labels)

@@ -34,9 +34,7 @@ def complete(
     alphas_cumprod = [*map(pipeline.alpha_cumprod, timesteps), 1.0]  # the last level is clean
 
     def noise() -> Tensor:
-        return randn_tensor(
-            images.shape, generator=generator, device=images.device, dtype=images.dtype
-        )
+        return randn_tensor(images.shape, generator, images.device, images.dtype)
 
     samples = pipeline.draw(len(images), generator)
     levels = resampling_schedule(steps)

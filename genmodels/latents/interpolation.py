@@ -150,14 +150,10 @@ def traverse_dimension(latent: Tensor, dimension: int, values: Tensor) -> Tensor
 
 
 def attribute_direction(latents: Tensor, labels: Tensor, target: int, source: int) -> Tensor:
-    """Subtract the mean latent of a source class from that of a target class -> (*Z).
+    """Subtract the mean latent of a source class from a target class's mean: (N, *Z) -> (*Z).
 
     Deep Feature Interpolation for Image Content Changes (Upchurch et al., 2017), equation 3.
     https://arxiv.org/abs/1611.05507
-
-    Args:
-        latents: (N, *Z)
-        labels: classes (N,)
     """
     for label in (target, source):
         if not (labels == label).any():

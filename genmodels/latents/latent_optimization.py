@@ -65,12 +65,7 @@ def optimize_latents(
 
 
 def select_best(latents: Tensor, losses: Tensor, count: int, best: int) -> Tensor:
-    """Select the latents (count * best, *Z) of the lowest losses, `best` for each image.
-
-    Args:
-        latents: (count * N, *Z), N candidates for each of `count` images
-        losses: (count * N,)
-    """
+    """Select the `best` of N latents (count * N, *Z) with losses (count * N,) for each image."""
     index = losses.view(count, -1).argsort(1)[:, :best]
     rows = latents.unflatten(0, (count, -1))
     return rows[torch.arange(count)[:, None], index].flatten(0, 1)
@@ -82,15 +77,9 @@ def minimize(
     steps: int,
     progress: Callable[[float], object] = lambda fraction: None,
 ) -> tuple[Tensor, Tensor]:
-    """Minimize a loss with Adam -> the best latents (N, *Z) and their losses (N,).
+    """Minimize a loss of latents (N, *Z) -> (N,), each row separately, with Adam.
 
-    Stops early when no row improves any more.
-
-    Args:
-        loss: maps latents (N, *Z) to (N,), each row separately
-        start: (N, *Z)
-        steps: maximum number of steps
-        progress: called with the completed fraction; an exception from it stops
+    Stops early when no row improves any more. Returns the best latents and their losses.
     """
     latents = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], LEARNING_RATE)

@@ -161,10 +161,8 @@ def load_held_out(evaluation: Evaluation) -> Images:
     """Load the real images that were not used for training."""
     reference, split = evaluation.reference, evaluation.held_out
     if is_image_folder(reference):
-        raise UserError(
-            f"expected a dataset with a split {split!r} for memorisation and reconstruction, got "
-            f"the folder of images {reference}"
-        )
+        expected = f"a dataset with a split {split!r} for memorisation and reconstruction"
+        raise UserError(f"expected {expected}, got the folder of images {reference}")
     if split == evaluation.split:
         raise UserError(f"expected --held_out to differ from --split, got {split!r} for both")
     return data.load(reference, split=split, resolution=evaluation.resolution)
@@ -224,10 +222,8 @@ def check_metrics(
             raise UserError("expected --samples to be a conditional model for class_accuracy")
         classes = getattr(extractors.features.network, "config", {}).get("num_classes")
         if classes != pipeline.num_classes:
-            raise UserError(
-                f"expected --extractor to be a classifier of the model's {pipeline.num_classes} "
-                "classes for class_accuracy"
-            )
+            expected = f"a classifier of the model's {pipeline.num_classes} classes"
+            raise UserError(f"expected --extractor to be {expected} for class_accuracy")
     if "memorisation" in metrics:
         expected, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
         if expected != got:

@@ -85,9 +85,8 @@ class Extractor:
         if self.channels is not None and channels not in (1, self.channels):
             raise UserError(f"expected images with {self.channels} channels, got {channels}")
         if self.side is not None and side != self.side:
-            raise UserError(
-                f"expected images with a side of {self.side} pixels for this extractor, got {side}"
-            )
+            expected = f"images with a side of {self.side} pixels for this extractor"
+            raise UserError(f"expected {expected}, got {side}")
         return images.expand(-1, self.channels or -1, -1, -1)
 
     def key(self) -> str:
@@ -109,10 +108,9 @@ class Perception(Extractor):
         embed: Callable[[Tensor], Tensor],  # samples (B, C, S, S) in [-1, 1] -> (B, D)
         side: int | None = None,
     ) -> None:
-        def extract(pixels: Tensor) -> tuple[Tensor, None]:
-            return embed(from_pixels(pixels)), None
-
-        super().__init__(network, channels, protocol, extract, side)
+        super().__init__(
+            network, channels, protocol, lambda pixels: (embed(from_pixels(pixels)), None), side
+        )
         self.embed = embed
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
@@ -151,10 +149,8 @@ def load_weights(name: str, pattern: str, urls: Sequence[str]) -> dict[str, Tens
         download = partial(torch.hub.load_state_dict_from_url, map_location="cpu", progress=False)
         return {key: tensor for url in urls for key, tensor in download(url).items()}
     except Exception as error:  # no connection, or a damaged file
-        raise UserError(
-            f"could not load the weights of {name}: {first_line(error)}; "
-            f"set {FOLDER} to a folder that contains them"
-        ) from error
+        reason = f"{first_line(error)}; set {FOLDER} to a folder that contains them"
+        raise UserError(f"could not load the weights of {name}: {reason}") from error
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Module:
@@ -162,9 +158,8 @@ def load_state(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Mo
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(
-            f"expected the weights of {name}, got others: {first_line(error)}"
-        ) from error
+        reason = first_line(error)
+        raise UserError(f"expected the weights of {name}, got others: {reason}") from error
     return network
 
 
@@ -255,10 +250,8 @@ class FeatureExtractors:
 
     def __init__(self, name: str, device: torch.device = CPU) -> None:
         if name not in EXTRACTORS and not os.path.isdir(name):
-            raise UserError(
-                f"expected --extractor to be {', '.join(EXTRACTORS)} or the folder of a "
-                f"classifier, got {name!r}"
-            )
+            expected = f"{', '.join(EXTRACTORS)} or the folder of a classifier"
+            raise UserError(f"expected --extractor to be {expected}, got {name!r}")
         folder = Path(name)
         own = (lambda: domain(folder), lambda: domain_lpips(folder))
         self.loaders, self.device = EXTRACTORS.get(name, own), device

@@ -24,10 +24,8 @@ class Features(NamedTuple):
     def require_logits(self, metric: str) -> Tensor:
         """Return the logits, or raise UserError."""
         if self.logits is None:
-            raise UserError(
-                f"expected an extractor with class predictions for {metric}, but its weights have "
-                "no classification head"
-            )
+            expected = f"expected an extractor with class predictions for {metric}"
+            raise UserError(f"{expected}, but its weights have no classification head")
         return self.logits
 
 

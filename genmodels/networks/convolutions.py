@@ -23,10 +23,8 @@ def pyramid(side: int) -> tuple[int, int]:
     while base % 2 == 0 and base > 4:
         base, halvings = base // 2, halvings + 1
     if halvings not in range(2, 8) or base > 8:
-        raise UserError(
-            f"expected images whose side halves to 8 pixels or less (28, 32, 48, 64, ..., 512), "
-            f"got {side}; try --resolution 32 or 64"
-        )
+        expected = "images whose side halves to 8 pixels or less (28, 32, 48, 64, ..., 512)"
+        raise UserError(f"expected {expected}, got {side}; try --resolution 32 or 64")
     return base, halvings
 
 

@@ -80,12 +80,8 @@ def resize(images: Tensor) -> Tensor:
     return torch.lerp(rows[..., lower], rows[..., upper], weights)
 
 
-def average_pool(inputs: Tensor) -> Tensor:
-    return F.avg_pool2d(inputs, 3, 1, 1, count_include_pad=False)
-
-
-def max_pool(inputs: Tensor) -> Tensor:
-    return F.max_pool2d(inputs, 3, 1, 1)
+average_pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+max_pool = nn.MaxPool2d(3, 1, 1)
 
 
 class Convolution(nn.Module):
@@ -123,9 +119,8 @@ class BlockA(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(inputs)))
         five = self.branch5x5_2(self.branch5x5_1(inputs))
-        return torch.cat(
-            [self.branch1x1(inputs), five, double, self.branch_pool(average_pool(inputs))], 1
-        )
+        pooled = self.branch_pool(average_pool(inputs))
+        return torch.cat([self.branch1x1(inputs), five, double, pooled], 1)
 
 
 class BlockB(nn.Module):

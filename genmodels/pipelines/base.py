@@ -102,9 +102,7 @@ class LatentPipeline(DiffusionPipeline):
                 raise UserError(f"expected one generator or {count}, got {len(generator)}")
         for one in generator if isinstance(generator, list) else [generator]:
             if one is not None and not isinstance(one, torch.Generator):
-                raise UserError(
-                    f"expected a generator such as torch.Generator().manual_seed(0), got {one!r}"
-                )
+                raise UserError(f"expected a generator such as torch.Generator(), got {one!r}")
         shape = (int(count), *self.latent_shape)
         return randn_tensor(shape, generator=generator, device=self.device, dtype=self.dtype)
 
@@ -147,9 +145,8 @@ class LatentPipeline(DiffusionPipeline):
             raise UserError(f"expected {expected} as integers, got {tensor.dtype}")
         tensor = tensor.expand(count) if tensor.dim() == 0 else tensor
         if tensor.shape != (count,):
-            raise UserError(
-                f"expected one label, or one for each of the {count} samples, got {tensor.numel()}"
-            )
+            got = tensor.numel()
+            raise UserError(f"expected one label, or one for each of {count} samples, got {got}")
         invalid = tensor[(tensor < 0) | (tensor >= self.num_classes)]
         if len(invalid):
             raise UserError(f"expected {expected}, got {invalid[0]}")

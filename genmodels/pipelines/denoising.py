@@ -18,7 +18,7 @@ SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler
 NUM_INFERENCE_STEPS = 12  # defaults of DenoisingPipeline
 GUIDANCE_SCALE = 1.5
 NUM_ENCODING_STEPS = 50
-MAX_GUIDANCE_SCALE = 50.0
+MAX_GUIDANCE = 50
 
 # Settings of the scheduler saved with a pipeline
 SOLVER = {"solver_order": 3, "timestep_spacing": "trailing"}
@@ -148,12 +148,11 @@ class DenoisingPipeline(LatentPipeline):
 
     def check_steps(self, steps: int | None, default: int) -> int:
         """Return the number of steps; None gives the default, or all timesteps if fewer."""
+        most = self.num_timesteps
         if steps is None:
-            return min(default, self.num_timesteps)
-        if not isinstance(steps, Integral) or not 1 <= steps <= self.num_timesteps:
-            raise UserError(
-                f"expected num_inference_steps from 1 to {self.num_timesteps}, got {steps!r}"
-            )
+            return min(default, most)
+        if not isinstance(steps, Integral) or not 1 <= steps <= most:
+            raise UserError(f"expected num_inference_steps from 1 to {most}, got {steps!r}")
         return int(steps)
 
     def check_guidance(self, scale: float | None) -> float | None:
@@ -164,10 +163,8 @@ class DenoisingPipeline(LatentPipeline):
             return None
         if scale is None:
             return GUIDANCE_SCALE
-        if not isinstance(scale, Real) or not 0 <= scale <= MAX_GUIDANCE_SCALE:
-            raise UserError(
-                f"expected guidance_scale from 0 to {MAX_GUIDANCE_SCALE:g}, got {scale!r}"
-            )
+        if not isinstance(scale, Real) or not 0 <= scale <= MAX_GUIDANCE:
+            raise UserError(f"expected guidance_scale from 0 to {MAX_GUIDANCE}, got {scale!r}")
         return float(scale)
 
     def alpha_cumprod(self, timestep: int) -> float:
