@@ -1,7 +1,4 @@
-"""Experiments on distances between distributions, each as data for a plot.
-
-N points, D distances, T recorded steps.
-"""
+"""Experiments on distances, each as data for a plot. N points, D distances, T recorded steps."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,4 @@
-"""Optimal transport between discrete distributions on the line and between sets of samples.
-
-B samples, D dimensions, N points.
-"""
+"""Optimal transport on the line and between samples. B samples, D dimensions, N points."""
 
 from typing import NamedTuple
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.inpainting import latent_search, one_pass, pseudo_gibbs, repaint
 from genmodels.inpainting.blending import blend
+from genmodels.inpainting.task import Task
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from genmodels.pipelines.base import Labels, LatentPipeline
@@ -23,14 +24,10 @@ from genmodels.pipelines.denoising import DenoisingPipeline
 
 
 class Method(NamedTuple):
-    """An inpainting method and the pipelines that it supports.
+    """An inpainting method and the pipelines that it supports."""
 
-    `complete(pipeline, images, mask, generator, labels, progress)` gets checked inputs on the
-    pipeline's device, with images that are 0 in the hole, and returns samples (B, C, S, S). Only
-    the hole of the result is used.
-    """
-
-    complete: Callable[..., Tensor]
+    # Returns samples (B, C, S, S), of which only the hole is used.
+    complete: Callable[[LatentPipeline, Task], Tensor]
     pipelines: tuple[type[LatentPipeline], ...]
 
 
@@ -100,7 +97,8 @@ def complete(
             samples = pipeline.decode(pipeline.draw(len(images), generator), labels)
         return Completion(samples, ["the mask keeps no pixel: the whole image is generated"])
     run = METHODS[method or methods[0]].complete
-    samples = run(pipeline, known, mask, generator, labels, progress).detach().clamp(-1, 1)
+    task = Task(known, mask, generator, labels, progress)
+    samples = run(pipeline, task).detach().clamp(-1, 1)
     if seamless:
         samples = blend(samples, known, mask)
     return Completion(torch.where(mask > 0, images, samples.to(images.dtype)), [])

@@ -1,7 +1,4 @@
-"""Images and videos: the only conversion between samples in [-1, 1] and pixels, PIL and files.
-
-B batch, C channels, S side.
-"""
+"""Conversion between samples in [-1, 1], pixels, PIL and files. B batch, C channels, S side."""
 
 import io
 import math

@@ -1,7 +1,4 @@
-"""Networks whose features the metrics compare.
-
-B batch, C channels, S side, D features, K classes.
-"""
+"""Networks whose features metrics compare. B batch, C channels, S side, D features, K classes."""
 
 import hashlib
 import itertools

@@ -10,12 +10,11 @@ from tqdm import tqdm
 from genmodels.media.image import to_pixels
 from genmodels.metrics.base import Metric
 from genmodels.metrics.extractors import Extractor
-from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.metrics.statistics import Statistic
 
 BATCH = 100  # images
 
-Mergeable = TypeVar("Mergeable", Statistic, Reconstruction)
+AnyStatistic = TypeVar("AnyStatistic", bound=Statistic)
 
 # Extractors, each with the statistics of its features.
 Consumers = Sequence[tuple[Extractor, Sequence[Metric | Statistic]]]
@@ -69,7 +68,7 @@ class Processes(NamedTuple):
             indices = torch.arange(batch.start, batch.stop)
             update_consumers(consumers, source.pixels(batch), indices)
 
-    def merge(self, part: Mergeable) -> Mergeable:
+    def merge(self, part: AnyStatistic) -> AnyStatistic:
         """Return the sum of the parts of all processes."""
         total = type(part)()
         for other in self.gather([part]):

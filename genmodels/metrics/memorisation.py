@@ -1,7 +1,4 @@
-"""Memorisation: distance from samples to their nearest training images.
-
-Q queries, N points, D dimensions.
-"""
+"""Distances from samples to training images. Q queries, N points, D dimensions."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""Summaries of features. They merge exactly across batches and processes.
-
-B samples of a batch, N of all, D features, K classes.
-"""
+"""Mergeable summaries of features. B samples of a batch, N of all, D features, K classes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

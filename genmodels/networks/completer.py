@@ -1,7 +1,4 @@
-"""A U-Net for inpainting.
-
-B batch, C channels, S side, Z latent.
-"""
+"""A U-Net for inpainting. B batch, C channels, S side, Z latent."""
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config

@@ -1,7 +1,4 @@
-"""Building blocks of the convolutional networks.
-
-B batch, C channels, S side, Z latent, W width, K classes.
-"""
+"""Building blocks of networks. B batch, C channels, S side, Z latent, W width, K classes."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,4 @@
-"""The interface of every published model: decode a Gaussian latent into a sample.
-
-B batch, C channels, S side, Z latent, K classes; each model has its own latent shape.
-"""
+"""The interface of every published model. B batch, C channels, S side, Z latent, K classes."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -102,7 +99,8 @@ class LatentPipeline(DiffusionPipeline):
                 raise UserError(f"expected one generator or {count}, got {len(generator)}")
         for one in generator if isinstance(generator, list) else [generator]:
             if one is not None and not isinstance(one, torch.Generator):
-                raise UserError(f"expected a generator such as torch.Generator(), got {one!r}")
+                expected = "a generator such as torch.Generator().manual_seed(0)"
+                raise UserError(f"expected {expected}, got {one!r}")
         shape = (int(count), *self.latent_shape)
         return randn_tensor(shape, generator=generator, device=self.device, dtype=self.dtype)
 
