@@ -19,7 +19,6 @@ def decode_all(rows: Iterable[dict | None], source: str, resolution: int | None)
 
     Args:
         rows: an undecoded image column of `datasets`: each with "bytes" or else a "path"
-        source: name of the dataset in error messages
         resolution: side to scale and crop to; None if all images are square and of one size
 
     Returns:

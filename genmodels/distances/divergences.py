@@ -85,11 +85,7 @@ DISTANCES: dict[str, Distance] = {
 
 
 def align_supports(p: Discrete, q: Discrete) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the union of the supports (N,) and the masses (..., N) of p and q on it.
-
-    Raises:
-        UserError: p or q is not a distribution.
-    """
+    """Return the union of the supports (N,) and the masses (..., N) of p and q on it."""
     check_distribution(p)
     check_distribution(q)
     if p.points.shape == q.points.shape and torch.equal(p.points, q.points):

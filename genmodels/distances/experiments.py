@@ -53,9 +53,6 @@ def fit_normal(distance: str, steps: int = 400, start: float = 1.0, records: int
     Args:
         start: initial mean. Near 0, KL(q‖p) stays in a local minimum between the modes.
         records: approximate number of steps to record
-
-    Raises:
-        UserError: no such distance.
     """
     if distance not in DISTANCES:
         raise UserError(f"expected one of {', '.join(DISTANCES)}, got {distance!r}")

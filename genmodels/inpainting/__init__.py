@@ -61,24 +61,15 @@ def complete(
     seamless: bool = False,
     progress: Callable[[float], object] = lambda fraction: None,
 ) -> Completion:
-    """Fill the holes of images. Other random numbers give other completions.
+    """Fill the holes of images; other pixels stay equal bit for bit.
 
     Args:
         images: (B, C, S, S), floating point, in [-1, 1] where the mask is 1
         mask: (B, 1, S, S), 1 keeps a pixel and 0 fills it
-        generator: source of randomness; None for torch's global one
         method: a key of METHODS; None for the first that supports the pipeline
-        labels: as for `pipeline.decode`
         seamless: hide the border of the hole by Poisson blending (`blend`). Leaves "one pass" and
             "RePaint" unchanged, because they return the known pixels themselves
         progress: called with the completed fraction in [0, 1]; may raise to cancel
-
-    Returns:
-        Samples (B, C, S, S) that equal `images` bit for bit where the mask is 1, and notes.
-
-    Raises:
-        UserError: a method that does not support the pipeline; images, mask or labels of a wrong
-            shape or range.
     """
     methods = methods_for(type(pipeline))
     if method is not None and method not in methods:

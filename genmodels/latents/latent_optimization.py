@@ -34,8 +34,6 @@ def optimize_latents(
     Args:
         loss: maps samples (N, C, S, S) and N rows of each target to (N,)
         targets: tensors (B, ...), passed to the loss
-        labels: (B,) for a conditional model, else None
-        generator: draws the starting points
         guess: one more starting point (B, *Z)
         prior: weight of the standard normal prior's negative log density
         progress: called with the completed fraction; an exception from it stops the search

@@ -17,13 +17,10 @@ from genmodels.errors import UserError
 GRID_GAP = 2  # pixels between the images of a grid and around them
 
 # Video options of write_frames by suffix. A GIF gets a palette per frame, so it can be streamed.
-GIF_FILTER = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
+PALETTE = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
+GIF_FILTER = ["-filter_complex", PALETTE]
 VIDEO_OPTIONS: dict[str, dict[str, object]] = {
-    ".gif": {
-        "codec": "gif",
-        "pix_fmt_out": "pal8",
-        "output_params": ["-filter_complex", GIF_FILTER],
-    },
+    ".gif": {"codec": "gif", "pix_fmt_out": "pal8", "output_params": GIF_FILTER},
     ".mp4": {"quality": 9},
 }
 
@@ -95,9 +92,8 @@ def write_video(frames: Iterable[Tensor], file: Path, rate: float, scale: int) -
     try:
         for frame in frames:
             image = to_pil(frame[None])[0].convert("RGB")
-            image = image.resize(
-                (image.width * scale, image.height * scale), Image.Resampling.NEAREST
-            )
+            scaled = (image.width * scale, image.height * scale)
+            image = image.resize(scaled, Image.Resampling.NEAREST)
             # Video codecs need even sides.
             image = ImageOps.expand(image, (0, 0, image.width % 2, image.height % 2))
             if writer is None:

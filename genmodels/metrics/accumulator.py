@@ -65,11 +65,7 @@ def compute_metrics(
     extractors: FeatureExtractors,
     processes: Processes = SINGLE_PROCESS,
 ) -> Result:
-    """Compute metrics of generated images against real ones. To be called on every process.
-
-    Raises:
-        UserError: too few images, or images that the extractor does not accept.
-    """
+    """Compute metrics of generated images against real ones. To be called on every process."""
     accumulator = MetricAccumulator(metrics, extractors)
     needs_reference = any(metric.needs_reference for metric in metrics)
     if needs_reference:

@@ -76,9 +76,6 @@ def evaluate(
 
     Returns one result for the metrics of samples, and one for each of memorisation, reconstruction
     and path_length, if requested.
-
-    Raises:
-        UserError: an input is missing or invalid, or a metric does not apply to it.
     """
     check_arguments(evaluation)
     metrics, resolution = evaluation.metrics, evaluation.resolution

@@ -74,10 +74,7 @@ class Extractor:
         return self
 
     def conform(self, images: Tensor) -> Tensor:
-        """Repeat the channel of grey images (B, 1, S, S) if the network requires RGB.
-
-        Raises UserError for other channels or another side than the network requires.
-        """
+        """Check channels and side; repeat the channel of grey images (B, 1, S, S) for RGB."""
         _, channels, _, side = images.shape
         if self.channels is not None and channels not in (1, self.channels):
             raise UserError(f"expected images with {self.channels} channels, got {channels}")
@@ -113,9 +110,8 @@ class Perception(Extractor):
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """Return LPIPS (B,) of pairs of samples (B, C, S, S) in [-1, 1]. Differentiable."""
         if first.shape != second.shape:
-            raise UserError(
-                f"expected samples of one shape, got {tuple(first.shape)} and {tuple(second.shape)}"
-            )
+            got = f"{tuple(first.shape)} and {tuple(second.shape)}"
+            raise UserError(f"expected samples of one shape, got {got}")
         for samples in (first, second):
             low, high = samples.min().item(), samples.max().item()
             if not -1 <= low <= high <= 1:
@@ -163,8 +159,7 @@ def load_state(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Mo
 def inception(bf16: bool = False) -> Extractor:
     """Load the FID Inception: 2048 features and the logits of 1008 classes.
 
-    In bfloat16, hardware that supports it takes half the time; FIDs of 32 and 21 changed by 0.0 and
-    0.2.
+    bfloat16 halves the time on hardware that supports it; FIDs of 32 and 21 changed by 0 and 0.2.
     """
     name = "inception-2015-12-05"
     state = load_weights(name, f"*{name}*.safetensors", [INCEPTION])
@@ -219,11 +214,8 @@ def domain_lpips(folder: Path = DOMAIN) -> Perception:
 
 def raw_pixels() -> Perception:
     """Use the pixels themselves; squared distances are mean squared errors in [-1, 1]."""
-
-    def embed(samples: Tensor) -> Tensor:
-        return samples.flatten(1) / samples[0].numel() ** 0.5
-
-    return Perception(nn.Identity(), None, "pixels", embed)
+    identity = nn.Identity()
+    return Perception(identity, None, "pixels", lambda it: it.flatten(1) / it[0].numel() ** 0.5)
 
 
 # For each name the extractor of features and that of LPIPS embeddings.
@@ -237,12 +229,7 @@ EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], Perception]]] 
 class FeatureExtractors:
     """The extractors of features and of LPIPS embeddings, loaded when they are first used.
 
-    Args:
-        name: a name from EXTRACTORS or the folder of a classifier
-        device: where the networks run
-
-    Raises:
-        UserError: an unknown name; on first use, weights that are not available.
+    Their name is a key of EXTRACTORS or the folder of a classifier.
     """
 
     def __init__(self, name: str, device: torch.device = CPU) -> None:

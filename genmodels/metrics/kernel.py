@@ -47,11 +47,9 @@ class KernelDistance(Metric):
 
 
 def kernel_sums(first: Tensor, in_first: Tensor, second: Tensor, in_second: Tensor) -> Tensor:
-    """Return the sum of the kernel over all pairs of each subset, (K,).
+    """Sum the kernel of features (N, D) and (M, D) over all pairs of each subset -> (K,).
 
-    Args:
-        first, second: features (N, D) and (M, D)
-        in_first, in_second: 1 for the members of each subset, else 0, (K, N) and (K, M)
+    Masks (K, N) and (K, M) are 1 for the members of each subset, else 0.
     """
     batches = zip(first.split(BATCH), in_first.split(BATCH, 1), strict=True)
     return sum((members @ kernel(batch, second) * in_second).sum(1) for batch, members in batches)

@@ -43,10 +43,8 @@ class Lpips(nn.Module):
         )
         for index, width in enumerate(self.WIDTHS):
             # The published weights name the layer "model.1", because "model.0" is a dropout.
-            layer = nn.ModuleDict(
-                {"model": nn.ModuleDict({"1": nn.Conv2d(width, 1, 1, bias=False)})}
-            )
-            self.add_module(f"lin{index}", layer)
+            layer = nn.ModuleDict({"1": nn.Conv2d(width, 1, 1, bias=False)})
+            self.add_module(f"lin{index}", nn.ModuleDict({"model": layer}))
 
     def forward(self, samples: Tensor) -> Tensor:
         hidden = (samples - SHIFT.to(samples)) / SCALE.to(samples)

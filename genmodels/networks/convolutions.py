@@ -11,11 +11,7 @@ from genmodels.errors import UserError
 
 
 def pyramid(side: int) -> tuple[int, int]:
-    """Return the lowest resolution of an image side and the halvings to it: 28 -> (7, 2).
-
-    Raises:
-        UserError: unless 2 to 7 halvings lead to 8 pixels or less
-    """
+    """Return the lowest resolution of an image side and the halvings to it: 28 -> (7, 2)."""
     base, halvings = side, 0
     while base % 2 == 0 and base > 4:
         base, halvings = base // 2, halvings + 1

@@ -22,9 +22,7 @@ SIDE = 299  # side in pixels of the network input
 class Inception(nn.Module):
     """uint8 images (B, 3, S, S) of any side -> features (B, 2048) and logits (B, 1008) or None.
 
-    Args:
-        head: include the classification layer, which some weight files lack
-        bf16: convolve in bfloat16, twice as fast on hardware that supports it
+    Some weight files lack the classification layer, the `head`.
     """
 
     def __init__(self, head: bool = True, bf16: bool = False) -> None:

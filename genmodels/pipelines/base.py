@@ -27,11 +27,8 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
     Lower thresholds give higher quality and less diversity: Large Scale GAN Training for High
     Fidelity Natural Image Synthesis (Brock et al., 2019), section 3.1,
     https://arxiv.org/abs/1809.11096. Unlike there, values are mapped through the inverse CDF
-    instead of redrawn, so a latent remains a function of its seed. A threshold of 4 or more returns
-    the latents unchanged.
-
-    Raises:
-        UserError: the threshold is not above 0.
+    instead of redrawn, so a latent remains a function of its seed. Thresholds are above 0; 4 or
+    more return the latents unchanged.
     """
     if not threshold > 0:
         raise UserError(f"expected a truncation above 0, got {threshold}")
@@ -87,9 +84,6 @@ class LatentPipeline(DiffusionPipeline):
         Args:
             generator: values are drawn on its device, so a CPU generator gives the same latents
                 everywhere. With one generator per latent, each latent depends on its own only.
-
-        Raises:
-            UserError: a count below 1, or neither a torch.Generator nor a list of `count` ones.
         """
         if not isinstance(count, Integral) or count < 1:
             raise UserError(f"expected a number of samples of at least 1, got {count!r}")
@@ -123,11 +117,7 @@ class LatentPipeline(DiffusionPipeline):
             raise UserError("expected samples in [-1, 1]")
 
     def prepare_labels(self, labels: Labels, count: int) -> Tensor | None:
-        """Expand labels to (count,) on the pipeline's device.
-
-        Raises:
-            UserError: labels that `decode` does not accept.
-        """
+        """Expand labels to (count,) on the pipeline's device; check them as `decode` says."""
         if self.num_classes is None:
             if labels is not None:
                 raise UserError("expected no labels: this model is unconditional")

@@ -73,14 +73,7 @@ def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
 def read_index(
     folder: Path, source: str | None = None
 ) -> tuple[Factory, dict[str, type[ConfigMixin]]]:
-    """Read the model_index.json of a folder.
-
-    Returns:
-        the pipeline's class, or `from_diffusers`, and the class of each of its arguments
-
-    Raises:
-        UserError: no valid index, or classes that no pipeline of genmodels names.
-    """
+    """Return the class in a model_index.json, or `from_diffusers`, and its arguments' classes."""
     source = source or folder
     try:
         index = json.loads((folder / "model_index.json").read_text())
@@ -120,11 +113,7 @@ def library(kind: type[ConfigMixin]) -> str:
 
 
 def load_component(folder: Path, kind: type[ConfigMixin], source: str) -> ConfigMixin:
-    """Load a scheduler, or a network whose weights match its config exactly.
-
-    Raises:
-        UserError: files that are missing, broken or do not match; `source` names them.
-    """
+    """Load a scheduler, or a network whose weights match its config exactly."""
     try:
         if not issubclass(kind, ModelMixin):
             return kind.from_pretrained(folder)
