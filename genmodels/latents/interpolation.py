@@ -17,6 +17,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 
 Interpolation = Callable[[Tensor, Tensor], Tensor]
+Decode = Callable[[Tensor, Tensor | None], Tensor]  # latents and labels to samples
 
 
 def lerp(keys: Tensor, times: Tensor) -> Tensor:
@@ -110,10 +111,7 @@ def slerp_pairs(start: Tensor, end: Tensor, fraction: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decode_frames(
-    decode: Callable[[Tensor, Tensor | None], Tensor],
-    latents: Tensor,
-    labels: Tensor | None = None,
-    batch_size: int = 16,
+    decode: Decode, latents: Tensor, labels: Tensor | None = None, batch_size: int = 16
 ) -> Iterator[Tensor]:
     """Decode latents (T, *Z), with labels (T,) for a conditional model, into samples (C, S, S).
 

@@ -11,6 +11,7 @@ from genmodels.device import supports_bf16
 if TYPE_CHECKING:  # genmodels.pipelines.adversarial imports this module
     from genmodels.pipelines.base import LatentPipeline
 
+Progress = Callable[[float], object]
 CANDIDATES = 64  # random latents per image, of which the best are starting points
 RESTARTS = 4  # starting points per image
 COARSE_STEPS, FINE_STEPS = 40, 100  # steps from all starting points, then from the best one
@@ -27,7 +28,7 @@ def optimize_latents(
     generator: torch.Generator | None,
     guess: Tensor | None = None,
     prior: float = 1.0,
-    progress: Callable[[float], object] = lambda fraction: None,
+    progress: Progress = lambda _: None,
 ) -> Tensor:
     """Find the latents (B, *Z) that minimize loss + prior / 2 * |z|², for each image separately.
 
@@ -70,10 +71,7 @@ def select_best(latents: Tensor, losses: Tensor, count: int, best: int) -> Tenso
 
 
 def minimize(
-    loss: Callable[[Tensor], Tensor],
-    start: Tensor,
-    steps: int,
-    progress: Callable[[float], object] = lambda fraction: None,
+    loss: Callable[[Tensor], Tensor], start: Tensor, steps: int, progress: Progress = lambda _: None
 ) -> tuple[Tensor, Tensor]:
     """Minimize a loss of latents (N, *Z) -> (N,), each row separately, with Adam.
 

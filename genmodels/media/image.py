@@ -54,9 +54,7 @@ def image_grid(samples: Tensor, columns: int | None = None) -> Image.Image:
     return grid
 
 
-def to_video(
-    frames: Iterable[Tensor], file: str | Path, rate: float = 25.0, scale: int = 8
-) -> None:
+def to_video(frames: Iterable[Tensor], file: str | Path, rate: float = 25, scale: int = 8) -> None:
     """Write samples (C, S, S) in [-1, 1] as a GIF or an MP4, frame by frame.
 
     Args:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from genmodels.metrics.base import Metric, Result
-from genmodels.metrics.extractors import Extractor, FeatureExtractors
+from genmodels.metrics.extractors import FeatureExtractors
 from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes, update_consumers
 from genmodels.metrics.reference_statistics import reference_statistics
 from genmodels.metrics.statistics import Statistic
@@ -23,10 +23,8 @@ class MetricAccumulator:
         for metric in sorted(self.metrics, key=lambda metric: metric.features_from):
             shared = self.statistics.setdefault(metric.features_from, {})
             metric.fake = shared.setdefault(metric.statistic, metric.fake)
-        self.consumers: list[tuple[Extractor, list[Statistic]]] = [
-            (getattr(extractors, name), list(statistics.values()))
-            for name, statistics in self.statistics.items()
-        ]
+        groups = self.statistics.items()
+        self.consumers = [(getattr(extractors, name), [*it.values()]) for name, it in groups]
 
     @property
     def protocol(self) -> str:

@@ -49,7 +49,7 @@ class Extractor:
         network: nn.Module,
         channels: int | None,
         protocol: str,
-        extract: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+        extract: Callable[[Tensor], tuple[Tensor, Tensor | None] | Tensor],
         side: int | None = None,
         batch_size: int = 100,
     ) -> None:
@@ -63,10 +63,14 @@ class Extractor:
         """Extract features of images at positions `indices` (B,) of their set; see `conform`."""
         pixels = self.conform(pixels).to(self.device)
         if self.device.type != "cpu":
-            return Features(indices, *self.extract(pixels))
-        values, parts = zip(*map(self.extract, pixels.split(self.batch_size)), strict=True)
+            return Features(indices, *self.compute(pixels))
+        values, parts = zip(*map(self.compute, pixels.split(self.batch_size)), strict=True)
         logits = None if parts[0] is None else torch.cat(parts)
         return Features(indices, torch.cat(values), logits)
+
+    def compute(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return features and logits of pixels (B, C, S, S) that conform to the network."""
+        return self.extract(pixels)
 
     def to(self, device: torch.device) -> Self:
         self.network.to(device)
@@ -92,20 +96,13 @@ class Extractor:
 
 
 class Perception(Extractor):
-    """Map uint8 images to embeddings whose squared distance is LPIPS."""
+    """Map uint8 images to embeddings whose squared distance is LPIPS.
 
-    def __init__(
-        self,
-        network: nn.Module,
-        channels: int | None,
-        protocol: str,
-        embed: Callable[[Tensor], Tensor],  # samples (B, C, S, S) in [-1, 1] -> (B, D)
-        side: int | None = None,
-    ) -> None:
-        super().__init__(
-            network, channels, protocol, lambda pixels: (embed(from_pixels(pixels)), None), side
-        )
-        self.embed = embed
+    Its `extract` maps samples (B, C, S, S) in [-1, 1] to embeddings (B, D).
+    """
+
+    def compute(self, pixels: Tensor) -> tuple[Tensor, None]:
+        return self.extract(from_pixels(pixels)), None
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """Return LPIPS (B,) of pairs of samples (B, C, S, S) in [-1, 1]. Differentiable."""
@@ -116,7 +113,7 @@ class Perception(Extractor):
             low, high = samples.min().item(), samples.max().item()
             if not -1 <= low <= high <= 1:
                 raise UserError(f"expected samples in [-1, 1], got {low:g} to {high:g}")
-        left, right = (self.embed(self.conform(samples)) for samples in (first, second))
+        left, right = (self.extract(self.conform(samples)) for samples in (first, second))
         return (left - right).square().sum(1)
 
 

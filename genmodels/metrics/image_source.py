@@ -14,6 +14,7 @@ from genmodels.metrics.statistics import Statistic
 
 BATCH = 100  # images
 
+Decode = Callable[[Tensor, Tensor | None], Tensor]  # latents and labels to samples
 AnyStatistic = TypeVar("AnyStatistic", bound=Statistic)
 
 # Extractors, each with the statistics of its features.
@@ -33,13 +34,7 @@ class ImageSource(NamedTuple):
         return cls(name, len(pixels), lambda batch: pixels[batch])
 
     @classmethod
-    def from_model(
-        cls,
-        name: str,
-        latents: Tensor,
-        labels: Tensor | None,
-        decode: Callable[[Tensor, Tensor | None], Tensor],
-    ) -> Self:
+    def from_model(cls, name: str, latents: Tensor, labels: Tensor | None, decode: Decode) -> Self:
         """Decode latents (N, *Z), with labels (N,) for a conditional model."""
 
         @torch.inference_mode()

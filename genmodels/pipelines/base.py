@@ -210,8 +210,6 @@ class OneStepPipeline(LatentPipeline):
         names = ("num_inference_steps", "guidance_scale", "scheduler")
         for name, it in zip(names, (num_inference_steps, guidance_scale, scheduler), strict=True):
             if it is not None:
-                raise UserError(
-                    f"expected no {name} for a model that decodes in one step, got {it!r}"
-                )
+                raise UserError(f"expected no {name}: this model decodes in one step, got {it!r}")
         self.check_shape(latents, self.latent_shape, "latents")
         return self.forward(latents, self.prepare_labels(labels, len(latents)))

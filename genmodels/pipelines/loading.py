@@ -28,6 +28,7 @@ PIPELINES: dict[str, type[LatentPipeline]] = {
     "CompletingPipeline": CompletingPipeline,
 }
 
+Components = dict[str, type[ConfigMixin]]
 Factory = Callable[..., LatentPipeline]  # from components by name to a pipeline
 FACTORIES: dict[str, Factory] = PIPELINES | dict.fromkeys(DIFFUSERS_PIPELINES, from_diffusers)
 
@@ -70,9 +71,7 @@ def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
     return factory(**loaded)
 
 
-def read_index(
-    folder: Path, source: str | None = None
-) -> tuple[Factory, dict[str, type[ConfigMixin]]]:
+def read_index(folder: Path, source: str | None = None) -> tuple[Factory, Components]:
     """Return the class in a model_index.json, or `from_diffusers`, and its arguments' classes."""
     source = source or folder
     try:
@@ -117,9 +116,8 @@ def load_component(folder: Path, kind: type[ConfigMixin], source: str) -> Config
     try:
         if not issubclass(kind, ModelMixin):
             return kind.from_pretrained(folder)
-        network, info = kind.from_pretrained(
-            folder, use_safetensors=True, output_loading_info=True, torch_dtype=torch.float32
-        )
+        options = {"use_safetensors": True, "torch_dtype": torch.float32}
+        network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
     except Exception as error:  # diffusers raises many kinds for broken files
         raise UserError(f"{source} is broken: {first_line(error)}") from error
     mismatches = info["missing_keys"] + info["unexpected_keys"] + info["mismatched_keys"]
