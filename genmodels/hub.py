@@ -62,13 +62,8 @@ def explain_error(error: BaseException) -> str:
 def download(source: str, patterns: Sequence[str], revision: str | None = None) -> Path:
     """Download files of a repository "user/name", or find them in the cache.
 
-    Args:
-        patterns: one file name, or several glob patterns
-        revision: branch, tag or commit
-
-    Returns:
-        The local folder, named after the commit; pass its name as `revision` to get more files of
-        the same commit.
+    `patterns` is one file name, or several glob patterns. The local folder is named after the
+    commit; pass its name as `revision` to get more files of the same commit.
 
     Raises:
         UserError: the files are not available, or their content does not match its hash.

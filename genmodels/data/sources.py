@@ -69,12 +69,11 @@ def load(
     rows = table.cast_column(images, datasets.Image(decode=False))[images]
     pixels = decode_all(rows, source, resolution)
     class_column = find_column(table, datasets.ClassLabel, label_column, source)
-    if class_column is None:
+    labels = [] if class_column is None else list(table[class_column])
+    # The Hub marks undisclosed labels of a split with -1.
+    if class_column is None or any(label is None or label < 0 for label in labels):
         return Images(pixels, None, [], source)
-    labels = torch.tensor([-1 if label is None else label for label in table[class_column]])
-    if len(labels) and labels.min() < 0:  # the Hub marks undisclosed labels of a split with -1
-        return Images(pixels, None, [], source)
-    return Images(pixels, labels, table.features[class_column].names, source)
+    return Images(pixels, torch.tensor(labels), table.features[class_column].names, source)
 
 
 def find_column(table: datasets.Dataset, kind: type, name: str | None, source: str) -> str | None:

@@ -2,7 +2,6 @@
 
 A row of DISTANCES maps two Discrete, whose masses (..., N) broadcast, to a tensor (...): possibly
 infinite, never NaN, and differentiable in the masses. The supports may differ.
-
 N points, D dimensions.
 """
 

@@ -31,10 +31,7 @@ def kantorovich_potential(p: Discrete, q: Discrete) -> Tensor:
 
 
 def monotone_transport(p: Discrete, q: Discrete) -> Transport:
-    """Compute W₁ and the monotone plan (N, N) on the union of supports.
-
-    The monotone plan keeps the order of the masses, and is optimal on the line.
-    """
+    """Compute W₁ and its optimal plan (N, N) on the union of supports; it keeps the order."""
     points, left, right = align_supports(p, q)
     ends = left.cumsum(-1)[:, None], right.cumsum(-1)
     starts = ends[0] - left[:, None], ends[1] - right

@@ -2,7 +2,6 @@
 
 A mask is 1 at the pixels to keep and 0 at the pixels to fill. (diffusers fills where the mask is
 1.) The pixels with mask 0 are called the hole; their values in the input are never read.
-
 B batch, C channels, S side.
 """
 

@@ -1,8 +1,4 @@
-"""Random masks for inpainting, and a baseline that needs no model.
-
-A function of MASKS maps (count, side, generator) to masks (count, 1, side, side) on the
-generator's device: 1 keeps a pixel, 0 fills it.
-"""
+"""Random masks, (count, side, generator) -> (count, 1, side, side): 1 keeps a pixel, 0 fills it."""
 
 from collections.abc import Callable
 

@@ -103,14 +103,10 @@ def evaluate(
         results.append(measure_path_length(pipeline, count, evaluation.seed, perception, processes))
     suffix = "" if resolution is None else f"; images scaled to {resolution} pixels"
     prefixes = tuple(f"{metric}_" for metric in metrics)  # "kid_" of "kid" and of "kid_std"
-    return [
-        Result(
-            {name: it for name, it in numbers.items() if f"{name}_".startswith(prefixes)},
-            protocol + suffix,
-            notes,
-        )
-        for numbers, protocol, notes in results
-    ]
+    for index, (numbers, protocol, notes) in enumerate(results):
+        requested = {name: it for name, it in numbers.items() if f"{name}_".startswith(prefixes)}
+        results[index] = Result(requested, protocol + suffix, notes)
+    return results
 
 
 def check_arguments(evaluation: Evaluation) -> None:

@@ -96,10 +96,7 @@ class Extractor:
 
 
 class Perception(Extractor):
-    """Map uint8 images to embeddings whose squared distance is LPIPS.
-
-    Its `extract` maps samples (B, C, S, S) in [-1, 1] to embeddings (B, D).
-    """
+    """Map images to embeddings whose squared distance is LPIPS; `extract` gets them in [-1, 1]."""
 
     def compute(self, pixels: Tensor) -> tuple[Tensor, None]:
         return self.extract(from_pixels(pixels)), None
@@ -224,10 +221,7 @@ EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], Perception]]] 
 
 
 class FeatureExtractors:
-    """The extractors of features and of LPIPS embeddings, loaded when they are first used.
-
-    Their name is a key of EXTRACTORS or the folder of a classifier.
-    """
+    """Both extractors of a name in EXTRACTORS or of a classifier's folder, loaded on first use."""
 
     def __init__(self, name: str, device: torch.device = CPU) -> None:
         if name not in EXTRACTORS and not os.path.isdir(name):

@@ -58,10 +58,8 @@ def nearest_neighbors(
     """
     embeddings = {name: Samples() for name in extractors}
     processes.update(queries, [(extractors[name], [it]) for name, it in embeddings.items()])
-    neighbors = {
-        name: NearestNeighbors(processes.merge(samples).features())
-        for name, samples in embeddings.items()
-    }
+    points = {name: processes.merge(it).features() for name, it in embeddings.items()}
+    neighbors = {name: NearestNeighbors(it) for name, it in points.items()}
     processes.update(training, [(extractors[name], [it]) for name, it in neighbors.items()])
     for nearest in neighbors.values():
         for distances, indices in processes.gather([(nearest.squared_distances, nearest.indices)]):

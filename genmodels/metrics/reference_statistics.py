@@ -17,10 +17,7 @@ from genmodels.metrics.statistics import Moments, Samples, Statistic, from_tenso
 def reference_statistics(
     real: ImageSource, extractors: FeatureExtractors, processes: Processes = SINGLE_PROCESS
 ) -> Mapping[type[Statistic], Statistic]:
-    """Return the Moments and Samples of real images. To be called on every process.
-
-    The cache key is a hash of the images and of the extractor's weights and protocol.
-    """
+    """Return Moments and Samples of real images, cached on disk. To be called on every process."""
     pixels = real.pixels(slice(None)).contiguous()
     digest = hashlib.sha256(f"{extractors.features.key()} {tuple(pixels.shape)}".encode())
     digest.update(pixels.numpy())

@@ -5,9 +5,7 @@ https://arxiv.org/abs/1512.00567
 
 The TensorFlow graph was published with Improved Techniques for Training GANs (Salimans et al.,
 2016), https://arxiv.org/abs/1606.03498. Unlike torchvision's network, average pooling excludes the
-padding and the last block uses max pooling.
-
-B batch, C channels, S side.
+padding and the last block uses max pooling. B batch, C channels, S side.
 """
 
 from collections.abc import Callable
@@ -20,10 +18,7 @@ SIDE = 299  # side in pixels of the network input
 
 
 class Inception(nn.Module):
-    """uint8 images (B, 3, S, S) of any side -> features (B, 2048) and logits (B, 1008) or None.
-
-    Some weight files lack the classification layer, the `head`.
-    """
+    """uint8 images (B, 3, S, S) of any side -> features (B, 2048) and logits (B, 1008) or None."""
 
     def __init__(self, head: bool = True, bf16: bool = False) -> None:
         super().__init__()
@@ -44,7 +39,7 @@ class Inception(nn.Module):
         self.Mixed_7a = BlockD(768)
         self.Mixed_7b = BlockE(1280, pool=average_pool)
         self.Mixed_7c = BlockE(2048, pool=max_pool)
-        self.fc = nn.Linear(2048, 1008) if head else None
+        self.fc = nn.Linear(2048, 1008) if head else None  # some weight files lack it
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         hidden = (resize(pixels.float()) - 128) / 128
@@ -65,10 +60,7 @@ class Inception(nn.Module):
 
 
 def resize(images: Tensor) -> Tensor:
-    """Resize (B, C, S, S) to (B, C, 299, 299) bilinearly as TensorFlow 1 does.
-
-    Corners are not aligned; the top left pixel corners coincide, not the pixel centres.
-    """
+    """Resize to (B, C, 299, 299) bilinearly as TensorFlow 1: top left pixel corners coincide."""
     side = images.shape[3]
     positions = torch.arange(SIDE, device=images.device) * (side / SIDE)
     lower = positions.floor().long()

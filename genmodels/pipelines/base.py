@@ -74,16 +74,14 @@ class LatentPipeline(DiffusionPipeline):
             num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
 
         Raises:
-            UserError: latents of another shape; labels missing, superfluous or out of range; a
-                setting of diffusion that is out of range or for a model that decodes in one step.
+            UserError: latents of another shape; labels or settings that the model does not accept.
         """
 
     def draw(self, count: int, generator: Generators = None) -> Tensor:
         """Draw standard normal latents (count, *latent_shape) on the pipeline's device.
 
-        Args:
-            generator: values are drawn on its device, so a CPU generator gives the same latents
-                everywhere. With one generator per latent, each latent depends on its own only.
+        Values are drawn on the generator's device, so a CPU generator gives the same latents
+        everywhere. With one generator per latent, each latent depends on its own only.
         """
         if not isinstance(count, Integral) or count < 1:
             raise UserError(f"expected a number of samples of at least 1, got {count!r}")
@@ -160,8 +158,7 @@ class LatentPipeline(DiffusionPipeline):
             labels: class of all samples or of each, from 0; None cycles through the classes of a
                 conditional model
             num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
-            output_type: "pil" for images in mode L or RGB, "pt" for a tensor (B, C, S, S) in
-                [-1, 1]
+            output_type: "pil" for images in mode L or RGB, "pt" for samples (B, C, S, S) in [-1, 1]
             return_dict: return an object with the field `images` instead of a tuple
         """
         if output_type not in ("pil", "pt"):

@@ -20,10 +20,7 @@ class CompletingPipeline(OneStepPipeline):
         return self.completer(empty, empty[:, :1], latents)
 
     def complete(self, samples: Tensor, mask: Tensor, latents: Tensor) -> Tensor:
-        """Fill samples (B, C, S, S) in [-1, 1] where the mask (B, 1, S, S) is 0. Differentiable.
-
-        Other latents (B, Z) give other completions; pixels with mask 1 stay equal to the input.
-        """
+        """Fill samples (B, C, S, S) in [-1, 1] where the mask (B, 1, S, S) is 0. Differentiable."""
         self.check_shape(samples, self.sample_shape, "samples")
         self.check_shape(mask, (1, *self.sample_shape[1:]), "masks")
         self.check_shape(latents, self.latent_shape, "latents")
