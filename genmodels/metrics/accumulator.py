@@ -20,7 +20,7 @@ class MetricAccumulator:
     def __init__(self, metrics: Sequence[type[Metric]], extractors: FeatureExtractors) -> None:
         self.metrics = [metric() for metric in metrics]
         self.statistics: dict[str, dict[type[Statistic], Statistic]] = {}
-        for metric in sorted(self.metrics, key=lambda metric: metric.features_from):
+        for metric in sorted(self.metrics, key=lambda it: it.features_from):  # features first
             shared = self.statistics.setdefault(metric.features_from, {})
             metric.fake = shared.setdefault(metric.statistic, metric.fake)
         groups = self.statistics.items()
