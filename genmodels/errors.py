@@ -31,10 +31,7 @@ def exit_with(error: UserError) -> None:
 
 
 def run_command(function: Callable[..., None] | dict[str, Callable[..., None]], prog: str) -> None:
-    """Run a function, or one of several subcommands by name, from the command line.
-
-    Exits with 2 after a UserError and with 1 after an OSError, each printed as one sentence.
-    """
+    """Run a function, or subcommands by name; print a UserError (exit code 2) or an OSError (1)."""
     import tyro  # slow to import, and the app must start quickly
 
     cli = tyro.extras.subcommand_cli_from_dict if isinstance(function, dict) else tyro.cli

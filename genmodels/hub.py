@@ -60,16 +60,10 @@ def explain_error(error: BaseException) -> str:
 
 
 def download(source: str, patterns: Sequence[str], revision: str | None = None) -> Path:
-    """Download files of a repository, or find them in the cache.
+    """Download files of a repository "user/name", or find them in the cache.
 
-    Args:
-        source: repository id "user/name"
-        patterns: one file name, or several glob patterns
-        revision: branch, tag or commit
-
-    Returns:
-        The local folder, named after the commit; pass its name as `revision` to get more files of
-        the same commit.
+    `patterns` is one file name, or several glob patterns. The local folder is named after the
+    commit; pass its name as `revision` to get more files of the same commit.
 
     Raises:
         UserError: the files are not available, or their content does not match its hash.
@@ -80,11 +74,9 @@ def download(source: str, patterns: Sequence[str], revision: str | None = None) 
         else:
             folder = Path(snapshot_download(source, revision=revision, allow_patterns=[*patterns]))
     except Exception as error:  # the client raises many kinds, some undocumented
-        at = f" at revision {revision!r}" if revision else ""
-        raise UserError(
-            f"expected a folder or the id of a model on the Hub, got {source!r}{at}: "
-            f"{explain_error(error)}"
-        ) from error
+        got = repr(source) + (f" at revision {revision!r}" if revision else "")
+        got = f"{got}: {explain_error(error)}"
+        raise UserError(f"expected a folder or the id of a model on the Hub, got {got}") from error
     for file in {path for pattern in patterns for path in folder.glob(pattern)}:
         if not has_valid_hash(file):
             (file.parent / os.readlink(file)).unlink()

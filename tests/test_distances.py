@@ -11,25 +11,27 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from genmodels.distances import (
+from genmodels.distances.divergences import (
     DISTANCES,
     Discrete,
     Normal,
     cross_entropy,
     entropy,
-    exact_transport,
     jensen_shannon,
-    kantorovich_potential,
     kullback_leibler,
-    monotone_transport,
     normal_kullback_leibler,
-    sinkhorn,
-    sliced_wasserstein,
     squared_frechet,
     total_variation,
     wasserstein,
 )
 from genmodels.distances.experiments import transport_example, uniform_masses
+from genmodels.distances.optimal_transport import (
+    exact_transport,
+    kantorovich_potential,
+    monotone_transport,
+    sinkhorn,
+    sliced_wasserstein,
+)
 from genmodels.errors import UserError
 from tests.conftest import ROOT
 from tests.test_readme import blocks

@@ -5,12 +5,8 @@ import math
 import pytest
 import torch
 
-from genmodels.distances import (
-    DISTANCES,
-    disjoint_supports,
-    fit_normal,
-    smoothed_jensen_shannon,
-)
+from genmodels.distances import DISTANCES
+from genmodels.distances.experiments import disjoint_supports, fit_normal, smoothed_jensen_shannon
 from genmodels.errors import UserError
 
 

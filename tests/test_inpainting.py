@@ -15,6 +15,7 @@ from genmodels.inpainting.__main__ import main, nearest_fill
 from genmodels.inpainting.blending import blend, laplacian
 from genmodels.inpainting.masks import MASKS, mean_fill, random_masks
 from genmodels.inpainting.repaint import JUMP_LENGTH, RESAMPLINGS, STEPS, resampling_schedule
+from genmodels.inpainting.task import Task
 from genmodels.latents.latent_optimization import minimize, optimize_latents
 from genmodels.media.image import from_pixels
 from genmodels.pipelines import PIPELINES
@@ -232,9 +233,8 @@ def test_repaint_recovers_the_hole_with_an_exact_denoiser() -> None:
     mask = torch.ones(40, 1, 8, 8)
     mask[..., 4:] = 0
     truth = data_images.repeat(20, 1, 1, 1)
-    completed = METHODS["RePaint"].complete(
-        Exact(), truth * mask, mask, seeded(), None, lambda fraction: None
-    )
+    task = Task(truth * mask, mask, seeded(), None, lambda fraction: None)
+    completed = METHODS["RePaint"].complete(Exact(), task)
     assert ((completed - truth).abs().amax((1, 2, 3)) < 0.05).double().mean() > 0.95
 
 

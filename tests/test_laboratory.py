@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from genmodels.distances import Discrete, jensen_shannon, wasserstein
+from genmodels.distances.divergences import Discrete, jensen_shannon, wasserstein
 from genmodels.distances.experiments import uniform_masses
 from genmodels.errors import UserError
 from training.studies.laboratory import EXPERIMENTS, PLOT_SAMPLES, run, train_critics

@@ -167,7 +167,7 @@ def test_invalid_labels(name: str) -> None:
         (1.5, "expected labels from 0 to 9 as integers, got torch.float32"),
         ("cat", "expected labels from 0 to 9, got 'cat'"),
         (True, "expected labels from 0 to 9 as integers, got torch.bool"),
-        ([1, 2], "expected one label, or one for each of the 3 samples, got 2"),
+        ([1, 2], "expected one label, or one for each of 3 samples, got 2"),
         (torch.tensor([1, 2, 10]), "expected labels from 0 to 9, got 10"),
         (torch.tensor([1, 2, -1]), "expected labels from 0 to 9, got -1"),
     ]:

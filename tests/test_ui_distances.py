@@ -11,8 +11,9 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, expect
 
-from genmodels.distances import DISTANCES, monotone_transport
+from genmodels.distances.divergences import DISTANCES
 from genmodels.distances.experiments import transport_example
+from genmodels.distances.optimal_transport import monotone_transport
 from genmodels.errors import UserError
 from genmodels.ui.distances.actions import (
     play_fit,

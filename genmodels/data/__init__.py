@@ -2,5 +2,3 @@
 
 from genmodels.data.decoding import SUFFIXES
 from genmodels.data.sources import Images, list_files, load, load_folder
-
-__all__ = ["SUFFIXES", "Images", "list_files", "load", "load_folder"]

@@ -19,7 +19,6 @@ def decode_all(rows: Iterable[dict | None], source: str, resolution: int | None)
 
     Args:
         rows: an undecoded image column of `datasets`: each with "bytes" or else a "path"
-        source: name of the dataset in error messages
         resolution: side to scale and crop to; None if all images are square and of one size
 
     Returns:
@@ -34,9 +33,7 @@ def decode_all(rows: Iterable[dict | None], source: str, resolution: int | None)
         raise UserError(f"expected images in {source!r}, found none")
     sizes = {image.size for image in images}
     if len(sizes) > 1 or len(set(sizes.pop())) > 1:
-        raise UserError(
-            f"the images of {source!r} differ in size or are not square: set a resolution"
-        )
+        raise UserError(f"images of {source!r} differ in size or are not square: set a resolution")
     mode = "L" if all(image.mode == "L" for image in images) else "RGB"
     pixels = np.stack([np.asarray(image.convert(mode)) for image in images])
     channels = torch.from_numpy(pixels.reshape(*pixels.shape[:3], -1))
@@ -52,9 +49,8 @@ def decode(row: dict | None, source: str, resolution: int | None) -> Image.Image
         image = Image.open(row["path"] if row["bytes"] is None else io.BytesIO(row["bytes"]))
         image = ImageOps.exif_transpose(image)
     except Exception as error:  # PIL raises many kinds for broken files
-        raise UserError(
-            f"could not decode {name} of {source!r}: {first_line(error.__cause__ or error)}"
-        ) from error
+        reason = first_line(error.__cause__ or error)
+        raise UserError(f"could not decode {name} of {source!r}: {reason}") from error
     if image.mode in ("I", "F"):
         raise UserError(f"expected 8 or 16 bits per channel, got 32 in {name} of {source!r}")
     if image.mode.startswith("I;16"):

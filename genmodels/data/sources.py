@@ -57,41 +57,31 @@ def load(
     except ConnectionError as error:
         raise UserError(f"found no folder {source!r}, and the Hub cannot be reached") from error
     except FileNotFoundError as error:
-        raise UserError(
-            f"expected a dataset on the Hub or a folder in Hub layout, found none at {source!r}"
-        ) from error
+        expected = "expected a dataset on the Hub or a folder in Hub layout"
+        raise UserError(f"{expected}, found none at {source!r}") from error
     except Exception as error:  # datasets raises many kinds for broken repositories
-        raise UserError(
-            f"could not read {source!r}: {first_line(error.__cause__ or error)}"
-        ) from error
+        reason = first_line(error.__cause__ or error)
+        raise UserError(f"could not read {source!r}: {reason}") from error
     images = find_column(table, datasets.Image, image_column, source)
     if images is None:
-        raise UserError(
-            f"expected a column of images in {source!r}, got {', '.join(table.features)}"
-        )
+        columns = ", ".join(table.features)
+        raise UserError(f"expected a column of images in {source!r}, got {columns}")
     rows = table.cast_column(images, datasets.Image(decode=False))[images]
     pixels = decode_all(rows, source, resolution)
     class_column = find_column(table, datasets.ClassLabel, label_column, source)
-    if class_column is None:
+    labels = [] if class_column is None else list(table[class_column])
+    # The Hub marks undisclosed labels of a split with -1.
+    if class_column is None or any(label is None or label < 0 for label in labels):
         return Images(pixels, None, [], source)
-    labels = torch.tensor([-1 if label is None else label for label in table[class_column]])
-    if len(labels) and labels.min() < 0:  # the Hub marks undisclosed labels of a split with -1
-        return Images(pixels, None, [], source)
-    return Images(pixels, labels, table.features[class_column].names, source)
+    return Images(pixels, torch.tensor(labels), table.features[class_column].names, source)
 
 
 def find_column(table: datasets.Dataset, kind: type, name: str | None, source: str) -> str | None:
-    """Return the named column, or the first one of a feature type; None if there is none.
-
-    Raises:
-        UserError: the named column does not exist or has another type.
-    """
+    """Return the named column, or the first one of a feature type; None if there is none."""
     columns = [column for column, feature in table.features.items() if isinstance(feature, kind)]
     if name is not None and name not in columns:
-        raise UserError(
-            f"expected a column of type {kind.__name__} in {source!r}, got {name!r}; "
-            f"columns: {', '.join(table.features)}"
-        )
+        expected = f"expected a column of type {kind.__name__} in {source!r}"
+        raise UserError(f"{expected}, got {name!r}; columns: {', '.join(table.features)}")
     return name or next(iter(columns), None)
 
 

@@ -2,7 +2,6 @@
 
 A row of DISTANCES maps two Discrete, whose masses (..., N) broadcast, to a tensor (...): possibly
 infinite, never NaN, and differentiable in the masses. The supports may differ.
-
 N points, D dimensions.
 """
 
@@ -58,11 +57,6 @@ def kullback_leibler(p: Discrete, q: Discrete) -> Tensor:
     return cross_entropy(p, q) - entropy(p)
 
 
-def reverse_kullback_leibler(p: Discrete, q: Discrete) -> Tensor:
-    """KL(q ‖ p), in nats."""
-    return kullback_leibler(q, p)
-
-
 def jensen_shannon(p: Discrete, q: Discrete) -> Tensor:
     """½ KL(p ‖ m) + ½ KL(q ‖ m) with m = (p + q) / 2, in nats: H(m) − ½ H(p) − ½ H(q), 0 to ln 2.
 
@@ -83,18 +77,14 @@ def wasserstein(p: Discrete, q: Discrete) -> Tensor:
 DISTANCES: dict[str, Distance] = {
     "TV": total_variation,
     "KL(p‖q)": kullback_leibler,
-    "KL(q‖p)": reverse_kullback_leibler,
+    "KL(q‖p)": lambda p, q: kullback_leibler(q, p),
     "JS": jensen_shannon,
     "W1": wasserstein,
 }
 
 
 def align_supports(p: Discrete, q: Discrete) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the union of the supports (N,) and the masses (..., N) of p and q on it.
-
-    Raises:
-        UserError: p or q is not a distribution.
-    """
+    """Return the union of the supports (N,) and the masses (..., N) of p and q on it."""
     check_distribution(p)
     check_distribution(q)
     if p.points.shape == q.points.shape and torch.equal(p.points, q.points):
@@ -111,10 +101,8 @@ def check_distribution(p: Discrete) -> None:
     """Raise UserError unless points and masses form a distribution on the line."""
     points, masses = p
     if points.dim() != 1 or masses.shape[-1:] != points.shape:
-        raise UserError(
-            f"expected points (N,) and masses (..., N), got {tuple(points.shape)} and "
-            f"{tuple(masses.shape)}"
-        )
+        got = f"{tuple(points.shape)} and {tuple(masses.shape)}"
+        raise UserError(f"expected points (N,) and masses (..., N), got {got}")
     if not (points.diff() > 0).all() or not points.isfinite().all():
         raise UserError("expected finite points in increasing order")
     if not (masses >= 0).all() or not ((masses.sum(-1) - 1).abs() < 1e-3).all():
@@ -137,9 +125,8 @@ def normal_kullback_leibler(p: Normal, q: Normal) -> Tensor:
     Infinite if the covariance of q is singular.
     """
     factor, failed = torch.linalg.cholesky_ex(q.covariance)
-    factor = torch.where(
-        failed[..., None, None] > 0, torch.eye(factor.shape[-1]).to(factor), factor
-    )
+    identity = torch.eye(factor.shape[-1]).to(factor)
+    factor = torch.where(failed[..., None, None] > 0, identity, factor)
     trace = torch.cholesky_solve(p.covariance, factor).diagonal(dim1=-2, dim2=-1).sum(-1)
     shift = (q.mean - p.mean)[..., None]
     distance = (shift * torch.cholesky_solve(shift, factor)).sum((-2, -1))

@@ -1,7 +1,4 @@
-"""Experiments on distances between distributions, each as data for a plot.
-
-N points, D distances, T recorded steps.
-"""
+"""Experiments on distances, each as data for a plot. N points, D distances, T recorded steps."""
 
 from typing import NamedTuple
 
@@ -56,9 +53,6 @@ def fit_normal(distance: str, steps: int = 400, start: float = 1.0, records: int
     Args:
         start: initial mean. Near 0, KL(q‖p) stays in a local minimum between the modes.
         records: approximate number of steps to record
-
-    Raises:
-        UserError: no such distance.
     """
     if distance not in DISTANCES:
         raise UserError(f"expected one of {', '.join(DISTANCES)}, got {distance!r}")

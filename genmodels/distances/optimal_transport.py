@@ -1,7 +1,4 @@
-"""Optimal transport between discrete distributions on the line and between sets of samples.
-
-B samples, D dimensions, N points.
-"""
+"""Optimal transport on the line and between samples. B samples, D dimensions, N points."""
 
 from typing import NamedTuple
 
@@ -34,10 +31,7 @@ def kantorovich_potential(p: Discrete, q: Discrete) -> Tensor:
 
 
 def monotone_transport(p: Discrete, q: Discrete) -> Transport:
-    """Compute W₁ and the monotone plan (N, N) on the union of supports.
-
-    The monotone plan keeps the order of the masses, and is optimal on the line.
-    """
+    """Compute W₁ and its optimal plan (N, N) on the union of supports; it keeps the order."""
     points, left, right = align_supports(p, q)
     ends = left.cumsum(-1)[:, None], right.cumsum(-1)
     starts = ends[0] - left[:, None], ends[1] - right
@@ -59,17 +53,13 @@ def exact_transport(x: Tensor, y: Tensor, power: int = 1) -> Transport:
 def sinkhorn(x: Tensor, y: Tensor, regularization: float = 0.05, power: int = 1) -> Transport:
     """Approximate `exact_transport` with entropic regularization, for large sets of samples.
 
-    Sinkhorn Distances: Lightspeed Computation of Optimal Transport (Cuturi, 2013)
+    The weight of the plan's entropy is a fraction of the mean cost, `regularization`. Sinkhorn
+    Distances: Lightspeed Computation of Optimal Transport (Cuturi, 2013)
     https://arxiv.org/abs/1306.0895
-
-    Args:
-        regularization: weight of the plan's entropy, as a fraction of the mean cost
     """
     costs = cost_matrix(x, y, power)
-    weight = regularization * costs.detach().mean().item()
-    plan = ot.sinkhorn(
-        *uniform_weights(costs), costs.detach(), max(weight, 1e-12), method="sinkhorn_log"
-    )
+    weight = max(regularization * costs.detach().mean().item(), 1e-12)
+    plan = ot.sinkhorn(*uniform_weights(costs), costs.detach(), weight, method="sinkhorn_log")
     return Transport((plan * costs).sum() ** (1 / power), plan)
 
 
@@ -81,9 +71,8 @@ def sliced_wasserstein(
     Sliced and Radon Wasserstein Barycenters of Measures (Bonneel et al., 2015), section 3
     https://doi.org/10.1007/s10851-014-0506-3
     """
-    directions = torch.randn(
-        x.shape[1], num_projections, generator=rng, dtype=x.dtype, device=x.device
-    )
+    shape = (x.shape[1], num_projections)
+    directions = torch.randn(shape, generator=rng, dtype=x.dtype, device=x.device)
     directions = directions / directions.norm(dim=0)
     return ot.sliced_wasserstein_distance(x, y, projections=directions, p=power)
 
@@ -91,9 +80,8 @@ def sliced_wasserstein(
 def cost_matrix(x: Tensor, y: Tensor, power: int) -> Tensor:
     """Euclidean distances of samples (B, D) and (B', D) to a power of 1 or 2: (B, B')."""
     if x.dim() != 2 or y.dim() != 2 or x.shape[1] != y.shape[1]:
-        raise UserError(
-            f"expected samples (B, D) and (B', D), got {tuple(x.shape)} and {tuple(y.shape)}"
-        )
+        got = f"{tuple(x.shape)} and {tuple(y.shape)}"
+        raise UserError(f"expected samples (B, D) and (B', D), got {got}")
     if power not in (1, 2):
         raise UserError(f"expected a power of 1 or 2, got {power}")
     squares = (x[:, None] - y).square().sum(-1)

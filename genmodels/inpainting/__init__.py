@@ -2,7 +2,6 @@
 
 A mask is 1 at the pixels to keep and 0 at the pixels to fill. (diffusers fills where the mask is
 1.) The pixels with mask 0 are called the hole; their values in the input are never read.
-
 B batch, C channels, S side.
 """
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.inpainting import latent_search, one_pass, pseudo_gibbs, repaint
 from genmodels.inpainting.blending import blend
+from genmodels.inpainting.task import Task
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 from genmodels.pipelines.base import Labels, LatentPipeline
@@ -23,14 +23,10 @@ from genmodels.pipelines.denoising import DenoisingPipeline
 
 
 class Method(NamedTuple):
-    """An inpainting method and the pipelines that it supports.
+    """An inpainting method and the pipelines that it supports."""
 
-    `complete(pipeline, images, mask, generator, labels, progress)` gets checked inputs on the
-    pipeline's device, with images that are 0 in the hole, and returns samples (B, C, S, S). Only
-    the hole of the result is used.
-    """
-
-    complete: Callable[..., Tensor]
+    # Returns samples (B, C, S, S), of which only the hole is used.
+    complete: Callable[[LatentPipeline, Task], Tensor]
     pipelines: tuple[type[LatentPipeline], ...]
 
 
@@ -64,24 +60,15 @@ def complete(
     seamless: bool = False,
     progress: Callable[[float], object] = lambda fraction: None,
 ) -> Completion:
-    """Fill the holes of images. Other random numbers give other completions.
+    """Fill the holes of images; other pixels stay equal bit for bit.
 
     Args:
         images: (B, C, S, S), floating point, in [-1, 1] where the mask is 1
         mask: (B, 1, S, S), 1 keeps a pixel and 0 fills it
-        generator: source of randomness; None for torch's global one
         method: a key of METHODS; None for the first that supports the pipeline
-        labels: as for `pipeline.decode`
         seamless: hide the border of the hole by Poisson blending (`blend`). Leaves "one pass" and
             "RePaint" unchanged, because they return the known pixels themselves
         progress: called with the completed fraction in [0, 1]; may raise to cancel
-
-    Returns:
-        Samples (B, C, S, S) that equal `images` bit for bit where the mask is 1, and notes.
-
-    Raises:
-        UserError: a method that does not support the pipeline; images, mask or labels of a wrong
-            shape or range.
     """
     methods = methods_for(type(pipeline))
     if method is not None and method not in methods:
@@ -100,7 +87,8 @@ def complete(
             samples = pipeline.decode(pipeline.draw(len(images), generator), labels)
         return Completion(samples, ["the mask keeps no pixel: the whole image is generated"])
     run = METHODS[method or methods[0]].complete
-    samples = run(pipeline, known, mask, generator, labels, progress).detach().clamp(-1, 1)
+    task = Task(known, mask, generator, labels, progress)
+    samples = run(pipeline, task).detach().clamp(-1, 1)
     if seamless:
         samples = blend(samples, known, mask)
     return Completion(torch.where(mask > 0, images, samples.to(images.dtype)), [])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from tqdm import tqdm
 
 from genmodels import data
@@ -16,14 +16,14 @@ from genmodels.errors import UserError, display_name, run_command
 from genmodels.inpainting import complete, methods_for
 from genmodels.inpainting.masks import mean_fill, random_masks
 from genmodels.media.image import from_pixels
-from genmodels.metrics import FeatureExtractors
+from genmodels.metrics.extractors import FeatureExtractors, Perception
 from genmodels.pipelines import LatentPipeline, load
 
 BATCH_SIZE = 50
 TIMED = 8  # images
 CHUNK = 10_000  # training images compared at once
 
-Fill = Callable[[slice, torch.Generator], Tensor]  # indices of the images -> completed images
+Fill = Callable[[slice, Generator], Tensor]  # indices of the images -> completed images
 
 
 def evaluate(
@@ -58,16 +58,16 @@ def evaluate(
         pipeline.check_shape(images, pipeline.sample_shape, f"images for {name}")
         if pipeline.num_classes is not None and labels is None:
             raise UserError(f"expected labels in {dataset} for the conditional model {name}")
-    mask = random_masks(len(images), images.shape[-1], torch.Generator().manual_seed(seed))
+    mask = random_masks(len(images), images.shape[-1], Generator().manual_seed(seed))
     print(f"{len(images):,} images of split test, masks with seed {seed}; {perception.protocol}\n")
     print("| method | LPIPS | PSNR inside the hole (dB) | time for 8 images (s) |")
     print("|---|---|---|---|", flush=True)
     for name, fill in fills(pipelines, images, mask, labels, train.pixels).items():
-        generator = torch.Generator().manual_seed(seed)
+        generator = Generator().manual_seed(seed)
         start = time.perf_counter()
         fill(slice(0, TIMED), generator)
         seconds = time.perf_counter() - start
-        lpips, psnr = measure(name, fill, images, mask, perception.distance, generator)
+        lpips, psnr = measure(name, fill, images, mask, perception, generator)
         print(f"| {name} | {lpips:.4f} | {psnr:.2f} | {seconds:.2f} |", flush=True)
 
 
@@ -76,21 +76,17 @@ def fills(
     images: Tensor,
     mask: Tensor,
     labels: Tensor | None,
-    training_pixels: Tensor,
+    training: Tensor,
 ) -> dict[str, Fill]:
     """Return the two baselines and every method of every model, by name."""
 
-    def fill(
-        pipeline: LatentPipeline, method: str, part: slice, generator: torch.Generator
-    ) -> Tensor:
+    def fill(pipeline: LatentPipeline, method: str, part: slice, rng: Generator) -> Tensor:
         part_labels = None if pipeline.num_classes is None else labels[part]
-        return complete(pipeline, images[part], mask[part], generator, method, part_labels).samples
+        return complete(pipeline, images[part], mask[part], rng, method, part_labels).samples
 
     baselines: dict[str, Fill] = {
         "mean of the known pixels": lambda part, _: mean_fill(images[part], mask[part]),
-        "nearest training image": lambda part, _: nearest_fill(
-            images[part], mask[part], training_pixels
-        ),
+        "nearest training image": lambda part, _: nearest_fill(images[part], mask[part], training),
     }
     return baselines | {
         f"{method}, {name}": partial(fill, pipeline, method)
@@ -100,20 +96,15 @@ def fills(
 
 
 def measure(
-    name: str,
-    fill: Fill,
-    images: Tensor,
-    mask: Tensor,
-    distance: Callable[[Tensor, Tensor], Tensor],
-    generator: torch.Generator,
+    name: str, fill: Fill, images: Tensor, mask: Tensor, perception: Perception, rng: Generator
 ) -> tuple[float, float]:
     """Return the mean LPIPS and the mean PSNR inside the holes, in dB."""
     lpips, psnr = [], []
     for start in tqdm(range(0, len(images), BATCH_SIZE), name, leave=False):
         part = slice(start, start + BATCH_SIZE)
-        real, filled = images[part], fill(part, generator)
+        real, filled = images[part], fill(part, rng)
         with torch.no_grad():
-            lpips.append(distance(filled, real))
+            lpips.append(perception.distance(filled, real))
         hole = (1 - mask[part]).expand_as(real)
         errors = ((filled - real).square() * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
         psnr.append(10 * torch.log10(4 / errors.clamp(min=1e-10)))  # the range [-1, 1] squared is 4

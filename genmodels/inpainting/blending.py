@@ -14,10 +14,6 @@ def blend(samples: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     https://doi.org/10.1145/882262.882269: keeps the differences between neighbouring pixels of the
     hole. Solved by conjugate gradients. Samples that equal the images where the mask is 1 are
     returned unchanged.
-
-    Args:
-        samples, images: (B, C, S, S) in [-1, 1]
-        mask: (B, 1, S, S)
     """
     device, dtype = samples.device, samples.dtype
     samples, images, mask = samples.cpu(), images.cpu(), mask.cpu()  # MPS has no float64

@@ -1,8 +1,4 @@
-"""Random masks for inpainting, and a baseline that needs no model.
-
-A function of MASKS maps (count, side, generator) to masks (count, 1, side, side) on the
-generator's device: 1 keeps a pixel, 0 fills it.
-"""
+"""Random masks, (count, side, generator) -> (count, 1, side, side): 1 keeps a pixel, 0 fills it."""
 
 from collections.abc import Callable
 
@@ -15,9 +11,8 @@ def box(count: int, side: int, generator: torch.Generator) -> Tensor:
     lengths = side * (0.25 + 0.375 * uniform((count, 2), generator))
     starts = uniform((count, 2), generator) * (side - lengths)
     pixels = torch.arange(side, device=generator.device)
-    inside = (pixels >= starts[..., None].floor()) & (
-        pixels < (starts + lengths)[..., None].floor()
-    )
+    ends = starts + lengths
+    inside = (pixels >= starts[..., None].floor()) & (pixels < ends[..., None].floor())
     rows, columns = inside.unbind(1)
     return 1 - (rows[:, None, :, None] & columns[:, None, None, :]).float()
 
@@ -51,11 +46,8 @@ def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 
 # The order of the rows fixes the random masks of a seed.
-MASKS: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
-    "box": box,
-    "stroke": stroke,
-    "half": half,
-}
+Mask = Callable[[int, int, torch.Generator], Tensor]
+MASKS: dict[str, Mask] = {"box": box, "stroke": stroke, "half": half}
 
 
 def random_masks(count: int, side: int, generator: torch.Generator) -> Tensor:

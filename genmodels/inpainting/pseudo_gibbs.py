@@ -1,24 +1,16 @@
 """Inpainting with an autoencoder: encode and decode repeatedly, keeping the known pixels."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from genmodels.inpainting.task import Task
 from genmodels.pipelines.autoencoding import AutoencodingPipeline
 
 ITERATIONS = 30
 
 
 @torch.no_grad()
-def complete(
-    pipeline: AutoencodingPipeline,
-    images: Tensor,
-    mask: Tensor,
-    generator: torch.Generator | None,
-    labels: Tensor | None,
-    progress: Callable[[float], object],
-) -> Tensor:
+def complete(pipeline: AutoencodingPipeline, task: Task) -> Tensor:
     """Sample latents and missing pixels alternately, starting from a sample of the model.
 
     Stochastic Backpropagation and Approximate Inference in Deep Generative Models (Rezende et al.,
@@ -28,6 +20,7 @@ def complete(
     The missing pixels are the decoder's mean without likelihood noise, because the encoder was
     never trained on noisy images.
     """
+    images, mask, generator, labels, progress = task
     samples = pipeline.decode(pipeline.draw(len(images), generator), labels)
     for iteration in range(ITERATIONS):
         samples = torch.where(mask > 0, images, samples)

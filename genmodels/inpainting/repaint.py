@@ -1,12 +1,12 @@
 """Inpainting with a diffusion model: known pixels replace samples at every noise level."""
 
 import itertools
-from collections.abc import Callable
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from genmodels.inpainting.task import Task
 from genmodels.pipelines.denoising import DenoisingPipeline, add_noise
 
 STEPS = 50  # noise levels
@@ -15,28 +15,20 @@ RESAMPLINGS = 4  # passes over each stretch of JUMP_LENGTH levels
 
 
 @torch.no_grad()
-def complete(
-    pipeline: DenoisingPipeline,
-    images: Tensor,
-    mask: Tensor,
-    generator: torch.Generator | None,
-    labels: Tensor | None,
-    progress: Callable[[float], object],
-) -> Tensor:
+def complete(pipeline: DenoisingPipeline, task: Task) -> Tensor:
     """Denoise, and merge with the known pixels at the same noise level after every step.
 
     RePaint: Inpainting using Denoising Diffusion Probabilistic Models (Lugmayr et al., 2022),
     algorithm 1, with the jumps of appendix B, https://arxiv.org/abs/2201.09865
     """
+    images, mask, generator, labels, progress = task
     num_timesteps = pipeline.num_timesteps
     steps = min(STEPS, num_timesteps)
     timesteps = [num_timesteps * (steps - step) // steps - 1 for step in range(steps)]
     alphas_cumprod = [*map(pipeline.alpha_cumprod, timesteps), 1.0]  # the last level is clean
 
     def noise() -> Tensor:
-        return randn_tensor(
-            images.shape, generator=generator, device=images.device, dtype=images.dtype
-        )
+        return randn_tensor(images.shape, generator, images.device, images.dtype)
 
     samples = pipeline.draw(len(images), generator)
     levels = resampling_schedule(steps)

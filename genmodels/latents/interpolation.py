@@ -17,6 +17,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 
 Interpolation = Callable[[Tensor, Tensor], Tensor]
+Decode = Callable[[Tensor, Tensor | None], Tensor]  # latents and labels to samples
 
 
 def lerp(keys: Tensor, times: Tensor) -> Tensor:
@@ -110,10 +111,7 @@ def slerp_pairs(start: Tensor, end: Tensor, fraction: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decode_frames(
-    decode: Callable[[Tensor, Tensor | None], Tensor],
-    latents: Tensor,
-    labels: Tensor | None = None,
-    batch_size: int = 16,
+    decode: Decode, latents: Tensor, labels: Tensor | None = None, batch_size: int = 16
 ) -> Iterator[Tensor]:
     """Decode latents (T, *Z), with labels (T,) for a conditional model, into samples (C, S, S).
 
@@ -150,14 +148,10 @@ def traverse_dimension(latent: Tensor, dimension: int, values: Tensor) -> Tensor
 
 
 def attribute_direction(latents: Tensor, labels: Tensor, target: int, source: int) -> Tensor:
-    """Subtract the mean latent of a source class from that of a target class -> (*Z).
+    """Subtract the mean latent of a source class from a target class's mean: (N, *Z) -> (*Z).
 
     Deep Feature Interpolation for Image Content Changes (Upchurch et al., 2017), equation 3.
     https://arxiv.org/abs/1611.05507
-
-    Args:
-        latents: (N, *Z)
-        labels: classes (N,)
     """
     for label in (target, source):
         if not (labels == label).any():

@@ -1,7 +1,4 @@
-"""Maps of a latent space: sensitive dimensions, and planes that show most of its variation.
-
-N items, Z latent, C channels, S side, K classes. Latents are vectors.
-"""
+"""Maps of a space of latent vectors. N items, Z latent, C channels, S side, K classes."""
 
 from collections.abc import Callable
 

@@ -11,6 +11,7 @@ from genmodels.device import supports_bf16
 if TYPE_CHECKING:  # genmodels.pipelines.adversarial imports this module
     from genmodels.pipelines.base import LatentPipeline
 
+Progress = Callable[[float], object]
 CANDIDATES = 64  # random latents per image, of which the best are starting points
 RESTARTS = 4  # starting points per image
 COARSE_STEPS, FINE_STEPS = 40, 100  # steps from all starting points, then from the best one
@@ -27,15 +28,13 @@ def optimize_latents(
     generator: torch.Generator | None,
     guess: Tensor | None = None,
     prior: float = 1.0,
-    progress: Callable[[float], object] = lambda fraction: None,
+    progress: Progress = lambda _: None,
 ) -> Tensor:
     """Find the latents (B, *Z) that minimize loss + prior / 2 * |z|², for each image separately.
 
     Args:
         loss: maps samples (N, C, S, S) and N rows of each target to (N,)
         targets: tensors (B, ...), passed to the loss
-        labels: (B,) for a conditional model, else None
-        generator: draws the starting points
         guess: one more starting point (B, *Z)
         prior: weight of the standard normal prior's negative log density
         progress: called with the completed fraction; an exception from it stops the search
@@ -65,32 +64,18 @@ def optimize_latents(
 
 
 def select_best(latents: Tensor, losses: Tensor, count: int, best: int) -> Tensor:
-    """Select the latents (count * best, *Z) of the lowest losses, `best` for each image.
-
-    Args:
-        latents: (count * N, *Z), N candidates for each of `count` images
-        losses: (count * N,)
-    """
+    """Select the `best` of N latents (count * N, *Z) with losses (count * N,) for each image."""
     index = losses.view(count, -1).argsort(1)[:, :best]
     rows = latents.unflatten(0, (count, -1))
     return rows[torch.arange(count)[:, None], index].flatten(0, 1)
 
 
 def minimize(
-    loss: Callable[[Tensor], Tensor],
-    start: Tensor,
-    steps: int,
-    progress: Callable[[float], object] = lambda fraction: None,
+    loss: Callable[[Tensor], Tensor], start: Tensor, steps: int, progress: Progress = lambda _: None
 ) -> tuple[Tensor, Tensor]:
-    """Minimize a loss with Adam -> the best latents (N, *Z) and their losses (N,).
+    """Minimize a loss of latents (N, *Z) -> (N,), each row separately, with Adam.
 
-    Stops early when no row improves any more.
-
-    Args:
-        loss: maps latents (N, *Z) to (N,), each row separately
-        start: (N, *Z)
-        steps: maximum number of steps
-        progress: called with the completed fraction; an exception from it stops
+    Stops early when no row improves any more. Returns the best latents and their losses.
     """
     latents = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], LEARNING_RATE)

@@ -1,7 +1,4 @@
-"""Images and videos: the only conversion between samples in [-1, 1] and pixels, PIL and files.
-
-B batch, C channels, S side.
-"""
+"""Conversion between samples in [-1, 1], pixels, PIL and files. B batch, C channels, S side."""
 
 import io
 import math
@@ -20,13 +17,10 @@ from genmodels.errors import UserError
 GRID_GAP = 2  # pixels between the images of a grid and around them
 
 # Video options of write_frames by suffix. A GIF gets a palette per frame, so it can be streamed.
-GIF_FILTER = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
+PALETTE = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
+GIF_FILTER = ["-filter_complex", PALETTE]
 VIDEO_OPTIONS: dict[str, dict[str, object]] = {
-    ".gif": {
-        "codec": "gif",
-        "pix_fmt_out": "pal8",
-        "output_params": ["-filter_complex", GIF_FILTER],
-    },
+    ".gif": {"codec": "gif", "pix_fmt_out": "pal8", "output_params": GIF_FILTER},
     ".mp4": {"quality": 9},
 }
 
@@ -60,9 +54,7 @@ def image_grid(samples: Tensor, columns: int | None = None) -> Image.Image:
     return grid
 
 
-def to_video(
-    frames: Iterable[Tensor], file: str | Path, rate: float = 25.0, scale: int = 8
-) -> None:
+def to_video(frames: Iterable[Tensor], file: str | Path, rate: float = 25, scale: int = 8) -> None:
     """Write samples (C, S, S) in [-1, 1] as a GIF or an MP4, frame by frame.
 
     Args:
@@ -98,9 +90,8 @@ def write_video(frames: Iterable[Tensor], file: Path, rate: float, scale: int) -
     try:
         for frame in frames:
             image = to_pil(frame[None])[0].convert("RGB")
-            image = image.resize(
-                (image.width * scale, image.height * scale), Image.Resampling.NEAREST
-            )
+            scaled = (image.width * scale, image.height * scale)
+            image = image.resize(scaled, Image.Resampling.NEAREST)
             # Video codecs need even sides.
             image = ImageOps.expand(image, (0, 0, image.width % 2, image.height % 2))
             if writer is None:

@@ -14,8 +14,6 @@ from genmodels.metrics.kernel import KernelDistance
 from genmodels.metrics.manifold import Manifold
 from genmodels.metrics.statistics import Features
 
-__all__ = ["EXTRACTORS", "METRICS", "FeatureExtractors", "Features", "Metric", "Result"]
-
 METRICS: dict[str, type[Metric]] = {
     "is": InceptionScore,
     "fid": FrechetDistance,

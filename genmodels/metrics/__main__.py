@@ -20,7 +20,6 @@ def run(evaluation: Annotated[Evaluation, arg(name="")], json: Path | None = Non
     """Compute metrics of generated samples against real images.
 
     Args:
-        evaluation: what to evaluate
         json: file for the values, their protocol and the notes
     """
     if json is not None:

@@ -5,13 +5,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from genmodels.metrics.base import Metric, Result
-from genmodels.metrics.extractors import Extractor, FeatureExtractors
-from genmodels.metrics.image_source import (
-    SINGLE_PROCESS,
-    ImageSource,
-    Processes,
-    update_consumers,
-)
+from genmodels.metrics.extractors import FeatureExtractors
+from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes, update_consumers
 from genmodels.metrics.reference_statistics import reference_statistics
 from genmodels.metrics.statistics import Statistic
 
@@ -25,15 +20,11 @@ class MetricAccumulator:
     def __init__(self, metrics: Sequence[type[Metric]], extractors: FeatureExtractors) -> None:
         self.metrics = [metric() for metric in metrics]
         self.statistics: dict[str, dict[type[Statistic], Statistic]] = {}
-        for name in ("features", "perception"):
-            for metric in self.metrics:
-                if metric.features_from == name:
-                    shared = self.statistics.setdefault(name, {})
-                    metric.fake = shared.setdefault(metric.statistic, metric.fake)
-        self.consumers: list[tuple[Extractor, list[Statistic]]] = [
-            (getattr(extractors, name), list(statistics.values()))
-            for name, statistics in self.statistics.items()
-        ]
+        for metric in sorted(self.metrics, key=lambda it: it.features_from):  # features first
+            shared = self.statistics.setdefault(metric.features_from, {})
+            metric.fake = shared.setdefault(metric.statistic, metric.fake)
+        groups = self.statistics.items()
+        self.consumers = [(getattr(extractors, name), [*it.values()]) for name, it in groups]
 
     @property
     def protocol(self) -> str:
@@ -51,12 +42,10 @@ class MetricAccumulator:
 
     def merge(self, processes: Processes) -> None:
         """Add the samples of the other processes. Call it once on every process, after updates."""
-        merged = {
-            name: {kind: processes.merge(statistic) for kind, statistic in statistics.items()}
-            for name, statistics in self.statistics.items()
-        }
+        for statistics in self.statistics.values():
+            statistics |= {kind: processes.merge(it) for kind, it in statistics.items()}
         for metric in self.metrics:
-            metric.fake = merged[metric.features_from][metric.statistic]
+            metric.fake = self.statistics[metric.features_from][metric.statistic]
 
     def compute(self) -> dict[str, float]:
         """Return the values of all metrics by name."""
@@ -74,11 +63,7 @@ def compute_metrics(
     extractors: FeatureExtractors,
     processes: Processes = SINGLE_PROCESS,
 ) -> Result:
-    """Compute metrics of generated images against real ones. To be called on every process.
-
-    Raises:
-        UserError: too few images, or images that the extractor does not accept.
-    """
+    """Compute metrics of generated images against real ones. To be called on every process."""
     accumulator = MetricAccumulator(metrics, extractors)
     needs_reference = any(metric.needs_reference for metric in metrics)
     if needs_reference:

@@ -42,11 +42,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """Return the values by name.
-
-        Raises:
-            UserError: there are too few samples.
-        """
+        """Return the values by name. Raises UserError if there are too few samples."""
 
     def check_counts(self, minimum: int, metric: str) -> None:
         """Raise UserError if there are fewer than `minimum` samples on either side."""

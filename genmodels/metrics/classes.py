@@ -2,7 +2,6 @@
 
 import torch
 
-from genmodels.errors import UserError
 from genmodels.metrics.base import Metric
 from genmodels.metrics.statistics import Features, Sums
 
@@ -16,13 +15,8 @@ class ClassCounts(Sums):
     fields = ("predicted", "correct")  # (K,) each
 
     def update(self, features: Features) -> None:
-        if features.logits is None:
-            raise UserError(
-                "expected an extractor with class predictions for the metric classes, but its "
-                "weights have no classification head"
-            )
-        classes = features.logits.shape[1]
-        predictions = features.logits.argmax(1).cpu()
+        logits = features.require_logits("the metric classes")
+        classes, predictions = logits.shape[1], logits.argmax(1).cpu()
         correct = predictions[predictions == features.indices.cpu() % classes]
         self.count += len(predictions)
         self.add(

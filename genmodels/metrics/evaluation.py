@@ -1,8 +1,9 @@
 """Evaluation of a model, a folder of images or a dataset against real images."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,25 +14,15 @@ from genmodels.data import Images
 from genmodels.errors import UserError, display_name
 from genmodels.media.image import from_pixels
 from genmodels.metrics import METRICS
-from genmodels.metrics.accumulator import MetricAccumulator, compute_metrics
+from genmodels.metrics.accumulator import compute_metrics
 from genmodels.metrics.base import Result
 from genmodels.metrics.classes import Classes
-from genmodels.metrics.extractors import CPU, FeatureExtractors
+from genmodels.metrics.extractors import CPU, FeatureExtractors, Perception
 from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes
 from genmodels.metrics.memorisation import QUERIES, measure_memorisation
 from genmodels.metrics.path_length import STEP, path_lengths
 from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
-
-__all__ = [
-    "Evaluation",
-    "ImageSource",
-    "MetricAccumulator",
-    "Processes",
-    "Result",
-    "compute_metrics",
-    "evaluate",
-]
 
 TABLE_SUFFIXES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}
 SAMPLE_METRICS = METRICS | {"class_accuracy": Classes}
@@ -83,12 +74,8 @@ def evaluate(
 ) -> list[Result]:
     """Run an evaluation. To be called on every process.
 
-    Returns:
-        One result for the metrics of samples, and one for each of memorisation, reconstruction and
-        path_length, if requested.
-
-    Raises:
-        UserError: an input is missing or invalid, or a metric does not apply to it.
+    Returns one result for the metrics of samples, and one for each of memorisation, reconstruction
+    and path_length, if requested.
     """
     check_arguments(evaluation)
     metrics, resolution = evaluation.metrics, evaluation.resolution
@@ -109,27 +96,17 @@ def evaluate(
         source, pairs = to_source(held_out, evaluation.held_out, QUERIES), evaluation.pairs
         results.append(measure_memorisation(fake, source, real, extractors, processes, pairs))
     if "reconstruction" in metrics:
-        source = to_source(held_out, evaluation.held_out)
-        results.append(
-            measure_reconstruction(pipeline, source, held_out.labels, extractors, processes)
-        )
+        source, labels = to_source(held_out, evaluation.held_out), held_out.labels
+        results.append(measure_reconstruction(pipeline, source, labels, extractors, processes))
     if "path_length" in metrics:
-        count = min(evaluation.count, PATHS)
-        results.append(measure_path_length(pipeline, count, evaluation.seed, extractors, processes))
+        count, perception = min(evaluation.count, PATHS), extractors.perception
+        results.append(measure_path_length(pipeline, count, evaluation.seed, perception, processes))
     suffix = "" if resolution is None else f"; images scaled to {resolution} pixels"
-    return [
-        Result(
-            {name: it for name, it in result.numbers.items() if is_requested(name, metrics)},
-            result.protocol + suffix,
-            result.notes,
-        )
-        for result in results
-    ]
-
-
-def is_requested(name: str, metrics: Sequence[str]) -> bool:
-    """Return whether a value such as kid_std belongs to one of the metrics."""
-    return any(name == metric or name.startswith(f"{metric}_") for metric in metrics)
+    prefixes = tuple(f"{metric}_" for metric in metrics)  # "kid_" of "kid" and of "kid_std"
+    for index, (numbers, protocol, notes) in enumerate(results):
+        requested = {name: it for name, it in numbers.items() if f"{name}_".startswith(prefixes)}
+        results[index] = Result(requested, protocol + suffix, notes)
+    return results
 
 
 def check_arguments(evaluation: Evaluation) -> None:
@@ -166,7 +143,7 @@ def is_image_folder(source: str) -> bool:
     return bool(suffixes & data.SUFFIXES) and not suffixes & TABLE_SUFFIXES and not splits
 
 
-def load_images(source: str, split: str, resolution: int | None = None) -> Images:
+def load_images(source: str, split: str | None, resolution: int | None = None) -> Images:
     """Load a folder of images or a split of a dataset."""
     if is_image_folder(source):
         return data.load_folder(source, resolution)
@@ -177,10 +154,8 @@ def load_held_out(evaluation: Evaluation) -> Images:
     """Load the real images that were not used for training."""
     reference, split = evaluation.reference, evaluation.held_out
     if is_image_folder(reference):
-        raise UserError(
-            f"expected a dataset with a split {split!r} for memorisation and reconstruction, got "
-            f"the folder of images {reference}"
-        )
+        expected = f"a dataset with a split {split!r} for memorisation and reconstruction"
+        raise UserError(f"expected {expected}, got the folder of images {reference}")
     if split == evaluation.split:
         raise UserError(f"expected --held_out to differ from --split, got {split!r} for both")
     return data.load(reference, split=split, resolution=evaluation.resolution)
@@ -232,9 +207,7 @@ def check_metrics(
             raise UserError("expected --samples to be an autoencoder for reconstruction")
         pipeline.check_shape(held_out.pixels, pipeline.sample_shape, "held-out images")
         if pipeline.num_classes is not None and held_out.labels is None:
-            raise UserError(
-                "expected labels in the held-out split to reconstruct with a conditional model"
-            )
+            raise UserError("expected labels in the held-out split for a conditional model")
     if "path_length" in metrics and pipeline is None:
         raise UserError("expected --samples to be a model for path_length, got images")
     if "class_accuracy" in metrics:
@@ -242,10 +215,8 @@ def check_metrics(
             raise UserError("expected --samples to be a conditional model for class_accuracy")
         classes = getattr(extractors.features.network, "config", {}).get("num_classes")
         if classes != pipeline.num_classes:
-            raise UserError(
-                f"expected --extractor to be a classifier of the model's {pipeline.num_classes} "
-                "classes for class_accuracy"
-            )
+            expected = f"a classifier of the model's {pipeline.num_classes} classes"
+            raise UserError(f"expected --extractor to be {expected} for class_accuracy")
     if "memorisation" in metrics:
         expected, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
         if expected != got:
@@ -272,11 +243,7 @@ def measure_reconstruction(
 
 
 def measure_path_length(
-    pipeline: LatentPipeline,
-    count: int,
-    seed: int,
-    extractors: FeatureExtractors,
-    processes: Processes,
+    pipeline: LatentPipeline, count: int, seed: int, perception: Perception, processes: Processes
 ) -> Result:
     """Compute the perceptual path length, without the lowest and the highest percent."""
     rng = torch.Generator().manual_seed(seed)
@@ -284,16 +251,11 @@ def measure_path_length(
     times, labels = torch.rand(count, generator=rng), pipeline.balanced_labels(count)
     lengths = torch.zeros(count, dtype=torch.float64)
     name = f"{count:,} pairs of latents, seed {seed}"
-
-    def decoder(batch: slice) -> Callable[[Tensor], Tensor]:
-        classes = None if labels is None else labels[batch]
-        return lambda latents: pipeline.decode(latents, classes)
-
     for batch in processes.batches(ImageSource.from_tensor(name, start)):
-        lengths[batch] = path_lengths(
-            decoder(batch), start[batch], end[batch], times[batch], extractors.perception
-        ).cpu()
+        decode = partial(pipeline.decode, labels=None if labels is None else labels[batch])
+        part = path_lengths(decode, start[batch], end[batch], times[batch], perception)
+        lengths[batch] = part.cpu()
     lengths = sum(processes.gather([lengths])).sort().values
     trimmed = lengths[count // 100 : count - count // 100]
-    protocol = f"path_length: {extractors.perception.protocol}; per squared step of {STEP:g}"
+    protocol = f"path_length: {perception.protocol}; per squared step of {STEP:g}"
     return Result({"path_length": trimmed.mean().item()}, f"{protocol}; {name}")

@@ -1,14 +1,11 @@
-"""Networks whose features the metrics compare.
-
-B batch, C channels, S side, D features, K classes.
-"""
+"""Networks whose features metrics compare. B batch, C channels, S side, D features, K classes."""
 
 import hashlib
 import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
@@ -31,10 +28,8 @@ INCEPTION = (
     "weights-inception-2015-12-05-6726825d.pth"
 )
 ALEXNET = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-LPIPS = (
-    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/"
-    "lpips/weights/v0.1/alex.pth"
-)
+PERCEPTUAL_SIMILARITY = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master"
+LPIPS = f"{PERCEPTUAL_SIMILARITY}/lpips/weights/v0.1/alex.pth"
 CPU = torch.device("cpu")
 DOMAIN = Path(__file__).parents[2] / "checkpoints" / "classifier-fashion"
 
@@ -43,11 +38,9 @@ class Extractor:
     """Map uint8 images (B, C, S, S) to features.
 
     Args:
-        network: the weights; moved by `to` and hashed by `key`
-        channels: number of channels that the network requires; None for any
+        channels, side: required of the images; None for any
         protocol: name of the network and its preprocessing, printed beside every value
         extract: pixels (B, C, S, S) -> features (B, D) and logits (B, K) or None
-        side: image side that the network requires; None for any
         batch_size: images per forward pass on a CPU, chosen for its caches
     """
 
@@ -56,7 +49,7 @@ class Extractor:
         network: nn.Module,
         channels: int | None,
         protocol: str,
-        extract: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+        extract: Callable[[Tensor], tuple[Tensor, Tensor | None] | Tensor],
         side: int | None = None,
         batch_size: int = 100,
     ) -> None:
@@ -70,11 +63,14 @@ class Extractor:
         """Extract features of images at positions `indices` (B,) of their set; see `conform`."""
         pixels = self.conform(pixels).to(self.device)
         if self.device.type != "cpu":
-            return Features(indices, *self.extract(pixels))
-        values, logits = zip(*map(self.extract, pixels.split(self.batch_size)), strict=True)
-        return Features(
-            indices, torch.cat(values), None if logits[0] is None else torch.cat(logits)
-        )
+            return Features(indices, *self.compute(pixels))
+        values, parts = zip(*map(self.compute, pixels.split(self.batch_size)), strict=True)
+        logits = None if parts[0] is None else torch.cat(parts)
+        return Features(indices, torch.cat(values), logits)
+
+    def compute(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return features and logits of pixels (B, C, S, S) that conform to the network."""
+        return self.extract(pixels)
 
     def to(self, device: torch.device) -> Self:
         self.network.to(device)
@@ -82,18 +78,13 @@ class Extractor:
         return self
 
     def conform(self, images: Tensor) -> Tensor:
-        """Repeat the channel of grey images (B, 1, S, S) if the network requires RGB.
-
-        Raises:
-            UserError: another number of channels or another side than the network requires.
-        """
+        """Check channels and side; repeat the channel of grey images (B, 1, S, S) for RGB."""
         _, channels, _, side = images.shape
         if self.channels is not None and channels not in (1, self.channels):
             raise UserError(f"expected images with {self.channels} channels, got {channels}")
         if self.side is not None and side != self.side:
-            raise UserError(
-                f"expected images with a side of {self.side} pixels for this extractor, got {side}"
-            )
+            expected = f"images with a side of {self.side} pixels for this extractor"
+            raise UserError(f"expected {expected}, got {side}")
         return images.expand(-1, self.channels or -1, -1, -1)
 
     def key(self) -> str:
@@ -105,33 +96,21 @@ class Extractor:
 
 
 class Perception(Extractor):
-    """Map uint8 images to embeddings whose squared distance is LPIPS."""
+    """Map images to embeddings whose squared distance is LPIPS; `extract` gets them in [-1, 1]."""
 
-    def __init__(
-        self,
-        network: nn.Module,
-        channels: int | None,
-        protocol: str,
-        embed: Callable[[Tensor], Tensor],  # samples (B, C, S, S) in [-1, 1] -> (B, D)
-        side: int | None = None,
-    ) -> None:
-        def extract(pixels: Tensor) -> tuple[Tensor, None]:
-            return embed(from_pixels(pixels)), None
-
-        super().__init__(network, channels, protocol, extract, side)
-        self.embed = embed
+    def compute(self, pixels: Tensor) -> tuple[Tensor, None]:
+        return self.extract(from_pixels(pixels)), None
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """Return LPIPS (B,) of pairs of samples (B, C, S, S) in [-1, 1]. Differentiable."""
         if first.shape != second.shape:
-            raise UserError(
-                f"expected samples of one shape, got {tuple(first.shape)} and {tuple(second.shape)}"
-            )
+            got = f"{tuple(first.shape)} and {tuple(second.shape)}"
+            raise UserError(f"expected samples of one shape, got {got}")
         for samples in (first, second):
             low, high = samples.min().item(), samples.max().item()
             if not -1 <= low <= high <= 1:
                 raise UserError(f"expected samples in [-1, 1], got {low:g} to {high:g}")
-        left, right = (self.embed(self.conform(samples)) for samples in (first, second))
+        left, right = (self.extract(self.conform(samples)) for samples in (first, second))
         return (left - right).square().sum(1)
 
 
@@ -145,14 +124,8 @@ def fuse_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
-def load_weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Tensor]:
-    """Load a file from the folder GENMODELS_WEIGHTS, or else URLs through torch.hub.
-
-    Args:
-        name: for error messages
-        pattern: file name in the folder
-        urls: prefix of the tensor names for each URL
-    """
+def load_weights(name: str, pattern: str, urls: Sequence[str]) -> dict[str, Tensor]:
+    """Load a file from the folder GENMODELS_WEIGHTS, or else URLs through torch.hub."""
     folder = os.environ.get(FOLDER)
     try:
         if folder is not None:
@@ -160,18 +133,11 @@ def load_weights(name: str, pattern: str, urls: dict[str, str]) -> dict[str, Ten
             if not files:
                 raise FileNotFoundError(f"there is no {pattern} in {folder}")
             return load_file(files[0])
-        return {
-            prefix + key: tensor
-            for url, prefix in urls.items()
-            for key, tensor in torch.hub.load_state_dict_from_url(
-                url, map_location="cpu", progress=False
-            ).items()
-        }
+        download = partial(torch.hub.load_state_dict_from_url, map_location="cpu", progress=False)
+        return {key: tensor for url in urls for key, tensor in download(url).items()}
     except Exception as error:  # no connection, or a damaged file
-        raise UserError(
-            f"could not load the weights of {name}: {first_line(error)}; "
-            f"set {FOLDER} to a folder that contains them"
-        ) from error
+        reason = f"{first_line(error)}; set {FOLDER} to a folder that contains them"
+        raise UserError(f"could not load the weights of {name}: {reason}") from error
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Module:
@@ -179,31 +145,26 @@ def load_state(network: nn.Module, state: dict[str, Tensor], name: str) -> nn.Mo
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(
-            f"expected the weights of {name}, got others: {first_line(error)}"
-        ) from error
+        reason = first_line(error)
+        raise UserError(f"expected the weights of {name}, got others: {reason}") from error
     return network
 
 
 def inception(bf16: bool = False) -> Extractor:
     """Load the FID Inception: 2048 features and the logits of 1008 classes.
 
-    Args:
-        bf16: compute in bfloat16. On hardware with bfloat16 support it takes half the time; FIDs
-            of 32 and 21 changed by 0.0 and 0.2.
+    bfloat16 halves the time on hardware that supports it; FIDs of 32 and 21 changed by 0 and 0.2.
     """
     name = "inception-2015-12-05"
-    state = load_weights(name, f"*{name}*.safetensors", {INCEPTION: ""})
+    state = load_weights(name, f"*{name}*.safetensors", [INCEPTION])
     network = load_state(Inception("fc.weight" in state, bf16), state, name)
-    protocol = f"{name}, bilinear to {SIDE} as in TensorFlow 1, uint8"
-    if bf16:
-        protocol += ", bfloat16"
+    protocol = f"{name}, bilinear to {SIDE} as in TensorFlow 1, uint8" + ", bfloat16" * bf16
     return Extractor(network, 3, protocol, network, batch_size=10)
 
 
 def alexnet_lpips() -> Perception:
     """Load LPIPS 0.1 with AlexNet. Images below 32 pixels are enlarged by an integer factor."""
-    state = load_weights("LPIPS", "*lpips-alex*.safetensors", {ALEXNET: "", LPIPS: ""})
+    state = load_weights("LPIPS", "*lpips-alex*.safetensors", [ALEXNET, LPIPS])
     state = {key: tensor for key, tensor in state.items() if not key.startswith("classifier")}
     network = load_state(Lpips(), state, "LPIPS")
 
@@ -247,11 +208,8 @@ def domain_lpips(folder: Path = DOMAIN) -> Perception:
 
 def raw_pixels() -> Perception:
     """Use the pixels themselves; squared distances are mean squared errors in [-1, 1]."""
-
-    def embed(samples: Tensor) -> Tensor:
-        return samples.flatten(1) / samples[0].numel() ** 0.5
-
-    return Perception(nn.Identity(), None, "pixels", embed)
+    identity = nn.Identity()
+    return Perception(identity, None, "pixels", lambda it: it.flatten(1) / it[0].numel() ** 0.5)
 
 
 # For each name the extractor of features and that of LPIPS embeddings.
@@ -263,22 +221,12 @@ EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], Perception]]] 
 
 
 class FeatureExtractors:
-    """The extractors of features and of LPIPS embeddings, loaded when they are first used.
-
-    Args:
-        name: a name from EXTRACTORS or the folder of a classifier
-        device: where the networks run
-
-    Raises:
-        UserError: an unknown name; on first use, weights that are not available.
-    """
+    """Both extractors of a name in EXTRACTORS or of a classifier's folder, loaded on first use."""
 
     def __init__(self, name: str, device: torch.device = CPU) -> None:
         if name not in EXTRACTORS and not os.path.isdir(name):
-            raise UserError(
-                f"expected --extractor to be {', '.join(EXTRACTORS)} or the folder of a "
-                f"classifier, got {name!r}"
-            )
+            expected = f"{', '.join(EXTRACTORS)} or the folder of a classifier"
+            raise UserError(f"expected --extractor to be {expected}, got {name!r}")
         folder = Path(name)
         own = (lambda: domain(folder), lambda: domain_lpips(folder))
         self.loaders, self.device = EXTRACTORS.get(name, own), device

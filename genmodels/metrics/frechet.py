@@ -23,7 +23,5 @@ class FrechetDistance(Metric):
         count, features = min(self.real.count, self.fake.count), len(self.real.mean)
         if count > features:
             return []
-        return [
-            f"FID is biased upwards: {count:,} samples are too few to estimate the covariance of "
-            f"{features:,} features"
-        ]
+        few = f"{count:,} samples are too few to estimate the covariance of {features:,} features"
+        return [f"FID is biased upwards: {few}"]

@@ -10,13 +10,12 @@ from tqdm import tqdm
 from genmodels.media.image import to_pixels
 from genmodels.metrics.base import Metric
 from genmodels.metrics.extractors import Extractor
-from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.metrics.statistics import Statistic
 
 BATCH = 100  # images
 
-Mergeable = TypeVar("Mergeable", Statistic, Reconstruction)
-
+Decode = Callable[[Tensor, Tensor | None], Tensor]  # latents and labels to samples
+AnyStatistic = TypeVar("AnyStatistic", bound=Statistic)
 
 # Extractors, each with the statistics of its features.
 Consumers = Sequence[tuple[Extractor, Sequence[Metric | Statistic]]]
@@ -35,13 +34,7 @@ class ImageSource(NamedTuple):
         return cls(name, len(pixels), lambda batch: pixels[batch])
 
     @classmethod
-    def from_model(
-        cls,
-        name: str,
-        latents: Tensor,
-        labels: Tensor | None,
-        decode: Callable[[Tensor, Tensor | None], Tensor],
-    ) -> Self:
+    def from_model(cls, name: str, latents: Tensor, labels: Tensor | None, decode: Decode) -> Self:
         """Decode latents (N, *Z), with labels (N,) for a conditional model."""
 
         @torch.inference_mode()
@@ -70,7 +63,7 @@ class Processes(NamedTuple):
             indices = torch.arange(batch.start, batch.stop)
             update_consumers(consumers, source.pixels(batch), indices)
 
-    def merge(self, part: Mergeable) -> Mergeable:
+    def merge(self, part: AnyStatistic) -> AnyStatistic:
         """Return the sum of the parts of all processes."""
         total = type(part)()
         for other in self.gather([part]):

@@ -17,12 +17,8 @@ class Predictions(Sums):
     fields = ("counts", "totals", "negative_entropies")  # (splits,), (splits, K) and (splits,)
 
     def update(self, features: Features) -> None:
-        if features.logits is None:
-            raise UserError(
-                "expected an extractor with class predictions for the Inception Score, but its "
-                "weights have no classification head"
-            )
-        predictions = features.logits.cpu().double().softmax(1)
+        logits = features.require_logits("the Inception Score")
+        predictions = logits.cpu().double().softmax(1)
         # The index modulo 10 would not do: samples of conditional models cycle through the classes,
         # so each split would contain a single class.
         split = hash_indices(features.indices.cpu().numpy()) % np.uint64(SPLITS)
@@ -48,10 +44,8 @@ class InceptionScore(Metric):
     def compute(self) -> dict[str, float]:
         counts = self.fake.counts
         if self.fake.count < SPLITS or not counts.all():
-            raise UserError(
-                f"expected samples in each of the {SPLITS} splits of the Inception Score, got "
-                f"{self.fake.count} samples; use at least 100"
-            )
+            expected = f"expected samples in each of the {SPLITS} splits of the Inception Score"
+            raise UserError(f"{expected}, got {self.fake.count} samples; use at least 100")
         marginals = self.fake.totals / counts[:, None]
         entropies = -torch.xlogy(marginals, marginals).sum(1)
         scores = (self.fake.negative_entropies / counts + entropies).exp()
@@ -61,7 +55,5 @@ class InceptionScore(Metric):
         count, classes = self.fake.count, self.fake.totals.shape[-1]
         if count >= 10 * SPLITS * classes:
             return []
-        return [
-            f"IS is biased downwards: {count:,} samples are few for {SPLITS} splits of {classes} "
-            "classes"
-        ]
+        few = f"{count:,} samples are few for {SPLITS} splits of {classes} classes"
+        return [f"IS is biased downwards: {few}"]

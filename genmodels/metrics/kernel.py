@@ -30,7 +30,8 @@ class KernelDistance(Metric):
             for members in (in_fake, in_real):
                 members[subset, rng.choice(members.shape[1], size, replace=False)] = 1
         within = sum(
-            kernel_sums(side, members, side, members) - members @ self_kernel(side)
+            kernel_sums(side, members, side, members)
+            - members @ kernel(side[:, None], side[:, None]).flatten()
             for side, members in ((fake, in_fake), (real, in_real))
         )
         between = kernel_sums(fake, in_fake, real, in_real)
@@ -46,20 +47,12 @@ class KernelDistance(Metric):
 
 
 def kernel_sums(first: Tensor, in_first: Tensor, second: Tensor, in_second: Tensor) -> Tensor:
-    """Return the sum of the kernel over all pairs of each subset, (K,).
+    """Sum the kernel of features (N, D) and (M, D) over all pairs of each subset -> (K,).
 
-    Args:
-        first, second: features (N, D) and (M, D)
-        in_first, in_second: 1 for the members of each subset, else 0, (K, N) and (K, M)
+    Masks (K, N) and (K, M) are 1 for the members of each subset, else 0.
     """
     batches = zip(first.split(BATCH), in_first.split(BATCH, 1), strict=True)
     return sum((members @ kernel(batch, second) * in_second).sum(1) for batch, members in batches)
-
-
-def self_kernel(features: Tensor) -> Tensor:
-    """Return the kernel of each feature vector (N, D) with itself, (N,)."""
-    rows = features[:, None]
-    return kernel(rows, rows).flatten()
 
 
 def kernel(first: Tensor, second: Tensor) -> Tensor:

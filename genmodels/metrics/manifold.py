@@ -65,8 +65,6 @@ class Manifold(Metric):
 
 def radii(features: Tensor, neighbors: tuple[int, ...]) -> list[Tensor]:
     """Return for each k the distance (N,) of each point (N, D) to its k-th nearest other point."""
-    nearest = []
-    for rows in features.split(CHUNK):
-        nearest.append(torch.cdist(rows, features).topk(max(neighbors) + 1, largest=False).values)
-    sorted_distances = torch.cat(nearest)
-    return [sorted_distances[:, k] for k in neighbors]
+    distances = (torch.cdist(rows, features) for rows in features.split(CHUNK))
+    nearest = torch.cat([it.topk(max(neighbors) + 1, largest=False).values for it in distances])
+    return [nearest[:, k] for k in neighbors]

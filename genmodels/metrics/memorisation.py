@@ -1,7 +1,4 @@
-"""Memorisation: distance from samples to their nearest training images.
-
-Q queries, N points, D dimensions.
-"""
+"""Distances from samples to training images. Q queries, N points, D dimensions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,10 +58,8 @@ def nearest_neighbors(
     """
     embeddings = {name: Samples() for name in extractors}
     processes.update(queries, [(extractors[name], [it]) for name, it in embeddings.items()])
-    neighbors = {
-        name: NearestNeighbors(processes.merge(samples).features())
-        for name, samples in embeddings.items()
-    }
+    points = {name: processes.merge(it).features() for name, it in embeddings.items()}
+    neighbors = {name: NearestNeighbors(it) for name, it in points.items()}
     processes.update(training, [(extractors[name], [it]) for name, it in neighbors.items()])
     for nearest in neighbors.values():
         for distances, indices in processes.gather([(nearest.squared_distances, nearest.indices)]):
@@ -88,13 +83,8 @@ def measure_memorisation(
 ) -> Result:
     """Compute the mean distance to the nearest training image, of samples and held-out images.
 
-    Args:
-        fake, held_out: at most QUERIES of each are used
-        real: the training images
-        extractors: of LPIPS
-        processes: that share the work
-        pairs: PNG file for the samples that are nearest to a training image, each followed by its
-            nearest images in LPIPS and in pixels
+    Uses at most QUERIES samples. `pairs` is a PNG file for the samples that are nearest to a
+    training image, each followed by its nearest images in LPIPS and in pixels.
     """
     count = min(fake.count, QUERIES)
 

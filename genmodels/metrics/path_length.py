@@ -23,12 +23,7 @@ def path_lengths(
 
     A Style-Based Generator Architecture for Generative Adversarial Networks (Karras et al., 2019),
     equation 2. https://arxiv.org/abs/1812.04948
-
-    Args:
-        decode: latents (B, *Z) -> samples (B, C, S, S) in [-1, 1]
-        start, end: latents (B, *Z)
-        times: position (B,) on each path, 0 to 1
-        perception: the LPIPS extractor
+    `decode` maps latents (B, *Z) to samples (B, C, S, S) in [-1, 1]; times (B,) are in [0, 1].
     """
     samples = (decode(slerp_pairs(start, end, time)) for time in (times, times + STEP))
     return perception.distance(*samples) / STEP**2

@@ -17,16 +17,13 @@ from genmodels.metrics.statistics import Moments, Samples, Statistic, from_tenso
 def reference_statistics(
     real: ImageSource, extractors: FeatureExtractors, processes: Processes = SINGLE_PROCESS
 ) -> Mapping[type[Statistic], Statistic]:
-    """Return the Moments and Samples of real images. To be called on every process.
-
-    The cache key is a hash of the images and of the extractor's weights and protocol.
-    """
+    """Return Moments and Samples of real images, cached on disk. To be called on every process."""
     pixels = real.pixels(slice(None)).contiguous()
     digest = hashlib.sha256(f"{extractors.features.key()} {tuple(pixels.shape)}".encode())
     digest.update(pixels.numpy())
-    key = digest.hexdigest()
-    if key in extractors.reference_statistics:
-        return extractors.reference_statistics[key]
+    key, cache = digest.hexdigest(), extractors.reference_statistics
+    if key in cache:
+        return cache[key]
     file = cache_folder() / f"{key}.safetensors"
     try:
         statistics = from_tensors(load_file(file))
@@ -39,9 +36,8 @@ def reference_statistics(
         if processes.rank == 0:
             protocol = f"{extractors.features.protocol}; {real.name}"
             write_cache(file, to_tensors(*statistics), protocol)
-    by_type = {type(statistic): statistic for statistic in statistics}
-    extractors.reference_statistics[key] = by_type
-    return by_type
+    cache[key] = {type(statistic): statistic for statistic in statistics}
+    return cache[key]
 
 
 def cache_folder() -> Path:

@@ -1,7 +1,4 @@
-"""Summaries of features. They merge exactly across batches and processes.
-
-B samples of a batch, N of all, D features, K classes.
-"""
+"""Mergeable summaries of features. B samples of a batch, N of all, D features, K classes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genmodels.errors import UserError
+
 
 class Features(NamedTuple):
     """Network outputs for a batch of samples."""
@@ -18,6 +17,13 @@ class Features(NamedTuple):
     indices: Tensor  # (B,) int64: position of each sample in its set; every index occurs once
     values: Tensor  # (B, D)
     logits: Tensor | None = None  # (B, K); None if the network does not classify
+
+    def require_logits(self, metric: str) -> Tensor:
+        """Return the logits, or raise UserError."""
+        if self.logits is None:
+            expected = f"expected an extractor with class predictions for {metric}"
+            raise UserError(f"{expected}, but its weights have no classification head")
+        return self.logits
 
 
 class Statistic(ABC):

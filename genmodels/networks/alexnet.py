@@ -3,7 +3,6 @@
 The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al., 2018),
 equation 1, https://arxiv.org/abs/1801.03924, version 0.1. The network: One Weird Trick for
 Parallelizing Convolutional Neural Networks (Krizhevsky, 2014), https://arxiv.org/abs/1404.5997
-
 B batch, S side, D dimensions of an embedding.
 """
 
@@ -18,10 +17,7 @@ SCALE = torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1)
 
 
 class Lpips(nn.Module):
-    """Samples (B, 3, S, S) in [-1, 1] with S >= 32 -> embeddings (B, D).
-
-    LPIPS of two images is the squared Euclidean distance of their embeddings.
-    """
+    """Samples (B, 3, S, S) in [-1, 1], S >= 32 -> embeddings (B, D); squared distance is LPIPS."""
 
     WIDTHS = (64, 192, 384, 256, 256)
 
@@ -43,10 +39,8 @@ class Lpips(nn.Module):
         )
         for index, width in enumerate(self.WIDTHS):
             # The published weights name the layer "model.1", because "model.0" is a dropout.
-            layer = nn.ModuleDict(
-                {"model": nn.ModuleDict({"1": nn.Conv2d(width, 1, 1, bias=False)})}
-            )
-            self.add_module(f"lin{index}", layer)
+            layer = nn.ModuleDict({"1": nn.Conv2d(width, 1, 1, bias=False)})
+            self.add_module(f"lin{index}", nn.ModuleDict({"model": layer}))
 
     def forward(self, samples: Tensor) -> Tensor:
         hidden = (samples - SHIFT.to(samples)) / SCALE.to(samples)

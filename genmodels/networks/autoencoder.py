@@ -1,7 +1,4 @@
-"""Convolutional autoencoder, deterministic or variational, and a Gaussian prior of codes.
-
-B batch, C channels, S side, Z latent.
-"""
+"""Autoencoder, and a Gaussian prior of codes. B batch, C channels, S side, Z latent."""
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config

@@ -1,7 +1,4 @@
-"""A U-Net for inpainting.
-
-B batch, C channels, S side, Z latent.
-"""
+"""A U-Net for inpainting. B batch, C channels, S side, Z latent."""
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -46,10 +43,7 @@ class Completer(ModelMixin, ConfigMixin):
         self.head = nn.Sequential(nn.Conv2d(width + channels + 1, channels, 3, 1, 1), nn.Tanh())
 
     def forward(self, samples: Tensor, mask: Tensor, latents: Tensor) -> Tensor:
-        """Fill samples (B, C, S, S) in [-1, 1] where the mask (B, 1, S, S) is 0.
-
-        Pixels with mask 1 are returned unchanged. Other latents (B, Z) give other completions.
-        """
+        """Fill samples (B, C, S, S) in [-1, 1] where the mask (B, 1, S, S) is 0."""
         mask = mask.to(samples.dtype)
         hidden = torch.cat([torch.where(mask > 0, samples, 0), mask], 1)
         skips = [hidden]

@@ -1,7 +1,4 @@
-"""Building blocks of the convolutional networks.
-
-B batch, C channels, S side, Z latent, W width, K classes.
-"""
+"""Building blocks of networks. B batch, C channels, S side, Z latent, W width, K classes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,19 +11,13 @@ from genmodels.errors import UserError
 
 
 def pyramid(side: int) -> tuple[int, int]:
-    """Return the lowest resolution of an image side and the halvings to it: 28 -> (7, 2).
-
-    Raises:
-        UserError: unless 2 to 7 halvings lead to 8 pixels or less
-    """
+    """Return the lowest resolution of an image side and the halvings to it: 28 -> (7, 2)."""
     base, halvings = side, 0
     while base % 2 == 0 and base > 4:
         base, halvings = base // 2, halvings + 1
     if halvings not in range(2, 8) or base > 8:
-        raise UserError(
-            f"expected images whose side halves to 8 pixels or less (28, 32, 48, 64, ..., 512), "
-            f"got {side}; try --resolution 32 or 64"
-        )
+        expected = "images whose side halves to 8 pixels or less (28, 32, 48, 64, ..., 512)"
+        raise UserError(f"expected {expected}, got {side}; try --resolution 32 or 64")
     return base, halvings
 
 
@@ -107,11 +98,8 @@ def upward(
     def finish(wide: int) -> list[nn.Module]:
         return [*(Residual(wide, norm, nn.ReLU) for _ in range(blocks)), norm(wide), nn.ReLU()]
 
-    layers: list[nn.Module] = [
-        nn.Linear(latent_dim, wide * base * base, bias=False),
-        nn.Unflatten(1, (wide, base, base)),
-        *finish(wide),
-    ]
+    linear = nn.Linear(latent_dim, wide * base * base, bias=False)
+    layers: list[nn.Module] = [linear, nn.Unflatten(1, (wide, base, base)), *finish(wide)]
     for _ in range(doublings - 1):
         layers += [nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False), *finish(wide // 2)]
         wide //= 2
@@ -121,10 +109,7 @@ def upward(
 def downward(
     channels: int, side: int, width: int, normalise: bool, blocks: int = 0
 ) -> tuple[nn.Sequential, int]:
-    """Build an encoder (B, C, S, S) -> (B, D) of strided convolutions; return it and D.
-
-    It mirrors `upward`: the highest resolution has W channels.
-    """
+    """Build the mirror of `upward`, an encoder (B, C, S, S) -> (B, D); return it and D."""
     base, halvings = pyramid(side)
     norm = nn.BatchNorm2d if normalise else nn.Identity
     activation = partial(nn.LeakyReLU, 0.2)
@@ -134,13 +119,9 @@ def downward(
 
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), *residuals(width), activation()]
     for _ in range(halvings - 1):
-        layers += [
-            nn.Conv2d(width, width * 2, 4, 2, 1, bias=not normalise),
-            *residuals(width * 2),
-            norm(width * 2),
-            activation(),
-        ]
+        layers.append(nn.Conv2d(width, width * 2, 4, 2, 1, bias=not normalise))
         width *= 2
+        layers += [*residuals(width), norm(width), activation()]
     return nn.Sequential(*layers, nn.Flatten()), width * base * base
 
 

@@ -5,9 +5,7 @@ https://arxiv.org/abs/1512.00567
 
 The TensorFlow graph was published with Improved Techniques for Training GANs (Salimans et al.,
 2016), https://arxiv.org/abs/1606.03498. Unlike torchvision's network, average pooling excludes the
-padding and the last block uses max pooling.
-
-B batch, C channels, S side.
+padding and the last block uses max pooling. B batch, C channels, S side.
 """
 
 from collections.abc import Callable
@@ -20,12 +18,7 @@ SIDE = 299  # side in pixels of the network input
 
 
 class Inception(nn.Module):
-    """uint8 images (B, 3, S, S) of any side -> features (B, 2048) and logits (B, 1008) or None.
-
-    Args:
-        head: include the classification layer, which some weight files lack
-        bf16: convolve in bfloat16, twice as fast on hardware that supports it
-    """
+    """uint8 images (B, 3, S, S) of any side -> features (B, 2048) and logits (B, 1008) or None."""
 
     def __init__(self, head: bool = True, bf16: bool = False) -> None:
         super().__init__()
@@ -46,7 +39,7 @@ class Inception(nn.Module):
         self.Mixed_7a = BlockD(768)
         self.Mixed_7b = BlockE(1280, pool=average_pool)
         self.Mixed_7c = BlockE(2048, pool=max_pool)
-        self.fc = nn.Linear(2048, 1008) if head else None
+        self.fc = nn.Linear(2048, 1008) if head else None  # some weight files lack it
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         hidden = (resize(pixels.float()) - 128) / 128
@@ -67,10 +60,7 @@ class Inception(nn.Module):
 
 
 def resize(images: Tensor) -> Tensor:
-    """Resize (B, C, S, S) to (B, C, 299, 299) bilinearly as TensorFlow 1 does.
-
-    Corners are not aligned; the top left pixel corners coincide, not the pixel centres.
-    """
+    """Resize to (B, C, 299, 299) bilinearly as TensorFlow 1: top left pixel corners coincide."""
     side = images.shape[3]
     positions = torch.arange(SIDE, device=images.device) * (side / SIDE)
     lower = positions.floor().long()
@@ -80,12 +70,8 @@ def resize(images: Tensor) -> Tensor:
     return torch.lerp(rows[..., lower], rows[..., upper], weights)
 
 
-def average_pool(inputs: Tensor) -> Tensor:
-    return F.avg_pool2d(inputs, 3, 1, 1, count_include_pad=False)
-
-
-def max_pool(inputs: Tensor) -> Tensor:
-    return F.max_pool2d(inputs, 3, 1, 1)
+average_pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+max_pool = nn.MaxPool2d(3, 1, 1)
 
 
 class Convolution(nn.Module):
@@ -123,9 +109,8 @@ class BlockA(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(inputs)))
         five = self.branch5x5_2(self.branch5x5_1(inputs))
-        return torch.cat(
-            [self.branch1x1(inputs), five, double, self.branch_pool(average_pool(inputs))], 1
-        )
+        pooled = self.branch_pool(average_pool(inputs))
+        return torch.cat([self.branch1x1(inputs), five, double, pooled], 1)
 
 
 class BlockB(nn.Module):

@@ -104,15 +104,12 @@ class Critic(ModelMixin, ConfigMixin):
 
 
 class DownBlock(nn.Module):
-    """(B, C, S, S) -> (B, W, S/2, S/2), or (B, W, S, S) without `pool`.
-
-    The first block has no ReLU at its input, because samples are in [-1, 1].
-    """
+    """(B, C, S, S) -> (B, W, S/2, S/2), or (B, W, S, S) without `pool`."""
 
     def __init__(self, channels: int, width: int, first: bool = False, pool: bool = True) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            nn.Identity() if first else nn.ReLU(),
+            nn.Identity() if first else nn.ReLU(),  # samples may be negative
             nn.Conv2d(channels, width, 3, 1, 1),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, 1, 1),

@@ -14,19 +14,3 @@ from genmodels.pipelines.loading import (
     pipeline_class,
     read_index,
 )
-
-__all__ = [
-    "PIPELINES",
-    "AdversarialPipeline",
-    "AutoencodingPipeline",
-    "CompletingPipeline",
-    "DenoisingPipeline",
-    "FittedAutoencodingPipeline",
-    "LatentPipeline",
-    "from_folder",
-    "from_hub",
-    "load",
-    "load_component",
-    "pipeline_class",
-    "read_index",
-]

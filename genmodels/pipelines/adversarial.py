@@ -11,24 +11,12 @@ from genmodels.pipelines.base import Labels, OneStepPipeline
 class AdversarialPipeline(OneStepPipeline):
     """Decode with a generator in one pass; encode by latent optimization."""
 
+    main_component = "generator"
     PIXEL_VARIANCE = 0.1  # of an image around the generator's output, for `encode`
 
     def __init__(self, generator: dcgan.Generator | resnet.Generator) -> None:
         super().__init__()
         self.register_modules(generator=generator)
-
-    @property
-    def latent_shape(self) -> tuple[int]:
-        return (self.generator.config.latent_dim,)
-
-    @property
-    def sample_shape(self) -> tuple[int, int, int]:
-        config = self.generator.config
-        return (config.channels, config.side, config.side)
-
-    @property
-    def num_classes(self) -> int | None:
-        return self.generator.config.num_classes
 
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         return self.generator(latents, labels)

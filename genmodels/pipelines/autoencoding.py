@@ -9,22 +9,11 @@ from genmodels.pipelines.base import Labels, OneStepPipeline
 class AutoencodingPipeline(OneStepPipeline):
     """Decode and encode with one network each, in one pass."""
 
+    main_component = "autoencoder"
+
     def __init__(self, autoencoder: Autoencoder) -> None:
         super().__init__()
         self.register_modules(autoencoder=autoencoder)
-
-    @property
-    def latent_shape(self) -> tuple[int]:
-        return (self.autoencoder.config.latent_dim,)
-
-    @property
-    def sample_shape(self) -> tuple[int, int, int]:
-        config = self.autoencoder.config
-        return (config.channels, config.side, config.side)
-
-    @property
-    def num_classes(self) -> int | None:
-        return self.autoencoder.config.num_classes
 
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         return self.autoencoder.decode(latents, labels)
@@ -32,9 +21,7 @@ class AutoencodingPipeline(OneStepPipeline):
     def encode(self, samples: Tensor, labels: Labels = None) -> Tensor:
         """Encode samples (B, C, S, S) in [-1, 1] into mean latents (B, Z). Differentiable."""
         self.check_samples(samples)
-        labels = self.prepare_labels(labels, len(samples))
-        mean, _ = self.autoencoder.encode(samples, labels)
-        return mean
+        return self.autoencoder.encode(samples, self.prepare_labels(labels, len(samples)))[0]
 
 
 class FittedAutoencodingPipeline(AutoencodingPipeline):

@@ -1,13 +1,12 @@
-"""The interface of every published model: decode a Gaussian latent into a sample.
-
-B batch, C channels, S side, Z latent, K classes; each model has its own latent shape.
-"""
+"""The interface of every published model. B batch, C channels, S side, Z latent, K classes."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from numbers import Integral
+from typing import ClassVar
 
 import torch
+from diffusers.configuration_utils import FrozenDict
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
@@ -28,14 +27,8 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
     Lower thresholds give higher quality and less diversity: Large Scale GAN Training for High
     Fidelity Natural Image Synthesis (Brock et al., 2019), section 3.1,
     https://arxiv.org/abs/1809.11096. Unlike there, values are mapped through the inverse CDF
-    instead of redrawn, so a latent remains a function of its seed.
-
-    Args:
-        latents: any shape
-        threshold: above 0; at 4 or more the latents are returned unchanged
-
-    Raises:
-        UserError: the threshold is not above 0.
+    instead of redrawn, so a latent remains a function of its seed. Thresholds are above 0; 4 or
+    more return the latents unchanged.
     """
     if not threshold > 0:
         raise UserError(f"expected a truncation above 0, got {threshold}")
@@ -76,26 +69,19 @@ class LatentPipeline(DiffusionPipeline):
         """Decode latents (B, *latent_shape) into samples (B, C, S, S) in [-1, 1]. Differentiable.
 
         Args:
-            latents: standard normal
             labels: class from 0 to K - 1, one for all samples or one for each; required by a
                 conditional model, refused by an unconditional one
             num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
 
         Raises:
-            UserError: latents of another shape; labels missing, superfluous or out of range; a
-                setting of diffusion that is out of range or for a model that decodes in one step.
+            UserError: latents of another shape; labels or settings that the model does not accept.
         """
 
     def draw(self, count: int, generator: Generators = None) -> Tensor:
         """Draw standard normal latents (count, *latent_shape) on the pipeline's device.
 
-        Args:
-            generator: values are drawn on its device, so a CPU generator gives the same latents
-                everywhere. With one generator per latent, each latent depends on its own only.
-
-        Raises:
-            UserError: the count is not a whole number of at least 1, or the generator is not a
-                torch.Generator or a list of `count` ones.
+        Values are drawn on the generator's device, so a CPU generator gives the same latents
+        everywhere. With one generator per latent, each latent depends on its own only.
         """
         if not isinstance(count, Integral) or count < 1:
             raise UserError(f"expected a number of samples of at least 1, got {count!r}")
@@ -105,9 +91,8 @@ class LatentPipeline(DiffusionPipeline):
                 raise UserError(f"expected one generator or {count}, got {len(generator)}")
         for one in generator if isinstance(generator, list) else [generator]:
             if one is not None and not isinstance(one, torch.Generator):
-                raise UserError(
-                    f"expected a generator such as torch.Generator().manual_seed(0), got {one!r}"
-                )
+                expected = "a generator such as torch.Generator().manual_seed(0)"
+                raise UserError(f"expected {expected}, got {one!r}")
         shape = (int(count), *self.latent_shape)
         return randn_tensor(shape, generator=generator, device=self.device, dtype=self.dtype)
 
@@ -130,11 +115,7 @@ class LatentPipeline(DiffusionPipeline):
             raise UserError("expected samples in [-1, 1]")
 
     def prepare_labels(self, labels: Labels, count: int) -> Tensor | None:
-        """Expand labels to (count,) on the pipeline's device.
-
-        Raises:
-            UserError: labels that `decode` does not accept.
-        """
+        """Expand labels to (count,) on the pipeline's device; check them as `decode` says."""
         if self.num_classes is None:
             if labels is not None:
                 raise UserError("expected no labels: this model is unconditional")
@@ -150,9 +131,8 @@ class LatentPipeline(DiffusionPipeline):
             raise UserError(f"expected {expected} as integers, got {tensor.dtype}")
         tensor = tensor.expand(count) if tensor.dim() == 0 else tensor
         if tensor.shape != (count,):
-            raise UserError(
-                f"expected one label, or one for each of the {count} samples, got {tensor.numel()}"
-            )
+            got = tensor.numel()
+            raise UserError(f"expected one label, or one for each of {count} samples, got {got}")
         invalid = tensor[(tensor < 0) | (tensor >= self.num_classes)]
         if len(invalid):
             raise UserError(f"expected {expected}, got {invalid[0]}")
@@ -173,18 +153,13 @@ class LatentPipeline(DiffusionPipeline):
         """Draw `batch_size` samples.
 
         Args:
-            batch_size: number of samples
             generator: source of randomness, or one for each sample; the same state gives the same
                 samples, bit for bit
             labels: class of all samples or of each, from 0; None cycles through the classes of a
                 conditional model
             num_inference_steps, guidance_scale, scheduler: diffusion only, see DenoisingPipeline
-            output_type: "pil" for images in mode L or RGB, "pt" for a tensor (B, C, S, S) in
-                [-1, 1]
+            output_type: "pil" for images in mode L or RGB, "pt" for samples (B, C, S, S) in [-1, 1]
             return_dict: return an object with the field `images` instead of a tuple
-
-        Raises:
-            UserError: an argument that `draw` or `decode` refuses, or another output type.
         """
         if output_type not in ("pil", "pt"):
             raise UserError(f"expected output_type 'pil' or 'pt', got {output_type!r}")
@@ -199,6 +174,24 @@ class LatentPipeline(DiffusionPipeline):
 class OneStepPipeline(LatentPipeline):
     """A model that decodes in one pass of a network."""
 
+    main_component: ClassVar[str]  # the network whose config has latent_dim, side and channels
+
+    @property
+    def latent_shape(self) -> tuple[int]:
+        return (self.network_config.latent_dim,)
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        return (self.network_config.channels, self.network_config.side, self.network_config.side)
+
+    @property
+    def num_classes(self) -> int | None:
+        return self.network_config.get("num_classes")
+
+    @property
+    def network_config(self) -> FrozenDict:
+        return getattr(self, self.main_component).config
+
     @abstractmethod
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Decode latents (B, *latent_shape) of the right shape, with labels (B,) or None."""
@@ -211,15 +204,9 @@ class OneStepPipeline(LatentPipeline):
         guidance_scale: float | None = None,
         scheduler: str | None = None,
     ) -> Tensor:
-        settings = {
-            "num_inference_steps": num_inference_steps,
-            "guidance_scale": guidance_scale,
-            "scheduler": scheduler,
-        }
-        for name, value in settings.items():
-            if value is not None:
-                raise UserError(
-                    f"expected no {name} for a model that decodes in one step, got {value!r}"
-                )
+        names = ("num_inference_steps", "guidance_scale", "scheduler")
+        for name, it in zip(names, (num_inference_steps, guidance_scale, scheduler), strict=True):
+            if it is not None:
+                raise UserError(f"expected no {name}: this model decodes in one step, got {it!r}")
         self.check_shape(latents, self.latent_shape, "latents")
         return self.forward(latents, self.prepare_labels(labels, len(latents)))

@@ -5,12 +5,7 @@ from collections.abc import Iterator
 from numbers import Integral, Real
 
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    SchedulerMixin,
-    UNet2DModel,
-)
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 from torch import Tensor
 
 from genmodels.errors import UserError
@@ -23,7 +18,7 @@ SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler
 NUM_INFERENCE_STEPS = 12  # defaults of DenoisingPipeline
 GUIDANCE_SCALE = 1.5
 NUM_ENCODING_STEPS = 50
-MAX_GUIDANCE_SCALE = 50.0
+MAX_GUIDANCE = 50
 
 # Settings of the scheduler saved with a pipeline
 SOLVER = {"solver_order": 3, "timestep_spacing": "trailing"}
@@ -143,11 +138,7 @@ class DenoisingPipeline(LatentPipeline):
         return latents
 
     def scheduler_class(self, name: str | None) -> type[SchedulerMixin]:
-        """Return the class of SCHEDULERS with a name; None gives that of the pipeline's scheduler.
-
-        Raises:
-            UserError: another name, or a pipeline whose scheduler was replaced by another class.
-        """
+        """Return the class of SCHEDULERS with a name; None gives the pipeline's own."""
         if name is None and type(self.scheduler) in SCHEDULERS.values():
             return type(self.scheduler)
         if not isinstance(name, str) or name not in SCHEDULERS:
@@ -156,42 +147,28 @@ class DenoisingPipeline(LatentPipeline):
         return SCHEDULERS[name]
 
     def check_steps(self, steps: int | None, default: int) -> int:
-        """Return the number of steps; None gives the default, or all timesteps if fewer.
-
-        Raises:
-            UserError: not a whole number from 1 to the timesteps of the noise schedule.
-        """
+        """Return the number of steps; None gives the default, or all timesteps if fewer."""
+        most = self.num_timesteps
         if steps is None:
-            return min(default, self.num_timesteps)
-        if not isinstance(steps, Integral) or not 1 <= steps <= self.num_timesteps:
-            raise UserError(
-                f"expected num_inference_steps from 1 to {self.num_timesteps}, got {steps!r}"
-            )
+            return min(default, most)
+        if not isinstance(steps, Integral) or not 1 <= steps <= most:
+            raise UserError(f"expected num_inference_steps from 1 to {most}, got {steps!r}")
         return int(steps)
 
     def check_guidance(self, scale: float | None) -> float | None:
-        """Return the guidance scale; None gives the default of a conditional model.
-
-        Raises:
-            UserError: a scale for an unconditional model, or not a number from 0 to 50.
-        """
+        """Return the guidance scale; None gives the default of a conditional model."""
         if self.num_classes is None:
             if scale is not None:
                 raise UserError("expected no guidance_scale: this model is unconditional")
             return None
         if scale is None:
             return GUIDANCE_SCALE
-        if not isinstance(scale, Real) or not 0 <= scale <= MAX_GUIDANCE_SCALE:
-            raise UserError(
-                f"expected guidance_scale from 0 to {MAX_GUIDANCE_SCALE:g}, got {scale!r}"
-            )
+        if not isinstance(scale, Real) or not 0 <= scale <= MAX_GUIDANCE:
+            raise UserError(f"expected guidance_scale from 0 to {MAX_GUIDANCE}, got {scale!r}")
         return float(scale)
 
     def alpha_cumprod(self, timestep: int) -> float:
-        """Return the fraction of the variance that is signal: near 1 at timestep 0, then falling.
-
-        It is the cumulative product of the alphas of Ho et al. (2020).
-        """
+        """Return the signal's fraction of the variance: near 1 at timestep 0, then falling."""
         return self.scheduler.alphas_cumprod[timestep].item()
 
     def timesteps(self, steps: int) -> list[int]:

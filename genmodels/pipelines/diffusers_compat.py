@@ -26,10 +26,8 @@ def from_diffusers(
     if config.num_class_embeds is not None or config.class_embed_type is not None:
         raise UserError("expected an unconditional UNet2DModel, got a conditional one")
     if config.out_channels != config.in_channels:
-        raise UserError(
-            f"expected a UNet2DModel with {config.in_channels} output channels, as many as input "
-            f"channels, got {config.out_channels}"
-        )
+        expected = f"{config.in_channels} output channels, as many as input channels"
+        raise UserError(f"expected a UNet2DModel with {expected}, got {config.out_channels}")
     if not isinstance(config.sample_size, int):
         raise UserError(f"expected a UNet2DModel for square samples, got {config.sample_size}")
     prediction_type = scheduler.config.prediction_type
@@ -37,9 +35,8 @@ def from_diffusers(
         raise UserError(f"expected prediction type epsilon or v_prediction, got {prediction_type}")
     # The other schedulers call it clip_sample, the solver calls it thresholding.
     options = SOLVER | CLIP_SAMPLES if scheduler.config.get("clip_sample") else SOLVER
-    return DenoisingPipeline(
-        unet, DPMSolverMultistepScheduler.from_config(scheduler.config, **options)
-    )
+    solver = DPMSolverMultistepScheduler.from_config(scheduler.config, **options)
+    return DenoisingPipeline(unet, solver)
 
 
 # Class names in a model_index.json that `from_diffusers` builds.

@@ -17,24 +17,18 @@ from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoenc
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
-from genmodels.pipelines.diffusers_compat import (
-    DIFFUSERS_PIPELINES,
-    FLAT_FILES,
-    from_diffusers,
-)
+from genmodels.pipelines.diffusers_compat import DIFFUSERS_PIPELINES, FLAT_FILES, from_diffusers
 
 # In the order of the app's lists: fast and sharp models first.
 PIPELINES: dict[str, type[LatentPipeline]] = {
-    pipeline.__name__: pipeline
-    for pipeline in (
-        AdversarialPipeline,
-        AutoencodingPipeline,
-        DenoisingPipeline,
-        FittedAutoencodingPipeline,
-        CompletingPipeline,
-    )
+    "AdversarialPipeline": AdversarialPipeline,
+    "AutoencodingPipeline": AutoencodingPipeline,
+    "DenoisingPipeline": DenoisingPipeline,
+    "FittedAutoencodingPipeline": FittedAutoencodingPipeline,
+    "CompletingPipeline": CompletingPipeline,
 }
 
+Components = dict[str, type[ConfigMixin]]
 Factory = Callable[..., LatentPipeline]  # from components by name to a pipeline
 FACTORIES: dict[str, Factory] = PIPELINES | dict.fromkeys(DIFFUSERS_PIPELINES, from_diffusers)
 
@@ -67,11 +61,7 @@ def from_hub(source: str, revision: str | None = None) -> LatentPipeline:
 
 
 def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
-    """Load a folder with a model_index.json; see `load`.
-
-    Args:
-        source: name in error messages; None for the folder's path
-    """
+    """Load a folder with a model_index.json; see `load`. Error messages name the source."""
     factory, components = read_index(folder, source)
     flat = factory is from_diffusers and not any((folder / name).is_dir() for name in components)
     loaded = {
@@ -81,17 +71,8 @@ def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
     return factory(**loaded)
 
 
-def read_index(
-    folder: Path, source: str | None = None
-) -> tuple[Factory, dict[str, type[ConfigMixin]]]:
-    """Read the model_index.json of a folder.
-
-    Returns:
-        the pipeline's class, or `from_diffusers`, and the class of each of its arguments
-
-    Raises:
-        UserError: no valid index, or classes that no pipeline of genmodels names.
-    """
+def read_index(folder: Path, source: str | None = None) -> tuple[Factory, Components]:
+    """Return the class in a model_index.json, or `from_diffusers`, and its arguments' classes."""
     source = source or folder
     try:
         index = json.loads((folder / "model_index.json").read_text())
@@ -120,11 +101,7 @@ def read_index(
 
 
 def pipeline_class(folder: Path) -> type[LatentPipeline]:
-    """Return the class that `from_folder` would load, without reading weights.
-
-    Raises:
-        UserError: as `read_index`.
-    """
+    """Return the class that `from_folder` would load, without reading weights."""
     factory, _ = read_index(folder)
     return factory if isinstance(factory, type) else DenoisingPipeline
 
@@ -135,20 +112,12 @@ def library(kind: type[ConfigMixin]) -> str:
 
 
 def load_component(folder: Path, kind: type[ConfigMixin], source: str) -> ConfigMixin:
-    """Load a scheduler, or a network whose weights match its config exactly.
-
-    Args:
-        source: name in error messages
-
-    Raises:
-        UserError: files that are missing, broken or do not match.
-    """
+    """Load a scheduler, or a network whose weights match its config exactly."""
     try:
         if not issubclass(kind, ModelMixin):
             return kind.from_pretrained(folder)
-        network, info = kind.from_pretrained(
-            folder, use_safetensors=True, output_loading_info=True, torch_dtype=torch.float32
-        )
+        options = {"use_safetensors": True, "torch_dtype": torch.float32}
+        network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
     except Exception as error:  # diffusers raises many kinds for broken files
         raise UserError(f"{source} is broken: {first_line(error)}") from error
     mismatches = info["missing_keys"] + info["unexpected_keys"] + info["mismatched_keys"]
