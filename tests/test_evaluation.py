@@ -79,10 +79,10 @@ def test_the_best_model_is_replaced_only_if_it_could_be_written(
     best = min(fids[:-1])
     write = loop.publish
 
-    def publish(folder: Path, *arguments: object, half: bool) -> None:
+    def publish(folder: Path, *arguments: object) -> None:
         if folder.name == "best" and arguments[4].numbers["fid"] == best:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(folder, *arguments, half=half)
+        write(folder, *arguments)
 
     monkeypatch.setattr(loop, "publish", publish)
     shutil.rmtree(config.output_dir)
