@@ -59,10 +59,7 @@ def build_inputs(shared: AppState, reference_name: str) -> list[gr.components.Co
     """Return the inputs of a search in the order of the API."""
     names = shared.models.generators
     model = gr.Dropdown(
-        names,
-        value=names[-1] if names else None,
-        label=translate("model"),
-        allow_custom_value=True,
+        names, value=names[-1] if names else None, label=translate("model"), allow_custom_value=True
     )
     count = gr.Slider(
         1, MAX_SAMPLES, value=MAX_SAMPLES, step=1, label=translate("metrics_memory_count")
