@@ -35,11 +35,7 @@ class ReferenceDatasets:
     def get(
         self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES
     ) -> "Images":
-        """Load the first images of a split, scaled to a side in pixels.
-
-        Raises:
-            UserError: another name than `self.name`, or the split is not available.
-        """
+        """Load the first images of a split, scaled to a side in pixels."""
         from genmodels import data  # slow to import, and the app must start quickly
 
         parse_choice(name, [self.name], "the reference")

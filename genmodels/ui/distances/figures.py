@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any
 
 import plotly.graph_objects as go
 import torch
@@ -28,13 +28,7 @@ FRAMES = 50  # index of the last frame of a fit
 MIN_STD, MAX_STD = 0.05, 3.0
 UPPER, LOWER = ({"row": row, "col": 1, "hoverinfo": "skip"} for row in (1, 2))
 
-
-class CriticEstimate(Protocol):
-    """Fields of `training.studies.laboratory.CriticEstimate` that the app reads."""
-
-    values: Tensor  # (N,)
-    lipschitz: float
-    distance: float
+CriticEstimate = Any  # that of training.studies.laboratory: values (N,), lipschitz, distance
 
 
 def add_density(figure: go.Figure, name: str, points: Tensor, masses: Tensor, colour: str) -> None:

@@ -24,11 +24,7 @@ Outputs = tuple[go.Figure, go.Figure, str, str, str, str, str]
 
 
 def drawing_to_points(drawing: object) -> Tensor:
-    """Convert the value of a gr.Sketchpad to points (N, 2) in [-1, 1], y upwards.
-
-    Raises:
-        UserError: fewer than three pixels are coloured.
-    """
+    """Convert the value of a gr.Sketchpad to points (N, 2) in [-1, 1], y upwards."""
     layers = drawing["layers"] if isinstance(drawing, dict) else []
     points = torch.zeros(0, 2)
     if layers:
@@ -47,11 +43,7 @@ def drawing_to_points(drawing: object) -> Tensor:
 def prepare_run(
     tools: Laboratory, data: object, drawing: object, objective: object, steps: object, seed: object
 ) -> Run:
-    """Check the inputs and prepare a training run.
-
-    Raises:
-        UserError: an input is invalid.
-    """
+    """Check the inputs and prepare a training run."""
     data = parse_choice(data, [*tools.data, DRAWING], "data")
     objective = parse_choice(objective, tools.objectives, "an objective")
     steps, seed = parse_int(steps, 1, MAX_STEPS, "steps"), parse_seed(seed)
@@ -62,11 +54,7 @@ def prepare_run(
 def train(
     tools: Laboratory, data: object, drawing: object, objective: object, steps: object, seed: object
 ) -> Iterator[Outputs]:
-    """Train a model and yield the outputs of every frame.
-
-    Raises:
-        UserError: an input is invalid, or training diverged.
-    """
+    """Train a model and yield the outputs of every frame."""
     run = prepare_run(tools, data, drawing, objective, steps, seed)
     steps, frames = parse_int(steps, 1, MAX_STEPS, "steps"), list[Frame]()
     for frame in run.frames:

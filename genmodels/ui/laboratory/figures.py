@@ -1,7 +1,6 @@
-"""Figures of the tab Laboratory. N points, G side of the grid of scores, A arrows, K modes."""
+"""Figures of the tab Laboratory. N points, A arrows."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,37 +12,7 @@ from genmodels.ui.plots import ORANGE, SLATE, TEAL, panes, to_numpy
 SCORE_COLOURS = [[0, "rgba(13,148,136,0)"], [1, "rgba(13,148,136,0.7)"]]
 MAX_ARROW = 0.13  # nearly the spacing of the arrows
 
-
-class Field(Protocol):
-    """Fields of `training.studies.laboratory.Field` that the app reads."""
-
-    scores: Tensor | None  # (G, G) critic scores, rows by increasing y
-    positions: Tensor  # (A, 2)
-    arrows: Tensor  # (A, 2)
-
-
-class Frame(Protocol):
-    """Fields of `training.studies.laboratory.Frame` that the app reads."""
-
-    step: int
-    losses: dict[str, float]
-    samples: Tensor  # (N, 2)
-    field: Field
-    js: float
-    w1: float
-    covered_modes: int
-    fraction_near_modes: float
-    seconds: float
-
-
-class Run(Protocol):
-    """Fields of `training.studies.laboratory.Run` that the app reads."""
-
-    data: tuple[Tensor, Tensor, float]  # points (N, 2), modes (K, 2), radius
-    samples: Tensor  # (N, 2)
-    js_floor: float
-    w1_floor: float
-    frames: Iterator[Frame]
+Run = Frame = Any  # those of training.studies.laboratory, which passes them in
 
 
 def arrow_lines(positions: Tensor, arrows: Tensor) -> np.ndarray:
