@@ -121,11 +121,7 @@ class Measurement:
         return [name for name, line in self.lines.items() if line.count < self.limit]
 
     def advance(self) -> bool:
-        """Generate for UPDATE_INTERVAL with the models that had the least time so far.
-
-        Returns:
-            Whether metrics were computed.
-        """
+        """Generate with the models that had the least time; return whether it computed metrics."""
         end, computed = time.perf_counter() + UPDATE_INTERVAL, False
         with self.lock:
             while self.unfinished and time.perf_counter() < end:
