@@ -15,6 +15,7 @@ from genmodels.distances import DISTANCES, monotone_transport
 from genmodels.distances.experiments import transport_example
 from genmodels.errors import UserError
 from genmodels.ui.distances.actions import (
+    FRAMES,
     play_fit,
     plot_critics,
     plot_fit,
@@ -22,7 +23,6 @@ from genmodels.ui.distances.actions import (
     plot_supports,
     plot_transport,
 )
-from genmodels.ui.distances.figures import FRAMES
 from training.studies.laboratory import train_critics
 
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 import torch
@@ -25,9 +25,6 @@ from genmodels.ui.metrics.figures import Curves, plot_curves
 from genmodels.ui.models import Models
 from genmodels.ui.reference_dataset import ReferenceDatasets
 from genmodels.ui.validation import parse_choice, parse_choices, parse_int, parse_seed
-
-if TYPE_CHECKING:
-    from genmodels.data import Images
 
 MIN_SAMPLES, MAX_SAMPLES = 100, 5000
 MAX_MODELS = 4
@@ -50,6 +47,9 @@ TITLES = {
     "lpips": "LPIPS diversity (closer to that of real images is better)",
     "classes": "Effective number of classes (closer to that of real images is better)",
 }
+
+
+load_extractors = cache(FeatureExtractors)  # one instance per network for the whole app
 
 
 class LiveModel:
@@ -97,7 +97,7 @@ class Measurement:
         names: list[str],
         metrics: list[str],
         extractors: FeatureExtractors,
-        real: "Images",
+        real: torch.Tensor,
         reference: str,
         seed: int,
     ) -> None:
@@ -107,12 +107,12 @@ class Measurement:
         types = list(dict.fromkeys(METRICS[metric] for metric in metrics))
         self.lines = {name: LiveModel(types, extractors, seed) for name in names}
         if any(metric.needs_reference for metric in types):
-            source = ImageSource.from_tensor(f"{len(real.pixels):,} images", real.pixels)
+            source = ImageSource.from_tensor(f"{len(real):,} images", real)
             statistics = reference_statistics(source, extractors)
             for line in self.lines.values():
                 line.accumulator.set_reference(statistics)
         networks = self.lines[names[0]].accumulator.protocol
-        against = f"the first {len(real.pixels):,} images of {reference}, split train"
+        against = f"the first {len(real):,} images of {reference}, split train"
         self.protocol = f"{networks}; samples of seed {seed} against {against}"
 
     @property
@@ -180,13 +180,7 @@ class LiveMetrics:
         self.measurements = OrderedDict[str, Measurement]()  # the newest last
 
     def measure(
-        self,
-        names: object,
-        metrics: object,
-        network: object,
-        reference: object,
-        count: object,
-        seed: object,
+        self, names: list, metrics: list, network: str, reference: str, count: int, seed: str
     ) -> Iterator[Update]:
         """Start a measurement. Raises UserError for invalid inputs."""
         metrics = parse_choices(metrics, list(TITLES), len(TITLES), "metrics")
@@ -224,12 +218,6 @@ class LiveMetrics:
         while measurement.unfinished and time.perf_counter() < end:
             computed = measurement.advance()
             yield Update(token, measurement.progress(), measurement if computed else None)
-
-
-@cache
-def load_extractors(network: str) -> FeatureExtractors:
-    """Return the extractors, one instance for the whole app."""
-    return FeatureExtractors(network)
 
 
 def available_networks() -> list[str]:

@@ -32,7 +32,7 @@ class Update(NamedTuple):
 def find_nearest(
     models: Models,
     references: ReferenceDatasets,
-    name: object,
+    model: object,
     count: object,
     seed: object,
     distance: object,
@@ -42,8 +42,8 @@ def find_nearest(
     count, seed = parse_int(count, 1, MAX_SAMPLES, "samples"), parse_seed(seed)
     extract = DISTANCES[parse_choice(distance, list(DISTANCES), "a distance")]()
     yield Update("Loading the model and the training images…")
-    pipeline = get_generator(models, name)
-    training = references.get(reference, pipeline.sample_shape[-1]).pixels
+    pipeline = get_generator(models, model)
+    training = references.get(reference, pipeline.sample_shape[-1])
     pipeline.check_shape(training, pipeline.sample_shape, "training images")
     rng = torch.Generator().manual_seed(seed)
     samples = to_pixels(pipeline(count, rng, output_type="pt").images)
@@ -67,7 +67,7 @@ def find_nearest(
 def load_held_out(references: ReferenceDatasets, name: str, shape: torch.Size) -> list[Tensor]:
     """Return images of the test split in a list, empty if there are none of this shape."""
     try:
-        held_out = references.get(name, shape[-1], "test", HELD_OUT).pixels
+        held_out = references.get(name, shape[-1], "test", HELD_OUT)
     except UserError:
         return []
     return [held_out] if held_out.shape[1:] == shape else []
