@@ -8,16 +8,10 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
+from genmodels import pipelines
 from genmodels.errors import UserError, display_name
 from genmodels.hub import explain_error
-from genmodels.pipelines import (
-    PIPELINES,
-    CompletingPipeline,
-    LatentPipeline,
-    from_folder,
-    from_hub,
-    pipeline_class,
-)
+from genmodels.pipelines import CompletingPipeline, LatentPipeline
 
 MAX_BYTES = 2 * 2**30  # weights in memory at once, and files of one model from the Hub
 MAX_SAMPLE_VALUES = 3 * 256**2
@@ -27,12 +21,7 @@ class Models:
     """Pipelines in local folders by name, repositories on the Hub, and any other public Hub id."""
 
     def __init__(self, sources: Sequence[Path | str], max_bytes: int = MAX_BYTES) -> None:
-        """Find the models without loading them.
-
-        Args:
-            sources: folders of a pipeline, folders of such folders, and Hub ids
-            max_bytes: loaded weights to keep; drops the least recently used models
-        """
+        """Find the models in folders of a pipeline, folders of such folders, and Hub ids."""
         folders: dict[str, Path] = {}
         self.repositories: list[str] = []
         for source in sources:
@@ -46,10 +35,10 @@ class Models:
         kinds: dict[str, type[LatentPipeline]] = {}
         for name, folder in folders.items():
             try:
-                kinds[name] = pipeline_class(folder)
+                kinds[name] = pipelines.pipeline_class(folder)
             except UserError:  # reported when the model is loaded
                 continue
-        ranks = [*PIPELINES.values(), None]
+        ranks = [*pipelines.PIPELINES.values(), None]
         order = sorted(folders, key=lambda name: (ranks.index(kinds.get(name)), name))
         self.folders = {name: folders[name] for name in order}  # broken models last
         self.kinds = {name: kinds[name] for name in order if name in kinds}  # none of broken ones
@@ -88,7 +77,7 @@ class Models:
         folder = self.folders.get(name)
         if folder is None and name not in self.repositories:
             check_public(name)
-        pipeline = from_hub(name) if folder is None else from_folder(folder)
+        pipeline = pipelines.from_hub(name) if folder is None else pipelines.from_folder(folder)
         values = math.prod(pipeline.sample_shape)
         if values > MAX_SAMPLE_VALUES:
             most = f"samples of at most {MAX_SAMPLE_VALUES:,} values"

@@ -10,7 +10,8 @@ from safetensors import SafetensorError, safe_open
 
 from genmodels.hub import download
 from genmodels.ui.app_state import AppState
-from genmodels.ui.i18n import label_and_info, translate
+from genmodels.ui.components import model_dropdown
+from genmodels.ui.i18n import translate
 from genmodels.ui.models import Models, num_bytes
 from genmodels.ui.plots import FORMULAS
 from genmodels.ui.validation import EACH, PRIVATE, show_user_errors
@@ -26,13 +27,8 @@ def tab(shared: AppState) -> None:
         rows(models), headers=HEADERS, label=translate("models_table"), interactive=False
     )
     with gr.Row(equal_height=True):
-        name = gr.Dropdown(
-            models.names,
-            **label_and_info("models_any"),
-            allow_custom_value=True,
-            value=next(iter(models.names), None),
-            scale=3,
-        )
+        first = next(iter(models.names), None)
+        name = model_dropdown(models.names, first, "models_any", scale=3)
         button = gr.Button(translate("models_load"), min_width=200)
     card = gr.Markdown()
 

@@ -21,9 +21,8 @@ LATEST = {"trigger_mode": "always_last"}  # run once more, with the inputs at th
 EACH = {"trigger_mode": "multiple"}  # run all, each with its own gr.SelectData
 
 PRIVATE = {"api_visibility": "private"}
-HIDDEN = {"show_progress": "hidden"}
-QUIET = {**HIDDEN, **PRIVATE}
-FOLLOW = {**HIDDEN, **LATEST}  # options of an output that follows an input
+QUIET = {"show_progress": "hidden", **PRIVATE}
+FOLLOW = {"show_progress": "hidden", **LATEST}  # options of an output that follows an input
 
 
 def on_device(note: gr.components.Component) -> dict[str, object]:

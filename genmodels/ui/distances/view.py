@@ -14,6 +14,17 @@ from genmodels.ui.i18n import translate
 from genmodels.ui.plots import FORMULAS
 from genmodels.ui.validation import FOLLOW, PRIVATE, QUIET, on_device, show_user_errors
 
+FITTING = f"""\
+A normal distribution fitted to a mixture of two by gradient descent on a distance \
+({", ".join(DISTANCES)}), from an initial mean of -3 to 3, at a frame from 0 to {FRAMES}. Returns \
+a plot."""
+CRITICS = """\
+Three WGAN critics trained on the example of optimal transport with a center of q, -2 to 2, \
+compared with the exact potential. Returns a plot and a table."""
+TRANSPORT = """\
+Optimal transport from two peaks to one peak with a center of -2 to 2. Returns plots of the plan \
+and of the Kantorovich potential, and a table."""
+
 
 def tab(shared: AppState) -> None:
     """Build the tab. Every experiment opens with a plot."""
@@ -29,14 +40,9 @@ def plot_of_slider(
 ) -> None:
     """Add a plot that follows a slider."""
     plot = gr.Plot(action(slider.value), show_label=False)
-    slider.input(
-        show_user_errors(action),
-        slider,
-        plot,
-        **FOLLOW,
-        api_name=api_name,
-        api_description=f"{description}, {slider.minimum:g} to {slider.maximum:g}. Returns a plot.",
-    )
+    action = show_user_errors(action)
+    description += f", {slider.minimum:g} to {slider.maximum:g}. Returns a plot."
+    slider.input(action, slider, plot, **FOLLOW, api_name=api_name, api_description=description)
 
 
 def build_supports(shared: AppState) -> None:
@@ -58,25 +64,12 @@ def build_fit(shared: AppState) -> None:
     plot = gr.Plot(actions.plot_fit("KL(q‖p)", 1, FRAMES), show_label=False)
     frame = gr.Slider(0, FRAMES, FRAMES, step=1, label=translate("distances_frame"))
     button, stop = run_and_stop("distances_play")
-    playing = button.click(
-        show_user_errors(actions.play_fit),
-        [distance, start],
-        [plot, frame],
-        concurrency_limit=20,  # it mostly sleeps
-        **QUIET,
-    )
+    event = (show_user_errors(actions.play_fit), [distance, start], [plot, frame])
+    playing = button.click(*event, concurrency_limit=20, **QUIET)  # it mostly sleeps
     stop.click(None, cancels=playing, **PRIVATE)
-    gr.on(
-        [distance.input, start.input, frame.input],
-        show_user_errors(actions.plot_fit),
-        [distance, start, frame],
-        plot,
-        **FOLLOW,
-        api_name="fitting",
-        api_description=f"A normal distribution fitted to a mixture of two by gradient descent on "
-        f"a distance ({', '.join(DISTANCES)}), from an initial mean of -3 to 3, at a frame from 0 "
-        f"to {FRAMES}. Returns a plot.",
-    )
+    triggers, inputs = [distance.input, start.input, frame.input], [distance, start, frame]
+    event = (triggers, show_user_errors(actions.plot_fit), inputs, plot)
+    gr.on(*event, **FOLLOW, api_name="fitting", api_description=FITTING)
 
 
 def build_transport(shared: AppState) -> None:
@@ -93,25 +86,13 @@ def build_transport(shared: AppState) -> None:
             if shared.laboratory is None:
                 gr.Markdown(translate("distances_no_critics"))
             else:
-                gr.Button(translate("distances_critics"), variant="primary").click(
-                    show_user_errors(critics),
-                    center,
-                    [potential, table],
-                    **on_device(table),
-                    api_name="critics",
-                    api_description="Three WGAN critics trained on the example of optimal "
-                    "transport with a center of q, -2 to 2, compared with the exact potential. "
-                    "Returns a plot and a table.",
+                event = (show_user_errors(critics), center, [potential, table])
+                button = gr.Button(translate("distances_critics"), variant="primary")
+                button.click(
+                    *event, **on_device(table), api_name="critics", api_description=CRITICS
                 )
-    center.input(
-        show_user_errors(actions.plot_transport),
-        center,
-        [plan, potential, table],
-        **FOLLOW,
-        api_name="transport",
-        api_description="Optimal transport from two peaks to one peak with a center of -2 to 2. "
-        "Returns plots of the plan and of the Kantorovich potential, and a table.",
-    )
+    event = (show_user_errors(actions.plot_transport), center, [plan, potential, table])
+    center.input(*event, **FOLLOW, api_name="transport", api_description=TRANSPORT)
 
 
 EXPERIMENTS: dict[str, Callable[[AppState], None]] = {

@@ -66,11 +66,11 @@ def parse_settings(
     model: object,
     count: object,
     seed: object,
-    label: object,
-    truncation: object,
-    scheduler: object,
-    num_inference_steps: object,
-    guidance_scale: object,
+    label: object = ALL_CLASSES,
+    truncation: object = Settings.truncation,
+    scheduler: object = Settings.scheduler,
+    num_inference_steps: object = Settings.num_inference_steps,
+    guidance_scale: object = Settings.guidance_scale,
 ) -> Settings:
     """Validate the values of the page or the API."""
     if not isinstance(model, str) or not model:

@@ -5,14 +5,13 @@ import random
 from collections.abc import Iterator
 
 import gradio as gr
-from PIL import Image
 
 from genmodels.errors import UserError
 from genmodels.media.image import to_pil
 from genmodels.pipelines.base import MAX_TRUNCATION
 from genmodels.pipelines.denoising import SCHEDULERS
 from genmodels.ui.app_state import AppState, SavedSample
-from genmodels.ui.components import model_dropdown
+from genmodels.ui.components import class_number, model_dropdown, whole_slider
 from genmodels.ui.generate import actions
 from genmodels.ui.generate.actions import ALL_CLASSES, Controls, Result, Settings
 from genmodels.ui.i18n import label_and_info, translate
@@ -64,9 +63,8 @@ def tab(shared: AppState) -> None:
                     for kind, file in (("png", result.grid_file), ("zip", result.archive_file))
                 ]
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            samples = gallery(
-                result.images or None, translate("generate_samples"), "samples", show_label=False
-            )
+            label, images = translate("generate_samples"), result.images or None
+            samples = gallery(images, label, "samples", show_label=False)
             shown_settings = gr.State(settings)
             build_saved(shared, samples, shown_settings)
     compare_button = gr.Button(translate("generate_compare"), size="sm")
@@ -77,13 +75,9 @@ def tab(shared: AppState) -> None:
     outputs = [samples, message, *downloads, shown_settings]
     connect_generation(shared, inputs, outputs, button, new_seed)
     connect_controls(models, inputs, step_settings)
+    event = (show_user_errors(functools.partial(actions.compare, models)), [count, seed], compared)
     compare_button.click(
-        show_user_errors(functools.partial(actions.compare, models)),
-        [count, seed],
-        compared,
-        concurrency_id="device",
-        api_name="compare",
-        api_description=COMPARE,
+        *event, concurrency_id="device", api_name="compare", api_description=COMPARE
     )
 
 
@@ -92,40 +86,22 @@ def build_inputs(
 ) -> tuple[list[gr.components.Component], gr.Group, gr.Button, gr.Button]:
     """Return the inputs in the order of the API, the diffusion settings' group, and two buttons."""
     model = model_dropdown(models.generators, settings.model or None)
-    count = gr.Slider(
-        1, actions.MAX_COUNT, settings.count, step=1, label=translate("generate_count")
-    )
+    count = whole_slider(1, actions.MAX_COUNT, settings.count, "generate_count")
     seed = gr.Textbox(str(settings.seed), **label_and_info("seed"), max_lines=1)
     with gr.Row():
         new_seed = gr.Button(translate("generate_new_seed"), min_width=100)
         button = gr.Button(translate("generate_button"), variant="primary", min_width=100)
-    label = gr.Number(
-        ALL_CLASSES,
-        label=translate("class"),
-        info=translate("generate_label_info"),
-        precision=0,
-        visible=controls.label,
-    )
-    truncation = gr.Slider(
-        actions.MIN_TRUNCATION,
-        MAX_TRUNCATION,
-        settings.truncation,
-        **label_and_info("generate_truncation"),
-        visible=controls.truncation,
-    )
+    label = class_number(ALL_CLASSES, controls.label, "generate_label_info")
+    texts, limits = label_and_info("generate_truncation"), (actions.MIN_TRUNCATION, MAX_TRUNCATION)
+    truncation = gr.Slider(*limits, settings.truncation, **texts, visible=controls.truncation)
     with gr.Group(visible=controls.steps) as step_settings:
-        scheduler = gr.Radio(
-            list(SCHEDULERS), value=settings.scheduler, label=translate("generate_scheduler")
-        )
+        label_text, names = translate("generate_scheduler"), list(SCHEDULERS)
+        scheduler = gr.Radio(names, value=settings.scheduler, label=label_text)
         steps = settings.num_inference_steps
-        steps = gr.Slider(1, actions.MAX_STEPS, steps, step=1, label=translate("generate_steps"))
+        steps = whole_slider(1, actions.MAX_STEPS, steps, "generate_steps")
+    texts, limits = label_and_info("generate_guidance"), (0, actions.MAX_GUIDANCE)
     guidance = gr.Slider(
-        0,
-        actions.MAX_GUIDANCE,
-        settings.guidance_scale,
-        step=0.1,
-        **label_and_info("generate_guidance"),
-        visible=controls.guidance,
+        *limits, settings.guidance_scale, step=0.1, **texts, visible=controls.guidance
     )
     inputs = [model, count, seed, label, truncation, scheduler, steps, guidance]
     return inputs, step_settings, new_seed, button
@@ -140,19 +116,9 @@ def connect_generation(
 ) -> None:
     """Generate on a click, with a new seed, and for a link."""
 
-    def draw(
-        model: str,
-        count: int,
-        seed: str,
-        label: int = ALL_CLASSES,
-        truncation: float = Settings.truncation,
-        scheduler: str = Settings.scheduler,
-        num_inference_steps: int = Settings.num_inference_steps,
-        guidance_scale: float = Settings.guidance_scale,
-    ) -> Iterator[tuple[list[Image.Image], str, str | dict, str | dict, Settings]]:
-        settings = actions.parse_settings(
-            model, count, seed, label, truncation, scheduler, num_inference_steps, guidance_scale
-        )
+    @functools.wraps(actions.parse_settings)  # names and defaults of the API's parameters
+    def draw(*values: object) -> Iterator[tuple]:
+        settings = actions.parse_settings(*values)
         for images, message, *files in actions.generate(shared.models, settings):
             yield images, message, *(file or gr.skip() for file in files), settings
 
@@ -209,11 +175,6 @@ def build_saved(shared: AppState, samples: gr.Gallery, settings: gr.State) -> No
         images = [(to_pil(one.image[None])[0], one.model) for one in saved]
         return saved, gr.update(value=images, visible=True), gr.update(visible=True)
 
-    samples.select(
-        show_user_errors(save),
-        [settings, shared.saved_samples],
-        [shared.saved_samples, saved_gallery, tab_buttons],
-        concurrency_id="device",
-        **EACH,
-        **QUIET,
-    )
+    outputs = [shared.saved_samples, saved_gallery, tab_buttons]
+    event = (show_user_errors(save), [settings, shared.saved_samples], outputs)
+    samples.select(*event, concurrency_id="device", **EACH, **QUIET)

@@ -7,8 +7,14 @@ import gradio as gr
 from PIL import Image
 
 from genmodels.ui.app_state import AppState, SavedSample
-from genmodels.ui.components import picture_upload, run_and_stop
-from genmodels.ui.i18n import label_and_info, translate
+from genmodels.ui.components import (
+    class_number,
+    models_dropdown,
+    picture_upload,
+    run_and_stop,
+    whole_slider,
+)
+from genmodels.ui.i18n import translate
 from genmodels.ui.inpaint import actions
 from genmodels.ui.pictures import ACCEPTED_PICTURE, example_images, gallery
 from genmodels.ui.plots import FORMULAS
@@ -72,20 +78,13 @@ def tab(shared: AppState) -> None:
         mask.input(lambda mask: gr.Column(visible=mask == actions.BRUSH), mask, brush, **QUIET),
     ]
     methods, _, label, *_ = settings
-    gr.on(
-        [picture.change, mask.input],
-        show_user_errors(actions.canvas_value),
-        picture,
-        drawing,
-        **LATEST,
-        **QUIET,
-    )
-    methods.change(
-        lambda names: gr.Number(visible=actions.needs_label(shared.models, names)),
-        methods,
-        label,
-        **QUIET,
-    )
+    canvas_value = show_user_errors(actions.canvas_value)
+    gr.on([picture.change, mask.input], canvas_value, picture, drawing, **LATEST, **QUIET)
+
+    def show_label(names: object) -> gr.Number:
+        return gr.Number(visible=actions.needs_label(shared.models, names))
+
+    methods.change(show_label, methods, label, **QUIET)
 
     def follow_saved(samples: list[SavedSample]) -> object:
         return actions.last_saved(samples) if samples else gr.skip()
@@ -119,23 +118,10 @@ def settings_inputs(
     names: list[str], selected: list[str], label_visible: bool
 ) -> tuple[gr.Dropdown, gr.Slider, gr.Number, gr.Textbox, gr.Checkbox]:
     """Build the inputs below the mask."""
-    methods = gr.Dropdown(
-        names,
-        value=selected,
-        multiselect=True,
-        max_choices=actions.MAX_METHODS,
-        allow_custom_value=True,
-        **label_and_info("inpaint_methods"),
-    )
+    methods = models_dropdown(names, selected, "inpaint_methods", actions.MAX_METHODS)
     count = actions.DEFAULT_COMPLETIONS
-    count = gr.Slider(1, actions.MAX_COMPLETIONS, count, step=1, label=translate("inpaint_count"))
-    label = gr.Number(
-        0,
-        label=translate("class"),
-        info=translate("inpaint_label_info"),
-        precision=0,
-        visible=label_visible,
-    )
+    count = whole_slider(1, actions.MAX_COMPLETIONS, count, "inpaint_count")
+    label = class_number(0, label_visible, "inpaint_label_info")
     seed = gr.Textbox("0", label=translate("seed"), max_lines=1)
     return methods, count, label, seed, gr.Checkbox(label=translate("inpaint_seamless"))
 

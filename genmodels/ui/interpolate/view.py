@@ -6,7 +6,13 @@ import gradio as gr
 
 from genmodels.latents import INTERPOLATIONS
 from genmodels.ui.app_state import AppState, SavedSample
-from genmodels.ui.components import model_dropdown, picture_upload, run_and_stop
+from genmodels.ui.components import (
+    class_number,
+    model_dropdown,
+    picture_upload,
+    run_and_stop,
+    whole_slider,
+)
 from genmodels.ui.i18n import label_and_info, translate
 from genmodels.ui.interpolate import actions, map_actions
 from genmodels.ui.interpolate.map_actions import LIMIT
@@ -33,6 +39,7 @@ Interpolate between latents of a model. Ends: seeds (2 to {actions.MAX_KEYS}, se
 commas), two pictures, or the last two samples saved in the Generate tab. Interpolation: lerp, \
 slerp or spline. Frames: 2 to {actions.MAX_FRAMES}. Returns the first frame, some of the frames, \
 a note, a GIF and an MP4."""
+FRAME = "The frame at a position from 0 to 1 on the path interpolated last."
 CORNERS = f"""\
 Interpolate between four corners: a grid of 2 to {actions.MAX_SIDE} images per side. Seeds: top \
 left, top right, bottom left and bottom right, separated by commas."""
@@ -54,8 +61,7 @@ def tab(shared: AppState) -> None:
     gr.Markdown(translate("interpolate_intro"), latex_delimiters=FORMULAS)
     with gr.Row():
         model = model_dropdown(models.generators, first, scale=3)
-        conditional = is_conditional(models, first)
-        label = gr.Number(0, label=translate("class"), precision=0, visible=conditional)
+        label = class_number(0, is_conditional(models, first))
     shared.link(model=model)
 
     def show_label(name: str) -> gr.Number:
@@ -97,14 +103,8 @@ def path_view(
     submit = seeds.submit(**event, **LATEST, **PRIVATE)
     change = interpolation.input(**event, **LATEST, **PRIVATE)
     connect_stop(stop, [click, submit, change], note)
-    position.input(
-        show_user_errors(actions.frame_at),
-        [samples, position],
-        frame,
-        **FOLLOW,
-        api_name="frame",
-        api_description="The frame at a position from 0 to 1 on the path interpolated last.",
-    )
+    event = (show_user_errors(actions.frame_at), [samples, position], frame)
+    position.input(*event, **FOLLOW, api_name="frame", api_description=FRAME)
     saved = shared.saved_samples
     saved.change(select_saved_pair, saved, [model, ends, label], **QUIET)
 
@@ -127,13 +127,12 @@ def path_inputs() -> tuple[gr.Radio, gr.Textbox, gr.Image, gr.Image, gr.Radio, g
     interpolation = gr.Radio(
         list(INTERPOLATIONS), value="slerp", **label_and_info("interpolate_method")
     )
-    frames = slider(2, actions.MAX_FRAMES, actions.FRAMES, "interpolate_frames")
-    ends.change(
-        lambda ends: [gr.Textbox(visible=ends == "seeds"), gr.Row(visible=ends == "pictures")],
-        ends,
-        [seeds, pictures],
-        **QUIET,
-    )
+    frames = whole_slider(2, actions.MAX_FRAMES, actions.FRAMES, "interpolate_frames")
+
+    def show_inputs(ends: str) -> tuple[gr.Textbox, gr.Row]:
+        return gr.Textbox(visible=ends == "seeds"), gr.Row(visible=ends == "pictures")
+
+    ends.change(show_inputs, ends, [seeds, pictures], **QUIET)
     return ends, seeds, start, end, interpolation, frames
 
 
@@ -160,17 +159,12 @@ def seeds_box(seeds: list[int], key: str) -> gr.Textbox:
     return gr.Textbox(", ".join(map(str, seeds)), **label_and_info(key), max_lines=1)
 
 
-def slider(least: int, most: int, value: int, key: str) -> gr.Slider:
-    """Build a slider of whole numbers."""
-    return gr.Slider(least, most, value, step=1, label=translate(key))
-
-
 def grid_view(models: Models, model: gr.Dropdown, label: gr.Number) -> None:
     """Build and wire the grid between four seeds."""
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             seeds = seeds_box([10, 3, 13, 22], "interpolate_corner_seeds")
-            side = slider(2, actions.MAX_SIDE, actions.SIDE, "interpolate_side")
+            side = whole_slider(2, actions.MAX_SIDE, actions.SIDE, "interpolate_side")
             button, stop = run_and_stop("interpolate_draw_grid")
             note = gr.Markdown(elem_classes="note")
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
@@ -186,7 +180,7 @@ def traversal_view(models: Models, model: gr.Dropdown, label: gr.Number) -> None
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             seed = gr.Textbox("0", label=translate("interpolate_traversal_seed"), max_lines=1)
-            rows = slider(1, actions.MAX_ROWS, actions.ROWS, "interpolate_rows")
+            rows = whole_slider(1, actions.MAX_ROWS, actions.ROWS, "interpolate_rows")
             button = gr.Button(translate("interpolate_traverse"), variant="primary")
             note = gr.Markdown(elem_classes="note")
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):

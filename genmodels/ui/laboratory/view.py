@@ -11,7 +11,6 @@ from genmodels.ui.components import run_and_stop
 from genmodels.ui.i18n import label_and_info, translate
 from genmodels.ui.laboratory import actions
 from genmodels.ui.laboratory.actions import CANVAS, DRAWING, MAX_STEPS, STEPS
-from genmodels.ui.laboratory.figures import curves_figure, points_figure
 from genmodels.ui.plots import FORMULAS, ORANGE
 from genmodels.ui.validation import LATEST, PRIVATE, QUIET, SEEDS, on_device, show_user_errors
 
@@ -39,16 +38,6 @@ def add_inputs(tools: Laboratory) -> list[gr.components.Component]:
     return [data, drawing, objective, steps, seed]
 
 
-def add_numbers() -> list[gr.Textbox]:
-    """Add the step, the seconds, and both measures of mode coverage, two to a row."""
-    boxes = []
-    for names in (("step", "seconds"), ("covered_modes", "fraction_near_modes")):
-        with gr.Row():
-            labels = [translate(f"laboratory_{name}") for name in names]
-            boxes += [gr.Textbox(label=it, interactive=False, min_width=90) for it in labels]
-    return boxes
-
-
 def tab(shared: AppState) -> None:
     """Build the tab. It opens with a plot of the data."""
     if shared.laboratory is None:
@@ -61,12 +50,18 @@ def tab(shared: AppState) -> None:
         with gr.Column(scale=2, min_width=260):
             inputs = add_inputs(tools)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            points = gr.Plot(points_figure(first.samples), show_label=False)
+            points = gr.Plot(actions.points_figure(first.samples), show_label=False)
             button, stop = run_and_stop("laboratory_run")
         with gr.Column(scale=3, min_width=300):
-            curves = gr.Plot(curves_figure(first, [], STEPS), show_label=False)
+            curves = gr.Plot(actions.curves_figure(first, [], STEPS), show_label=False)
             gr.Markdown(translate("laboratory_curves"))
-            numbers = add_numbers()
+            numbers = []
+            for names in (("step", "seconds"), ("covered_modes", "fraction_near_modes")):
+                with gr.Row():
+                    labels = [translate(f"laboratory_{name}") for name in names]
+                    numbers += [
+                        gr.Textbox(label=it, interactive=False, min_width=90) for it in labels
+                    ]
             losses = gr.Markdown(elem_classes="note", latex_delimiters=FORMULAS)
     data, drawing, objective, _, seed = inputs
     shared.link(data=data, objective=objective, seed=seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from genmodels.ui.plots import COLOURS, DASHES, panels
@@ -12,13 +13,7 @@ Curves = dict[str, list[tuple[int, float]]]  # points (samples or step, value) b
 def plot_curves(
     lines: Mapping[str, Curves], titles: Mapping[str, str], mode: str = "lines"
 ) -> go.Figure:
-    """Plot a panel per curve with a line per model or run.
-
-    Args:
-        lines: curves of each model or run; `NAME_std` gives a band around the curve NAME
-        titles: title of each panel by the name of its curve
-        mode: plotly's, such as "lines+markers"
-    """
+    """Plot a panel per curve with a line per model or run; NAME_std is a band around NAME."""
     figure = panels(list(titles.values()))
     in_legend: set[str] = set()
     for row, key in enumerate(titles, 1):
@@ -48,11 +43,10 @@ def band(
     x: Sequence[float], y: Sequence[float], deviations: Sequence[float], colour: str
 ) -> go.Scatter:
     """Return the area within one deviation of a curve."""
-    upper = [value + deviation for value, deviation in zip(y, deviations, strict=True)]
-    lower = [value - deviation for value, deviation in zip(y, deviations, strict=True)]
+    upper, lower = np.add(y, deviations), np.subtract(y, deviations)
     return go.Scatter(
         x=[*x, *x[::-1]],
-        y=upper + lower[::-1],
+        y=[*upper, *lower[::-1]],
         fill="toself",
         fillcolor=colour,
         opacity=0.2,

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import plotly.graph_objects as go
 import torch
@@ -164,12 +163,8 @@ class Measurement:
         return figure.update_xaxes(title_text="samples", title_standoff=4, row=len(titles))
 
 
-class Update(NamedTuple):
-    """Progress of a measurement."""
-
-    token: str  # resumes the measurement
-    progress: str
-    measurement: Measurement | None = None  # if its values changed
+# A token that resumes the measurement, its progress, and the measurement if its values changed.
+Update = tuple[str, str, Measurement | None]
 
 
 class LiveMetrics:
@@ -192,7 +187,7 @@ class LiveMetrics:
         names = list(dict.fromkeys(names))
         if not 1 <= len(names) <= MAX_MODELS:
             raise UserError(f"expected 1 to {MAX_MODELS} models, got {len(names)}")
-        yield Update("", "Loading the models and the reference dataset…")
+        yield "", "Loading the models and the reference dataset…", None
         shapes = {get_generator(self.models, name).sample_shape for name in names}
         if len(shapes) > 1:
             raise UserError(f"expected models with the same sample shape, got {sorted(shapes)}")
@@ -213,11 +208,11 @@ class LiveMetrics:
         if measurement is None:
             raise UserError("expected a stopped measurement to resume, found none: press Measure")
         measurement.limit = max(count, *(line.count for line in measurement.lines.values()), 0)
-        yield Update(token, measurement.progress(), measurement)
+        yield token, measurement.progress(), measurement
         end = time.perf_counter() + TIME_LIMIT
         while measurement.unfinished and time.perf_counter() < end:
             computed = measurement.advance()
-            yield Update(token, measurement.progress(), measurement if computed else None)
+            yield token, measurement.progress(), measurement if computed else None
 
 
 def available_networks() -> list[str]:

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from genmodels.ui.app_state import AppState
+from genmodels.ui.components import models_dropdown
 from genmodels.ui.i18n import label_and_info, translate
 from genmodels.ui.metrics import live_actions
 from genmodels.ui.metrics.live_actions import MAX_MODELS, MAX_SAMPLES, MIN_SAMPLES, TITLES
@@ -49,26 +50,18 @@ def tab(shared: AppState, references: ReferenceDatasets) -> None:
     token, count = gr.State("", time_to_live=3600), inputs[4]
     event = {"outputs": [token, plot, table, progress, report], **on_device(progress)}
     live = live_actions.LiveMetrics(shared.models, references)
-    start, go_on = (
-        show_user_errors(map_results(outputs, action)) for action in (live.measure, live.resume)
-    )
+    start = show_user_errors(map_results(outputs, live.measure))
     measuring = measure.click(start, inputs, **event, api_name="measure", api_description=MEASURE)
+    go_on, inputs = show_user_errors(map_results(outputs, live.resume)), [token, count]
     resuming = resume.click(
-        go_on, [token, count], **event, api_name="resume_measuring", api_description=RESUME
+        go_on, inputs, **event, api_name="resume_measuring", api_description=RESUME
     )
     stop.click(None, cancels=[measuring, resuming], **PRIVATE)
 
 
 def build_inputs(generators: list[str], reference: str) -> list[gr.components.Component]:
     """Return the inputs of a measurement in the order of the API."""
-    names = gr.Dropdown(
-        generators,
-        value=generators[:2],
-        **label_and_info("metrics_models"),
-        multiselect=True,
-        max_choices=MAX_MODELS,
-        allow_custom_value=True,
-    )
+    names = models_dropdown(generators, generators[:2], "metrics_models", MAX_MODELS)
     metrics = gr.Dropdown(
         [(title.split(" (")[0], metric) for metric, title in TITLES.items()],
         value=DEFAULT_METRICS,

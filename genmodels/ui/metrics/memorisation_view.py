@@ -5,9 +5,9 @@ from functools import partial
 import gradio as gr
 
 from genmodels.ui.app_state import AppState
-from genmodels.ui.components import grid_gallery
+from genmodels.ui.components import grid_gallery, whole_slider
 from genmodels.ui.i18n import label_and_info, translate
-from genmodels.ui.metrics.memorisation_actions import DISTANCES, MAX_SAMPLES, Update, find_nearest
+from genmodels.ui.metrics.memorisation_actions import DISTANCES, MAX_SAMPLES, Pairs, find_nearest
 from genmodels.ui.reference_dataset import MAX_IMAGES, ReferenceDatasets
 from genmodels.ui.validation import PRIVATE, map_results, on_device, show_user_errors
 
@@ -30,18 +30,12 @@ def tab(shared: AppState, references: ReferenceDatasets) -> None:
             note = gr.Markdown(translate("metrics_memory_first"), elem_classes="note")
             pairs = grid_gallery("metrics_memory_pairs")
 
-    def values(update: Update) -> tuple:
-        return gr.skip() if update.pairs is None else update.pairs, update.note
+    def values(update: tuple[Pairs | None, str]) -> tuple:
+        return update[0] or gr.skip(), update[1]
 
     search = map_results(values, partial(find_nearest, shared.models, references))
-    searching = button.click(
-        show_user_errors(search),
-        inputs,
-        [pairs, note],
-        **on_device(note),
-        api_name="nearest",
-        api_description=NEAREST,
-    )
+    event = (show_user_errors(search), inputs, [pairs, note])
+    searching = button.click(*event, **on_device(note), api_name="nearest", api_description=NEAREST)
     stop.click(None, cancels=[searching], **PRIVATE)
 
 
@@ -50,8 +44,7 @@ def build_inputs(shared: AppState, reference: str) -> list[gr.components.Compone
     names = shared.models.generators
     last = names[-1] if names else None
     model = gr.Dropdown(names, value=last, label=translate("model"), allow_custom_value=True)
-    most = MAX_SAMPLES
-    count = gr.Slider(1, most, most, step=1, label=translate("metrics_memory_count"))
+    count = whole_slider(1, MAX_SAMPLES, MAX_SAMPLES, "metrics_memory_count")
     seed = gr.Textbox("0", label=translate("seed"), max_lines=1)
     by = gr.Radio(list(DISTANCES), value="pixels", **label_and_info("metrics_memory_by"))
     dataset = gr.Dropdown(

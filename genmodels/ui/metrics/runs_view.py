@@ -17,12 +17,7 @@ TRAINING_SAMPLES = "Return the last sample grid of each run up to a step."
 
 
 def tab(shared: AppState, inner_tabs: gr.Tabs) -> None:
-    """Build the tab.
-
-    Args:
-        shared: the state of the app; its last tab so far is Metrics
-        inner_tabs: the tabs inside Metrics; the last one so far is this tab
-    """
+    """Build the tab, the last one so far of `inner_tabs`, inside the last one of `shared.tabs`."""
     gr.Markdown(translate("metrics_runs_what"))
     empty = gr.Markdown(translate("metrics_runs_none"))
     # With allow_custom_value gradio does not check values against the choices at start: none.
@@ -43,7 +38,7 @@ def tab(shared: AppState, inner_tabs: gr.Tabs) -> None:
             previews = grid_gallery("metrics_runs_sheets")
     timer = gr.Timer(UPDATE_INTERVAL, active=False)
     connect_tabs(shared.tabs, inner_tabs, project, follow, empty, timer)
-    connect_runs(project, runs, curves, plot, step, previews, timer)
+    connect_runs([project, runs, curves, plot, step, previews], timer)
 
 
 def connect_tabs(
@@ -78,33 +73,14 @@ def connect_tabs(
     follow.change(lambda follow: gr.Timer(active=follow), follow, timer, **PRIVATE)
 
 
-def connect_runs(
-    project: gr.Dropdown,
-    runs: gr.Dropdown,
-    curves: gr.Dropdown,
-    plot: gr.Plot,
-    step: gr.Slider,
-    previews: gr.Gallery,
-    timer: gr.Timer,
-) -> None:
+def connect_runs(components: list[gr.components.Component], timer: gr.Timer) -> None:
     """Show the chosen runs, and new steps of them at each tick of the timer."""
+    project, runs, curves, plot, step, previews = components
     gr.api(show_user_errors(list_runs), api_name="list_runs", api_description=LIST_RUNS)
-    curves.input(
-        show_user_errors(runs_actions.training_curves),
-        [project, runs, curves],
-        plot,
-        **FOLLOW,
-        api_name="training_curves",
-        api_description=TRAINING_CURVES,
-    )
-    step.input(
-        show_user_errors(runs_actions.training_samples),
-        [project, runs, step],
-        previews,
-        **FOLLOW,
-        api_name="training_samples",
-        api_description=TRAINING_SAMPLES,
-    )
+    event = (show_user_errors(runs_actions.training_curves), [project, runs, curves], plot)
+    curves.input(*event, **FOLLOW, api_name="training_curves", api_description=TRAINING_CURVES)
+    event = (show_user_errors(runs_actions.training_samples), [project, runs, step], previews)
+    step.input(*event, **FOLLOW, api_name="training_samples", api_description=TRAINING_SAMPLES)
     previous = gr.State((0, 0))  # number of runs and last step of the latest update
     project.change(show_user_errors(choose_project), project, [runs, curves], **PRIVATE)
     inputs = [project, runs, curves, step, previous]
