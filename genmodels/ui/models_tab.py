@@ -17,15 +17,15 @@ from genmodels.ui.plots import FORMULAS
 from genmodels.ui.validation import EACH, PRIVATE, show_user_errors
 
 HEADERS = ["model", "family", "parameters", "MB", "data", "FID", "protocol"]
+DESCRIBE = "Load a model, by its name or Hub id: its size, and its card in Markdown."
 
 
 def tab(shared: AppState) -> None:
     """Build the tab."""
     models = shared.models
     gr.Markdown(translate("models_what"), latex_delimiters=FORMULAS)
-    table = gr.Dataframe(
-        rows(models), headers=HEADERS, label=translate("models_table"), interactive=False
-    )
+    label = translate("models_table")
+    table = gr.Dataframe(rows(models), headers=HEADERS, label=label, interactive=False)
     with gr.Row(equal_height=True):
         first = next(iter(models.names), None)
         name = model_dropdown(models.names, first, "models_any", scale=3)
@@ -39,14 +39,8 @@ def tab(shared: AppState) -> None:
     def describe_row(event: gr.SelectData) -> tuple[str, str]:
         return event.row_value[0], describe(event.row_value[0])
 
-    button.click(
-        show_user_errors(describe),
-        name,
-        card,
-        concurrency_id="device",
-        api_name="describe",
-        api_description="Load a model, by its name or Hub id: its size, and its card in Markdown.",
-    )
+    event = (show_user_errors(describe), name, card)
+    button.click(*event, concurrency_id="device", api_name="describe", api_description=DESCRIBE)
     event = (show_user_errors(describe_row), None, [name, card])
     table.select(*event, concurrency_id="device", **EACH, **PRIVATE)
 

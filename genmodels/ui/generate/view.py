@@ -95,10 +95,11 @@ def build_inputs(
     texts, limits = label_and_info("generate_truncation"), (actions.MIN_TRUNCATION, MAX_TRUNCATION)
     truncation = gr.Slider(*limits, settings.truncation, **texts, visible=controls.truncation)
     with gr.Group(visible=controls.steps) as step_settings:
-        label_text, names = translate("generate_scheduler"), list(SCHEDULERS)
-        scheduler = gr.Radio(names, value=settings.scheduler, label=label_text)
-        steps = settings.num_inference_steps
-        steps = whole_slider(1, actions.MAX_STEPS, steps, "generate_steps")
+        scheduler = gr.Radio(
+            list(SCHEDULERS), value=settings.scheduler, label=translate("generate_scheduler")
+        )
+        default = settings.num_inference_steps
+        steps = whole_slider(1, actions.MAX_STEPS, default, "generate_steps")
     texts, limits = label_and_info("generate_guidance"), (0, actions.MAX_GUIDANCE)
     guidance = gr.Slider(
         *limits, settings.guidance_scale, step=0.1, **texts, visible=controls.guidance
@@ -164,8 +165,7 @@ def build_saved(shared: AppState, samples: gr.Gallery, settings: gr.State) -> No
     with gr.Row(visible=False) as tab_buttons:
         for name in ("inpaint", "interpolate"):
             button = gr.Button(translate(f"generate_to_{name}"), size="sm")
-            select = functools.partial(gr.Tabs, selected=name)
-            button.click(select, None, shared.tabs, **PRIVATE)
+            button.click(lambda name=name: gr.Tabs(selected=name), None, shared.tabs, **PRIVATE)
 
     def save(
         settings: Settings, saved: list[SavedSample], event: gr.SelectData

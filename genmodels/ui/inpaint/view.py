@@ -119,8 +119,8 @@ def settings_inputs(
 ) -> tuple[gr.Dropdown, gr.Slider, gr.Number, gr.Textbox, gr.Checkbox]:
     """Build the inputs below the mask."""
     methods = models_dropdown(names, selected, "inpaint_methods", actions.MAX_METHODS)
-    count = actions.DEFAULT_COMPLETIONS
-    count = whole_slider(1, actions.MAX_COMPLETIONS, count, "inpaint_count")
+    default = actions.DEFAULT_COMPLETIONS
+    count = whole_slider(1, actions.MAX_COMPLETIONS, default, "inpaint_count")
     label = class_number(0, label_visible, "inpaint_label_info")
     seed = gr.Textbox("0", label=translate("seed"), max_lines=1)
     return methods, count, label, seed, gr.Checkbox(label=translate("inpaint_seamless"))

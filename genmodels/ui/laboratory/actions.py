@@ -53,15 +53,10 @@ def points_figure(points: Tensor, frame: Frame | None = None) -> go.Figure:
     figure.update_yaxes(range=[-1.1, 1.1], scaleanchor="x", constrain="domain", dtick=0.5)
     if frame and frame.field.scores is not None:
         side = np.linspace(-1, 1, len(frame.field.scores), dtype=np.float32)
-        figure.add_heatmap(
-            x=side,
-            y=side,
-            z=to_numpy(frame.field.scores),
-            colorscale=SCORE_COLOURS,
-            showscale=False,
-            zsmooth="fast",
-            hovertemplate="D(%{x:.2f}, %{y:.2f}) = %{z:.3f}<extra></extra>",
-        )
+        style = {"colorscale": SCORE_COLOURS, "showscale": False, "zsmooth": "fast"}
+        label = "D(%{x:.2f}, %{y:.2f}) = %{z:.3f}<extra></extra>"
+        scores = to_numpy(frame.field.scores)
+        figure.add_heatmap(x=side, y=side, z=scores, hovertemplate=label, **style)
     markers = [(points, SLATE, "circle", 4)]
     if frame:
         x, y = arrow_lines(frame.field.positions, frame.field.arrows).T

@@ -69,24 +69,17 @@ def tab(shared: AppState) -> None:
     def preview(data: str, seed: str) -> tuple[dict, go.Figure]:
         return gr.update(visible=data == DRAWING), actions.preview(tools, data, seed)
 
+    description = (
+        f"Train a generative model on 2-D points: data ({', '.join(tools.data)}, or {DRAWING} with "
+        f"a drawing), an objective, 1 to {MAX_STEPS} steps, and a seed from 0 to {SEEDS - 1}. "
+        "Yields plots of the points and of JS and W1, the step, the seconds, the number of covered "
+        "modes, the fraction of samples near a mode, and the losses."
+    )
+    outputs = [points, curves, *numbers, losses]
+    event = (show_user_errors(partial(actions.train, tools)), inputs, outputs)
     training = button.click(
-        show_user_errors(partial(actions.train, tools)),
-        inputs,
-        [points, curves, *numbers, losses],
-        **on_device(losses),
-        api_name="laboratory",
-        api_description=f"Train a generative model on 2-D points: data "
-        f"({', '.join(tools.data)}, or {DRAWING} with a drawing), an objective, 1 to "
-        f"{MAX_STEPS} steps, and a seed from 0 to {SEEDS - 1}. Yields plots of the points and of "
-        f"JS and W1, the step, the seconds, the number of covered modes, the fraction of samples "
-        f"near a mode, and the losses.",
+        *event, **on_device(losses), api_name="laboratory", api_description=description
     )
     stop.click(None, cancels=training, **PRIVATE)
-    gr.on(
-        [data.change, seed.submit],
-        show_user_errors(preview),
-        [data, seed],
-        [drawing, points],
-        **LATEST,
-        **QUIET,
-    )
+    event = (show_user_errors(preview), [data, seed], [drawing, points])
+    gr.on([data.change, seed.submit], *event, **LATEST, **QUIET)

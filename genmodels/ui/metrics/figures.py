@@ -24,15 +24,9 @@ def plot_curves(
             if f"{key}_std" in curves:
                 deviations = [deviation for _, deviation in curves[f"{key}_std"]]
                 figure.add_trace(band(x, y, deviations, colour), row, 1)
-            line = go.Scatter(
-                x=x,
-                y=y,
-                name=name,
-                legendgroup=name,
-                showlegend=name not in in_legend,
-                mode=mode,
-                line={"color": colour, "dash": dash, "width": 1.5},
-            )
+            style = {"color": colour, "dash": dash, "width": 1.5}
+            line = go.Scatter(x=x, y=y, name=name, legendgroup=name, mode=mode, line=style)
+            line.showlegend = name not in in_legend
             in_legend.add(name)
             figure.add_trace(line, row, 1)
     figure.update_layout(showlegend=True)
@@ -44,14 +38,6 @@ def band(
 ) -> go.Scatter:
     """Return the area within one deviation of a curve."""
     upper, lower = np.add(y, deviations), np.subtract(y, deviations)
-    return go.Scatter(
-        x=[*x, *x[::-1]],
-        y=[*upper, *lower[::-1]],
-        fill="toself",
-        fillcolor=colour,
-        opacity=0.2,
-        mode="lines",
-        line_width=0,
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    style = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "showlegend": False}
+    area = {"fill": "toself", "fillcolor": colour, "opacity": 0.2}
+    return go.Scatter(x=[*x, *x[::-1]], y=[*upper, *lower[::-1]], **area, **style)
