@@ -16,6 +16,7 @@ from genmodels.distances.experiments import transport_example
 from genmodels.distances.optimal_transport import monotone_transport
 from genmodels.errors import UserError
 from genmodels.ui.distances.actions import (
+    FRAMES,
     play_fit,
     plot_critics,
     plot_fit,
@@ -23,7 +24,6 @@ from genmodels.ui.distances.actions import (
     plot_supports,
     plot_transport,
 )
-from genmodels.ui.distances.figures import FRAMES
 from training.studies.laboratory import train_critics
 
 

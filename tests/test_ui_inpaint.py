@@ -271,8 +271,8 @@ def test_completions_depend_on_the_label(picture: str) -> None:
     assert not actions.needs_label(models, ["no such model", "vae-fashion"])
 
     def run(label: int) -> actions.Row:
-        request = actions.parse_request(models, picture, "middle", None, names, 1, label, 0, False)
-        *_, (_, row, _) = actions.inpaint(request)
+        settings = (picture, "middle", None, names, 1, label, 0, False)
+        *_, (_, row, _) = actions.inpaint(models, *settings)
         return row
 
     assert run(0)[2] != run(1)[2]

@@ -15,8 +15,15 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from genmodels import ui
 from genmodels.errors import UserError
-from genmodels.ui.laboratory.actions import MAX_POINTS, drawing_to_points, preview, train
-from genmodels.ui.laboratory.figures import arrow_lines, curves_figure, points_figure
+from genmodels.ui.laboratory.actions import (
+    MAX_POINTS,
+    arrow_lines,
+    curves_figure,
+    drawing_to_points,
+    points_figure,
+    preview,
+    train,
+)
 from genmodels.ui.models import Models
 from tests.conftest import until
 from training.studies import laboratory

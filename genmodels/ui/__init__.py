@@ -13,7 +13,6 @@ from genmodels.ui.validation import check_component
 
 __all__ = ["CSS", "HEAD", "I18N", "TABS", "THEME", "Laboratory", "build"]
 
-
 # The functions that build the tabs, by their names in URLs: ?tab=...
 TABS: dict[str, Callable[[AppState], None]] = {
     "generate": generate.tab,
@@ -27,11 +26,7 @@ TABS: dict[str, Callable[[AppState], None]] = {
 
 
 def build(models: Models, laboratory: Laboratory | None = None) -> gr.Blocks:
-    """Build the app.
-
-    Args:
-        laboratory: for the tabs Laboratory and Distances; without it they lack the parts that train
-    """
+    """Build the app; without `laboratory`, the tabs that train lack their training."""
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 86400)) as app:
         gr.Markdown(translate("app_title"))
         saved_samples, tabs = gr.State([], time_to_live=3600), gr.Tabs(elem_id="tabs")

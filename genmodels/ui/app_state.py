@@ -8,6 +8,7 @@ import gradio as gr
 from torch import Tensor
 
 from genmodels.ui.models import Models
+from genmodels.ui.validation import PRIVATE
 
 
 class Laboratory(NamedTuple):
@@ -58,6 +59,6 @@ class AppState:
             tabs = gr.Tabs(selected=parameters["tab"]) if "tab" in parameters else gr.skip()
             return [tabs, *(parameters.get(name, gr.skip()) for name in names)]
 
-        loaded = app.load(restore, None, [self.tabs, *components], api_visibility="private")
+        loaded = app.load(restore, None, [self.tabs, *components], **PRIVATE)
         for event in self.linked_events:
-            loaded.then(**event, api_visibility="private")
+            loaded.then(**event, **PRIVATE)

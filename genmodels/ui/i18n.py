@@ -16,3 +16,8 @@ I18N = gr.I18n(
 )
 
 translate = I18nData  # a key, which the page replaces by its text
+
+
+def label_and_info(key: str) -> dict[str, I18nData]:
+    """Return the arguments of a component with a label and an explanation below it."""
+    return {"label": translate(key), "info": translate(f"{key}_info")}

@@ -58,10 +58,8 @@ def encode_pictures(
 def check_vector_latents(pipeline: LatentPipeline) -> None:
     """Raise UserError unless the latents of a model are vectors."""
     if len(pipeline.latent_shape) != 1:
-        raise UserError(
-            f"expected a VAE or a GAN, got a model with latents of shape {pipeline.latent_shape}, "
-            "whose single dimensions have no meaning"
-        )
+        shape = f"latents of shape {pipeline.latent_shape}, whose single dimensions have no meaning"
+        raise UserError(f"expected a VAE or a GAN, got a model with {shape}")
 
 
 def decode_batches(

@@ -8,37 +8,20 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
+from genmodels import pipelines
 from genmodels.errors import UserError, display_name
 from genmodels.hub import explain_error
-from genmodels.pipelines import (
-    PIPELINES,
-    CompletingPipeline,
-    LatentPipeline,
-    from_folder,
-    from_hub,
-    pipeline_class,
-)
+from genmodels.pipelines import CompletingPipeline, LatentPipeline
 
 MAX_BYTES = 2 * 2**30  # weights in memory at once, and files of one model from the Hub
 MAX_SAMPLE_VALUES = 3 * 256**2
 
 
 class Models:
-    """Pipelines in local folders by name, repositories on the Hub, and any other public Hub id.
-
-    Attributes:
-        folders: local folders by name, in the order of PIPELINES; broken models last
-        kinds: pipeline classes of the local models that are not broken
-        repositories: Hub ids
-    """
+    """Pipelines in local folders by name, repositories on the Hub, and any other public Hub id."""
 
     def __init__(self, sources: Sequence[Path | str], max_bytes: int = MAX_BYTES) -> None:
-        """Find the models without loading them.
-
-        Args:
-            sources: folders of a pipeline, folders of such folders, and Hub ids
-            max_bytes: loaded weights to keep; the least recently used models are dropped
-        """
+        """Find the models in folders of a pipeline, folders of such folders, and Hub ids."""
         folders: dict[str, Path] = {}
         self.repositories: list[str] = []
         for source in sources:
@@ -52,13 +35,13 @@ class Models:
         kinds: dict[str, type[LatentPipeline]] = {}
         for name, folder in folders.items():
             try:
-                kinds[name] = pipeline_class(folder)
+                kinds[name] = pipelines.pipeline_class(folder)
             except UserError:  # reported when the model is loaded
                 continue
-        ranks = [*PIPELINES.values(), None]
+        ranks = [*pipelines.PIPELINES.values(), None]
         order = sorted(folders, key=lambda name: (ranks.index(kinds.get(name)), name))
-        self.folders = {name: folders[name] for name in order}
-        self.kinds = {name: kinds[name] for name in order if name in kinds}
+        self.folders = {name: folders[name] for name in order}  # broken models last
+        self.kinds = {name: kinds[name] for name in order if name in kinds}  # none of broken ones
         self.max_bytes, self.cache = max_bytes, OrderedDict[str, LatentPipeline]()
         self.lock = threading.Lock()
 
@@ -75,9 +58,6 @@ class Models:
         """Return a model by its name, or by the id "user/name" of a public Hub repository.
 
         Never reads any other path of the server, whatever the visitor enters.
-
-        Raises:
-            UserError: as `genmodels.load`, or a model that is not public or too large.
         """
         if not isinstance(name, str) or not name:
             raise UserError("expected a model of the list or the id of one on the Hub")
@@ -97,13 +77,11 @@ class Models:
         folder = self.folders.get(name)
         if folder is None and name not in self.repositories:
             check_public(name)
-        pipeline = from_hub(name) if folder is None else from_folder(folder)
+        pipeline = pipelines.from_hub(name) if folder is None else pipelines.from_folder(folder)
         values = math.prod(pipeline.sample_shape)
         if values > MAX_SAMPLE_VALUES:
-            raise UserError(
-                f"expected samples of at most {MAX_SAMPLE_VALUES:,} values, got {values:,} "
-                f"from {name!r}"
-            )
+            most = f"samples of at most {MAX_SAMPLE_VALUES:,} values"
+            raise UserError(f"expected {most}, got {values:,} from {name!r}")
         return pipeline
 
 
@@ -111,11 +89,8 @@ def unique_name(folder: Path, folders: Mapping[str, Path]) -> str:
     """Return the display name of a folder, with more of its path if another has the same name."""
     parts, shortest = folder.resolve().parts, display_name(folder).count("/") + 1
     candidates = ("/".join(parts[-length:]) for length in range(shortest, len(parts) + 1))
-    return next(
-        name
-        for name in candidates
-        if name not in folders or folders[name].resolve() == folder.resolve()
-    )
+    same = folder.resolve()
+    return next(name for name in candidates if folders.get(name, same).resolve() == same)
 
 
 def check_public(name: str) -> None:

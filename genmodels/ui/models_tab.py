@@ -3,7 +3,6 @@
 import math
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import gradio as gr
 from huggingface_hub import ModelCard
@@ -11,40 +10,25 @@ from safetensors import SafetensorError, safe_open
 
 from genmodels.hub import download
 from genmodels.ui.app_state import AppState
+from genmodels.ui.components import model_dropdown
 from genmodels.ui.i18n import translate
 from genmodels.ui.models import Models, num_bytes
 from genmodels.ui.plots import FORMULAS
-from genmodels.ui.validation import EACH, show_user_errors
+from genmodels.ui.validation import EACH, PRIVATE, show_user_errors
 
 HEADERS = ["model", "family", "parameters", "MB", "data", "FID", "protocol"]
-
-
-class CardMetadata(NamedTuple):
-    """Metadata of a model card; fields without a value are empty."""
-
-    family: str = ""
-    datasets: str = ""
-    fid: str = ""
-    protocol: str = ""
-    parameters: int = 0
+DESCRIBE = "Load a model, by its name or Hub id: its size, and its card in Markdown."
 
 
 def tab(shared: AppState) -> None:
     """Build the tab."""
     models = shared.models
     gr.Markdown(translate("models_what"), latex_delimiters=FORMULAS)
-    table = gr.Dataframe(
-        rows(models), headers=HEADERS, label=translate("models_table"), interactive=False
-    )
+    label = translate("models_table")
+    table = gr.Dataframe(rows(models), headers=HEADERS, label=label, interactive=False)
     with gr.Row(equal_height=True):
-        name = gr.Dropdown(
-            models.names,
-            label=translate("models_any"),
-            info=translate("models_any_info"),
-            allow_custom_value=True,
-            value=models.names[0] if models.names else None,
-            scale=3,
-        )
+        first = next(iter(models.names), None)
+        name = model_dropdown(models.names, first, "models_any", scale=3)
         button = gr.Button(translate("models_load"), min_width=200)
     card = gr.Markdown()
 
@@ -55,22 +39,10 @@ def tab(shared: AppState) -> None:
     def describe_row(event: gr.SelectData) -> tuple[str, str]:
         return event.row_value[0], describe(event.row_value[0])
 
-    button.click(
-        show_user_errors(describe),
-        name,
-        card,
-        concurrency_id="device",
-        api_name="describe",
-        api_description="Load a model, by its name or Hub id: its size, and its card in Markdown.",
-    )
-    table.select(
-        show_user_errors(describe_row),
-        None,
-        [name, card],
-        concurrency_id="device",
-        **EACH,
-        api_visibility="private",
-    )
+    event = (show_user_errors(describe), name, card)
+    button.click(*event, concurrency_id="device", api_name="describe", api_description=DESCRIBE)
+    event = (show_user_errors(describe_row), None, [name, card])
+    table.select(*event, concurrency_id="device", **EACH, **PRIVATE)
 
 
 def card_text(models: Models, name: str) -> str:
@@ -97,11 +69,9 @@ def row(name: str, folder: Path) -> list[str]:
         values = sum(map(count_values, files))
     except (OSError, SafetensorError):
         return [name, "broken", *[""] * (len(HEADERS) - 2)]
-    card = read_card_metadata(folder / "README.md")
+    family, datasets, fid, protocol, parameters = read_card_metadata(folder / "README.md")
     megabytes = sum(file.stat().st_size for file in files) / 1e6
-    parameters = f"{card.parameters or values:,}"
-    size = f"{megabytes:.1f}"
-    return [name, card.family, parameters, size, card.datasets, card.fid, card.protocol]
+    return [name, family, f"{parameters or values:,}", f"{megabytes:.1f}", datasets, fid, protocol]
 
 
 def count_values(file: Path) -> int:
@@ -111,8 +81,8 @@ def count_values(file: Path) -> int:
     return sum(math.prod(shape) for shape in shapes)
 
 
-def read_card_metadata(file: Path) -> CardMetadata:
-    """Read a model card's metadata; empty if the card is missing or invalid."""
+def read_card_metadata(file: Path) -> tuple[str, str, str, str, int]:
+    """Read the family, datasets, FID, its protocol, and parameters; empty if not in the card."""
     try:
         data = ModelCard.load(file).data
         results = [result for result in data.eval_results or [] if result.metric_type == "fid"]
@@ -122,9 +92,9 @@ def read_card_metadata(file: Path) -> CardMetadata:
             fid, protocol = f"{result.metric_value:.1f}", result.metric_name or ""
         parameters = (data.get("genmodels") or {}).get("parameters") or 0
         family, datasets = (data.tags or [""])[0], ", ".join(data.datasets or [])
-        return CardMetadata(family, datasets, fid, protocol, parameters)
+        return family, datasets, fid, protocol, parameters
     except Exception:  # cards are written by hand too
-        return CardMetadata()
+        return "", "", "", "", 0
 
 
 def protocol_rank(protocol: dict) -> tuple[bool, bool, int]:

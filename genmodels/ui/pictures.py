@@ -37,19 +37,14 @@ def example_images() -> list[Image.Image]:
 
 
 def open_picture(file: object) -> Image.Image:
-    """Open an uploaded file as an RGBA image: EXIF orientation applied, center-cropped to a square.
-
-    Raises:
-        UserError: no picture, or one that is too large.
-    """
+    """Open an upload as an RGBA image: EXIF orientation applied, center-cropped to a square."""
     if not isinstance(file, str):
         raise UserError(f"expected {ACCEPTED_PICTURE}, got none")
     try:
         with Image.open(file, formats=FORMATS) as picture:
             if max(picture.size) > SIDE:
-                raise UserError(
-                    f"expected {ACCEPTED_PICTURE}, got {picture.width} x {picture.height}"
-                )
+                size = f"{picture.width} x {picture.height}"
+                raise UserError(f"expected {ACCEPTED_PICTURE}, got {size}")
             upright = ImageOps.exif_transpose(picture).convert("RGBA")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"expected {ACCEPTED_PICTURE}, got another kind of file") from error
@@ -63,10 +58,9 @@ def to_sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     """Scale a square picture to a sample of a shape (C, S, S), in [-1, 1]."""
     channels, side, _ = shape
     # A box filter inverts nearest-neighbour magnification exactly.
-    small = picture.convert("L" if channels == 1 else "RGB").resize(
-        (side, side), Image.Resampling.BOX
-    )
-    pixels = torch.from_numpy(np.array(small).reshape(side, side, channels))
+    converted = picture.convert("L" if channels == 1 else "RGB")
+    small = np.array(converted.resize((side, side), Image.Resampling.BOX))
+    pixels = torch.from_numpy(small.reshape(side, side, channels))
     return from_pixels(pixels.permute(2, 0, 1))
 
 
@@ -74,9 +68,6 @@ def write_download(content: bytes, name: str) -> str:
     """Write a file that the page can show or download, and return its path.
 
     The file appears complete or not at all, even if several visitors get the same one.
-
-    Raises:
-        OSError: the disk is full.
     """
     folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,12 +16,7 @@ HEIGHT = 190  # pixels per panel
 
 
 def panes(heights: list[float], **axes: dict) -> go.Figure:
-    """Create subplots one below the other.
-
-    Args:
-        heights: in pixels
-        axes: fields of the layout, such as xaxis={"range": [0, 1]}
-    """
+    """Create subplots of heights in pixels. axes: layout, such as xaxis={"range": [0, 1]}"""
     total = sum(heights) + 40 * len(heights)
     gap = 40 / total
     figure = make_subplots(rows=len(heights), row_heights=heights, vertical_spacing=gap)

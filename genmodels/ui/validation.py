@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gradio as gr
 
@@ -18,6 +19,25 @@ SEEDS = 2**32  # seeds are below this
 # Options for events that may arrive while the previous one runs; gradio drops those by default.
 LATEST = {"trigger_mode": "always_last"}  # run once more, with the inputs at that time
 EACH = {"trigger_mode": "multiple"}  # run all, each with its own gr.SelectData
+
+PRIVATE = {"api_visibility": "private"}
+QUIET = {"show_progress": "hidden", **PRIVATE}
+FOLLOW = {"show_progress": "hidden", **LATEST}  # options of an output that follows an input
+
+
+def on_device(note: gr.components.Component) -> dict[str, object]:
+    """Return the options of an event that computes with a model, with its progress in a note."""
+    return {"concurrency_id": "device", "show_progress": "minimal", "show_progress_on": note}
+
+
+def map_results(convert: Callable[[Any], object], action: Callable[..., Iterator]) -> Callable:
+    """Convert each result of an action into values of components."""
+
+    @functools.wraps(action)  # the API names its parameters by the signature of the action
+    def wrapped(*arguments: object) -> Iterator[object]:
+        yield from map(convert, action(*arguments))
+
+    return wrapped
 
 
 @contextmanager
@@ -68,8 +88,8 @@ def connect_stop(stop: gr.Button, events: list[gr.events.Dependency], note: gr.M
     """Let a button cancel events and report it in their note."""
     # Two events, cancel first: a single one would report first, and a last output of the cancelled
     # event would overwrite the note.
-    stop.click(None, cancels=events, api_visibility="private")
-    stop.click(lambda: translate("stopped"), None, note, api_visibility="private")
+    stop.click(None, cancels=events, **PRIVATE)
+    stop.click(lambda: translate("stopped"), None, note, **PRIVATE)
 
 
 def parse_seed(value: object) -> int:
@@ -78,11 +98,7 @@ def parse_seed(value: object) -> int:
 
 
 def parse_int(value: object, least: int, most: int, what: str) -> int:
-    """Parse a whole number, given as a number or as digits.
-
-    Raises:
-        UserError: "expected <least> to <most> <what>, got ..."
-    """
+    """Parse a number or digits; UserError "expected <least> to <most> <what>, got ..."."""
     text = str(value).strip()
     if not re.fullmatch(r"[0-9]{1,15}(\.0)?", text) or not least <= int(float(text)) <= most:
         raise UserError(f"expected {least} to {most} {what}, got {text[:40]!r}")
@@ -90,11 +106,7 @@ def parse_int(value: object, least: int, most: int, what: str) -> int:
 
 
 def parse_float(value: object, least: float, most: float, what: str) -> float:
-    """Parse a number.
-
-    Raises:
-        UserError: "expected <least> to <most> <what>, got ..."
-    """
+    """Parse a number; UserError "expected <least> to <most> <what>, got ..."."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -105,22 +117,14 @@ def parse_float(value: object, least: float, most: float, what: str) -> float:
 
 
 def parse_choice(value: object, choices: list[str], what: str) -> str:
-    """Check that a value is one of the choices.
-
-    Raises:
-        UserError: "expected <what>: <choices>; got ..."
-    """
+    """Check that a value is a choice; UserError "expected <what>: <choices>; got ..."."""
     if not isinstance(value, str) or value not in choices:
         raise UserError(f"expected {what}: {', '.join(choices)}; got {str(value)[:40]!r}")
     return value
 
 
 def parse_choices(values: object, choices: list[str], most: int, what: str) -> list[str]:
-    """Check that each of 1 to `most` values is one of the choices, and drop duplicates.
-
-    Raises:
-        UserError: "expected 1 to <most> <what>, got ..." or as `parse_choice`.
-    """
+    """Check that each of 1 to `most` values is one of the choices, and drop duplicates."""
     if not isinstance(values, list) or not 1 <= len(values) <= most:
         got = len(values) if isinstance(values, list) else repr(str(values)[:40])
         raise UserError(f"expected 1 to {most} {what}, got {got}")

@@ -1,5 +1,3 @@
 """Tab Distances: experiments on distances between distributions."""
 
-from genmodels.ui.distances.view import tab
-
-__all__ = ["tab"]
+from genmodels.ui.distances.view import tab as tab

@@ -1,5 +1,3 @@
 """Generate: draw samples from a model, and compare all models."""
 
-from genmodels.ui.generate.view import tab
-
-__all__ = ["tab"]
+from genmodels.ui.generate.view import tab as tab

@@ -12,14 +12,8 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.media.image import image_grid, to_pil, to_png, to_zip
-from genmodels.pipelines import LatentPipeline
+from genmodels.pipelines import LatentPipeline, denoising
 from genmodels.pipelines.base import MAX_TRUNCATION, truncate
-from genmodels.pipelines.denoising import (
-    GUIDANCE_SCALE,
-    NUM_INFERENCE_STEPS,
-    SCHEDULERS,
-    DenoisingPipeline,
-)
 from genmodels.ui.app_state import SavedSample
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import write_download
@@ -45,9 +39,9 @@ class Settings:
     seed: int
     label: int | None = None  # None cycles through the classes, if any
     truncation: float = MAX_TRUNCATION
-    scheduler: str = next(iter(SCHEDULERS))
-    num_inference_steps: int = NUM_INFERENCE_STEPS
-    guidance_scale: float = GUIDANCE_SCALE
+    scheduler: str = next(iter(denoising.SCHEDULERS))
+    num_inference_steps: int = denoising.NUM_INFERENCE_STEPS
+    guidance_scale: float = denoising.GUIDANCE_SCALE
 
 
 class Result(NamedTuple):
@@ -72,17 +66,13 @@ def parse_settings(
     model: object,
     count: object,
     seed: object,
-    label: object,
-    truncation: object,
-    scheduler: object,
-    num_inference_steps: object,
-    guidance_scale: object,
+    label: object = ALL_CLASSES,
+    truncation: object = Settings.truncation,
+    scheduler: object = Settings.scheduler,
+    num_inference_steps: object = Settings.num_inference_steps,
+    guidance_scale: object = Settings.guidance_scale,
 ) -> Settings:
-    """Validate the values of the page or the API.
-
-    Raises:
-        UserError: no model, an unknown scheduler, or a number out of its range.
-    """
+    """Validate the values of the page or the API."""
     if not isinstance(model, str) or not model:
         raise UserError("expected a model of the list or the id of one on the Hub")
     all_classes = str(label).strip() in (f"{ALL_CLASSES}", f"{ALL_CLASSES}.0")
@@ -92,7 +82,7 @@ def parse_settings(
         parse_seed(seed),
         None if all_classes else parse_int(label, 0, MAX_LABEL, "as the class"),
         parse_float(truncation, MIN_TRUNCATION, MAX_TRUNCATION, "as the truncation"),
-        parse_choice(scheduler, list(SCHEDULERS), "a scheduler"),
+        parse_choice(scheduler, list(denoising.SCHEDULERS), "a scheduler"),
         parse_int(num_inference_steps, 1, MAX_STEPS, "steps"),
         parse_float(guidance_scale, 0, MAX_GUIDANCE, "as the guidance scale"),
     )
@@ -105,15 +95,11 @@ def find_controls(pipeline: LatentPipeline) -> Controls:
 
 
 def is_diffusion(pipeline: LatentPipeline) -> bool:
-    return isinstance(pipeline, DenoisingPipeline)
+    return isinstance(pipeline, denoising.DenoisingPipeline)
 
 
 def draw_latents(pipeline: LatentPipeline, settings: Settings) -> tuple[Tensor, Tensor | None]:
-    """Return latents (B, *Z), truncated unless the model is diffusion, and labels (B,) or None.
-
-    Raises:
-        UserError: a class that the model does not have.
-    """
+    """Return latents (B, *Z), truncated unless the model is diffusion, and labels (B,) or None."""
     latents = pipeline.draw(settings.count, torch.Generator().manual_seed(settings.seed))
     if not is_diffusion(pipeline):
         latents = truncate(latents, settings.truncation)
@@ -135,11 +121,7 @@ def sampling_arguments(pipeline: LatentPipeline, settings: Settings) -> dict[str
 
 @torch.no_grad()
 def generate(models: Models, settings: Settings) -> Iterator[Result]:
-    """Yield the samples; for diffusion, after every few steps too.
-
-    Raises:
-        UserError: a model that cannot be loaded, or a class that it does not have.
-    """
+    """Yield the samples; for diffusion, after every few steps too."""
     pipeline = models.get(settings.model)
     latents, labels = draw_latents(pipeline, settings)
     arguments = sampling_arguments(pipeline, settings)
@@ -164,13 +146,7 @@ def generate(models: Models, settings: Settings) -> Iterator[Result]:
 
 @torch.no_grad()
 def compare(models: Models, count: object, seed: object) -> Iterator[list[tuple[str, str]]]:
-    """Yield the list of PNG files with captions after each model: a grid of its samples.
-
-    Skips broken models, which the Models tab reports.
-
-    Args:
-        count: images per model, at most MAX_COMPARED
-    """
+    """Yield the list of PNG files with captions after each model: a grid of its samples."""
     count, seed = min(parse_int(count, 1, MAX_COUNT, "images"), MAX_COMPARED), parse_seed(seed)
     grids: list[tuple[str, str]] = []
     for name in models.generators:
@@ -179,7 +155,7 @@ def compare(models: Models, count: object, seed: object) -> Iterator[list[tuple[
             pipeline = models.get(name)
             samples = pipeline.decode(*draw_latents(pipeline, Settings(name, count, seed)))
             caption = f"{name}, {time.perf_counter() - start:.2f} s"
-        except UserError:
+        except UserError:  # reported by the Models tab
             continue
         grid = image_grid(samples, columns=4)
         grids.append((write_download(to_png(grid), f"{Path(name).name}.png"), caption))

@@ -1,5 +1,3 @@
 """The tab for inpainting: several models and methods complete the same picture."""
 
-from genmodels.ui.inpaint.view import tab
-
-__all__ = ["tab"]
+from genmodels.ui.inpaint.view import tab as tab

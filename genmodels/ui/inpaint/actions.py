@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,27 +39,6 @@ MASK_KINDS = [*FIXED_MASKS, *MASKS, BRUSH]  # those of MASKS depend on the seed
 Row = list[tuple[Image.Image, str | None]]  # images and captions
 
 
-class Inpainter(NamedTuple):
-    """A model with an inpainting method."""
-
-    name: str  # "model: method", or a model alone
-    pipeline: LatentPipeline
-    method: str | None  # None for the default
-
-
-class Request(NamedTuple):
-    """Validated settings."""
-
-    picture: Image.Image
-    mask: str
-    drawing: object  # value of gr.ImageEditor
-    inpainters: list[Inpainter]
-    count: int
-    label: object  # its range depends on the model
-    seed: int
-    seamless: bool
-
-
 def inpainter_names(models: Models) -> list[str]:
     """Return "model: method" for every local model, fastest method first, then Hub ids."""
     pairs = [(method, name) for name, kind in models.kinds.items() for method in methods_for(kind)]
@@ -68,12 +46,8 @@ def inpainter_names(models: Models) -> list[str]:
     return [*(f"{name}: {method}" for method, name in pairs), *models.repositories]
 
 
-def parse_inpainter(models: Models, name: object) -> Inpainter:
-    """Load the model of "model: method", or of a model alone.
-
-    Raises:
-        UserError: a model that cannot be loaded, or a method that does not support it.
-    """
+def parse_inpainter(models: Models, name: object) -> tuple[LatentPipeline, str | None]:
+    """Load the model of "model: method", or of a model alone; its default method is None."""
     model, _, method = str(name).partition(": ")
     if method:
         parse_choice(method, list(METHODS), "a method")
@@ -81,41 +55,14 @@ def parse_inpainter(models: Models, name: object) -> Inpainter:
     methods = methods_for(type(pipeline))
     if method and method not in methods:
         raise UserError(f"expected {' or '.join(methods)} for {model}, got {method!r}")
-    return Inpainter(str(name), pipeline, method or None)
-
-
-def parse_request(
-    models: Models,
-    picture: object,
-    mask: object,
-    drawing: object,
-    methods: object,
-    count: object,
-    label: object,
-    seed: object,
-    seamless: object,
-) -> Request:
-    """Validate the settings and load the models.
-
-    Raises:
-        UserError: an invalid setting; the drawing and the label are checked later.
-    """
-    mask = parse_choice(mask, MASK_KINDS, "a mask")
-    count = parse_int(count, 1, MAX_COMPLETIONS, "completions")
-    seed = parse_seed(seed)
-    picture = open_picture(picture)
-    if not isinstance(methods, list) or not 1 <= len(methods) <= MAX_METHODS:
-        got = len(methods) if isinstance(methods, list) else "none"
-        raise UserError(f"expected 1 to {MAX_METHODS} models and methods, got {got}")
-    inpainters = [parse_inpainter(models, name) for name in methods]
-    return Request(picture, mask, drawing, inpainters, count, label, seed, seamless is True)
+    return pipeline, method or None
 
 
 def needs_label(models: Models, names: object) -> bool:
     """Return whether any of the models is conditional. Models that do not load are ignored."""
     for name in names if isinstance(names, list) else []:
         try:
-            if parse_inpainter(models, name).pipeline.num_classes is not None:
+            if parse_inpainter(models, name)[0].num_classes is not None:
                 return True
         except UserError:  # reported when the user runs it
             continue
@@ -128,9 +75,6 @@ def build_mask(kind: str, drawing: object, side: int, generator: torch.Generator
     Args:
         kind: one of MASK_KINDS
         drawing: value of gr.ImageEditor for the kind "brush"; the paint is the area to fill
-
-    Raises:
-        UserError: a drawing without paint.
     """
     if kind in MASKS:
         return MASKS[kind](1, side, generator)[0]
@@ -179,21 +123,38 @@ def poll(
     yield 1.0, future.result()
 
 
-def inpaint(request: Request) -> Iterator[tuple[int, Row | None, str]]:
-    """Run the inpainters one after another.
+def inpaint(
+    models: Models,
+    picture: object,
+    mask: object,
+    drawing: object,
+    methods: object,
+    count: object,
+    label: object,
+    seed: object,
+    seamless: object,
+) -> Iterator[tuple[int, Row | None, str]]:
+    """Complete a picture, an image or an uploaded file, with one method after another.
 
     Yields:
-        Index of the inpainter; its images when it is done, None before; a note on the progress
+        Index of the method; its images when it is done, None before; a note on the progress
         and the times so far. A row holds the picture, the picture with the hole, the completions.
     """
+    kind = parse_choice(mask, MASK_KINDS, "a mask")
+    count, seed = parse_int(count, 1, MAX_COMPLETIONS, "completions"), parse_seed(seed)
+    picture = picture if isinstance(picture, Image.Image) else open_picture(picture)
+    if not isinstance(methods, list) or not 1 <= len(methods) <= MAX_METHODS:
+        got = len(methods) if isinstance(methods, list) else "none"
+        raise UserError(f"expected 1 to {MAX_METHODS} models and methods, got {got}")
     notes: list[str] = []
-    for index, (name, pipeline, method) in enumerate(request.inpainters):
-        generator = torch.Generator().manual_seed(request.seed)
-        sample = to_sample(request.picture, pipeline.sample_shape)
-        mask = build_mask(request.mask, request.drawing, sample.shape[-1], generator)
-        label = parse_label(pipeline, request.label)
-        batch = [tensor.expand(request.count, -1, -1, -1) for tensor in (sample, mask)]
-        arguments = (pipeline, *batch, generator, method, label, request.seamless)
+    inpainters = [parse_inpainter(models, name) for name in methods]
+    for index, (name, (pipeline, method)) in enumerate(zip(methods, inpainters, strict=True)):
+        generator = torch.Generator().manual_seed(seed)
+        sample = to_sample(picture, pipeline.sample_shape)
+        mask = build_mask(kind, drawing, sample.shape[-1], generator)
+        batch = [tensor.expand(count, -1, -1, -1) for tensor in (sample, mask)]
+        classes = parse_label(pipeline, label)
+        arguments = (pipeline, *batch, generator, method, classes, seamless is True)
         start = time.perf_counter()
         for fraction, completion in poll(
             lambda progress, arguments=arguments: complete(*arguments, progress)
@@ -212,11 +173,11 @@ def initial_rows(
     models: Models, picture: Image.Image, names: list[str]
 ) -> tuple[list[tuple[Row, str]], str]:
     """Run the inpainters shown when the app starts; return their rows with names, and a note."""
-    rows, note = [], "No fast method for this model: choose one and press Inpaint"
+    if not names:
+        return [], "No fast method for this model: choose one and press Inpaint"
+    settings, rows = ("middle", None, names, DEFAULT_COMPLETIONS, 0, 0, False), []
     try:
-        inpainters = [parse_inpainter(models, name) for name in names]
-        request = Request(picture, "middle", None, inpainters, DEFAULT_COMPLETIONS, 0, 0, False)
-        for index, row, progress in inpaint(request):
+        for index, row, progress in inpaint(models, picture, *settings):
             if row is not None:
                 rows.append((row, names[index]))
                 note = progress

@@ -1,12 +1,19 @@
 """Components of the inpainting tab, and their events."""
 
+import functools
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import gradio as gr
 from PIL import Image
 
 from genmodels.ui.app_state import AppState, SavedSample
+from genmodels.ui.components import (
+    class_number,
+    models_dropdown,
+    picture_upload,
+    run_and_stop,
+    whole_slider,
+)
 from genmodels.ui.i18n import translate
 from genmodels.ui.inpaint import actions
 from genmodels.ui.pictures import ACCEPTED_PICTURE, example_images, gallery
@@ -14,15 +21,17 @@ from genmodels.ui.plots import FORMULAS
 from genmodels.ui.validation import (
     EACH,
     LATEST,
+    PRIVATE,
+    QUIET,
     SEEDS,
     check_component,
     connect_stop,
+    on_device,
     parse_int,
     show_user_errors,
 )
 
 FIRST_EXAMPLE = 9  # index of the example shown first
-QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
 API_DESCRIPTION = f"""\
 Inpaint a picture with 1 to {actions.MAX_METHODS} methods, each 'model: method' or a model alone.
@@ -31,19 +40,6 @@ The picture is cropped to a square, and converted to grey if the model is. Masks
 1 to {actions.MAX_COMPLETIONS} completions per method; label of conditional models; seed from 0 to
 {SEEDS - 1}; seamless smooths the border of the filled area. Returns one row of pictures per method
 (the picture, the picture with the hole, completions), and the times."""
-
-
-class Inputs(NamedTuple):
-    """Inputs of the endpoint, in its order."""
-
-    picture: gr.Image
-    mask: gr.Dropdown
-    drawing: gr.ImageEditor
-    methods: gr.Dropdown
-    count: gr.Slider
-    label: gr.Number
-    seed: gr.Textbox
-    seamless: gr.Checkbox
 
 
 def tab(shared: AppState) -> None:
@@ -55,76 +51,63 @@ def tab(shared: AppState) -> None:
     gr.Markdown(translate("inpaint_about"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            picture = picture_input(examples[FIRST_EXAMPLE])
+            picture = picture_upload(examples[FIRST_EXAMPLE], "inpaint_picture", height=180)
             saved = gr.Button(translate("inpaint_saved"), size="sm")
-            mask = gr.Dropdown(
-                [(translate(f"inpaint_mask_{kind}"), kind) for kind in actions.MASK_KINDS],
-                value="middle",
-                label=translate("inpaint_mask"),
-            )
+            masks = [(translate(f"inpaint_mask_{kind}"), kind) for kind in actions.MASK_KINDS]
+            mask = gr.Dropdown(masks, value="middle", label=translate("inpaint_mask"))
             with gr.Column(visible=False) as brush:
                 gr.Markdown(translate("inpaint_paint"))
                 drawing = drawing_input()
             settings = settings_inputs(names, fast, actions.needs_label(shared.models, fast))
-            inputs = Inputs(picture, mask, drawing, *settings)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             hidden = [(None, "")] * (actions.MAX_METHODS - len(rows))
             outputs = [row_gallery(*row) for row in [*rows, *hidden]]
             outputs.append(gr.Markdown(note, elem_classes="note"))
-            with gr.Row():
-                button = gr.Button(translate("inpaint_button"), variant="primary", min_width=100)
-                stop = gr.Button(translate("stop"), min_width=100)
-            held_out = gallery(
-                [(image, None) for image in examples], translate("inpaint_examples"), "examples"
-            )
+            button, stop = run_and_stop("inpaint_button")
+            images = [(image, None) for image in examples]
+            held_out = gallery(images, translate("inpaint_examples"), "examples")
 
     def pick(event: gr.SelectData) -> Image.Image:
         return examples[parse_int(event.index, 0, len(examples) - 1, "as the example")]
 
+    last_saved = show_user_errors(actions.last_saved)
     chosen = [
-        held_out.select(pick, None, picture, **EACH, api_visibility="private"),
-        saved.click(
-            show_user_errors(actions.last_saved),
-            shared.saved_samples,
-            picture,
-            api_visibility="private",
-        ),
-        picture.upload(lambda: None, api_visibility="private"),
+        held_out.select(pick, None, picture, **EACH, **PRIVATE),
+        saved.click(last_saved, shared.saved_samples, picture, **PRIVATE),
+        picture.upload(lambda: None, **PRIVATE),
         mask.input(lambda mask: gr.Column(visible=mask == actions.BRUSH), mask, brush, **QUIET),
     ]
-    connect_inputs(shared, inputs)
+    methods, _, label, *_ = settings
+    canvas_value = show_user_errors(actions.canvas_value)
+    gr.on([picture.change, mask.input], canvas_value, picture, drawing, **LATEST, **QUIET)
+
+    def show_label(names: object) -> gr.Number:
+        return gr.Number(visible=actions.needs_label(shared.models, names))
+
+    methods.change(show_label, methods, label, **QUIET)
+
+    def follow_saved(samples: list[SavedSample]) -> object:
+        return actions.last_saved(samples) if samples else gr.skip()
+
+    shared.saved_samples.change(follow_saved, shared.saved_samples, picture, **QUIET)
+    inputs = [picture, mask, drawing, *settings]
     connect_stop(stop, connect_run(shared, inputs, outputs, button, chosen), outputs[-1])
-
-
-def picture_input(value: Image.Image) -> gr.Image:
-    """Build the upload of a picture."""
-    picture = gr.Image(
-        value,
-        label=translate("inpaint_picture"),
-        type="filepath",
-        image_mode=None,
-        format="png",
-        height=180,
-        sources=["upload", "clipboard"],
-        elem_classes=["pixels", "held"],
-    )
-    check_component(picture, ACCEPTED_PICTURE)
-    return picture
 
 
 def drawing_input() -> gr.ImageEditor:
     """Build the canvas for painting a mask: a brush and an eraser only."""
+    side, color = actions.CANVAS_SIDE, actions.HOLE_COLOR
     drawing = gr.ImageEditor(
         show_label=False,
         sources=(),
         transforms=(),
         layers=False,
         format="png",
-        canvas_size=(actions.CANVAS_SIDE, actions.CANVAS_SIDE),
+        canvas_size=(side, side),
         fixed_canvas=True,
-        height=actions.CANVAS_SIDE + 60,
-        brush=gr.Brush(actions.CANVAS_SIDE // 8, [actions.HOLE_COLOR], actions.HOLE_COLOR, "fixed"),
-        eraser=gr.Eraser(actions.CANVAS_SIDE // 8),
+        height=side + 60,
+        brush=gr.Brush(side // 8, [color], color, "fixed"),
+        eraser=gr.Eraser(side // 8),
         elem_id="inpaint-canvas",
     )
     check_component(drawing, ACCEPTED_PICTURE)
@@ -135,29 +118,10 @@ def settings_inputs(
     names: list[str], selected: list[str], label_visible: bool
 ) -> tuple[gr.Dropdown, gr.Slider, gr.Number, gr.Textbox, gr.Checkbox]:
     """Build the inputs below the mask."""
-    methods = gr.Dropdown(
-        names,
-        value=selected,
-        multiselect=True,
-        max_choices=actions.MAX_METHODS,
-        allow_custom_value=True,
-        label=translate("inpaint_methods"),
-        info=translate("inpaint_methods_info"),
-    )
-    count = gr.Slider(
-        1,
-        actions.MAX_COMPLETIONS,
-        value=actions.DEFAULT_COMPLETIONS,
-        step=1,
-        label=translate("inpaint_count"),
-    )
-    label = gr.Number(
-        0,
-        label=translate("class"),
-        info=translate("inpaint_label_info"),
-        precision=0,
-        visible=label_visible,
-    )
+    methods = models_dropdown(names, selected, "inpaint_methods", actions.MAX_METHODS)
+    default = actions.DEFAULT_COMPLETIONS
+    count = whole_slider(1, actions.MAX_COMPLETIONS, default, "inpaint_count")
+    label = class_number(0, label_visible, "inpaint_label_info")
     seed = gr.Textbox("0", label=translate("seed"), max_lines=1)
     return methods, count, label, seed, gr.Checkbox(label=translate("inpaint_seamless"))
 
@@ -167,32 +131,9 @@ def row_gallery(row: actions.Row | None, name: str) -> gr.Gallery:
     return gallery(row, name, "completions", visible=row is not None)
 
 
-def connect_inputs(shared: AppState, inputs: Inputs) -> None:
-    """Let the inputs follow each other: the canvas, the class, the last saved sample."""
-    gr.on(
-        [inputs.picture.change, inputs.mask.input],
-        show_user_errors(actions.canvas_value),
-        inputs.picture,
-        inputs.drawing,
-        **LATEST,
-        **QUIET,
-    )
-    inputs.methods.change(
-        lambda names: gr.Number(visible=actions.needs_label(shared.models, names)),
-        inputs.methods,
-        inputs.label,
-        **QUIET,
-    )
-
-    def follow_saved(samples: list[SavedSample]) -> object:
-        return actions.last_saved(samples) if samples else gr.skip()
-
-    shared.saved_samples.change(follow_saved, shared.saved_samples, inputs.picture, **QUIET)
-
-
 def connect_run(
     shared: AppState,
-    inputs: Inputs,
+    inputs: list[gr.components.Component],
     outputs: list[gr.components.Component],
     button: gr.Button,
     chosen: list[gr.events.Dependency],
@@ -201,28 +142,19 @@ def connect_run(
 
     Returns the events that Stop cancels.
     """
+    action = functools.partial(actions.inpaint, shared.models)
 
-    def run(
-        picture: str,
-        mask: str,
-        drawing: object,
-        methods: list[str],
-        count: int,
-        label: int,
-        seed: str,
-        seamless: bool,
-    ) -> Iterator[list[object]]:
-        request = actions.parse_request(
-            shared.models, picture, mask, drawing, methods, count, label, seed, seamless
-        )
+    @functools.wraps(action)  # the API names its parameters by the signature of the action
+    def run(*values: object) -> Iterator[list[object]]:
         # Old rows stay until they are replaced. Superfluous ones are hidden with the first result.
-        unused = actions.MAX_METHODS - len(methods)
-        rows = [*[gr.skip()] * len(methods), *[row_gallery(None, "")] * unused]
-        for index, row, note in actions.inpaint(request):
+        rows: list[object] = [gr.skip()] * actions.MAX_METHODS
+        for index, row, note in action(*values):
             if row is None:
                 yield [*[gr.skip()] * actions.MAX_METHODS, note]
             else:
-                rows[index] = row_gallery(row, request.inpainters[index].name)
+                names = values[3]
+                rows[len(names) :] = [row_gallery(None, "")] * (actions.MAX_METHODS - len(names))
+                rows[index] = row_gallery(row, str(names[index]))
                 yield [*rows, note]
 
     def run_unless_brush(picture: str, mask: str, *settings: object) -> Iterator[list[object]]:
@@ -232,19 +164,12 @@ def connect_run(
         else:
             yield from run(picture, mask, *settings)
 
-    settings = {
-        "inputs": list(inputs),
-        "outputs": outputs,
-        "concurrency_id": "device",
-        "show_progress": "minimal",
-        "show_progress_on": outputs[-1],
-    }
-    private = {"api_visibility": "private", **LATEST}
+    settings = {"inputs": inputs, "outputs": outputs, **on_device(outputs[-1])}
     click = button.click(
         show_user_errors(run), **settings, api_name="complete", api_description=API_DESCRIPTION
     )
-    submit = inputs.seed.submit(show_user_errors(run), **settings, **private)
-    changes = [
-        event.success(show_user_errors(run_unless_brush), **settings, **private) for event in chosen
-    ]
+    *_, seed, _ = inputs
+    submit = seed.submit(show_user_errors(run), **settings, **LATEST, **PRIVATE)
+    wait = show_user_errors(run_unless_brush)
+    changes = [event.success(wait, **settings, **LATEST, **PRIVATE) for event in chosen]
     return [click, submit, *changes]

@@ -1,5 +1,3 @@
 """The Interpolate tab: paths, grids, traversals and maps of a latent space."""
 
-from genmodels.ui.interpolate.view import tab
-
-__all__ = ["tab"]
+from genmodels.ui.interpolate.view import tab as tab

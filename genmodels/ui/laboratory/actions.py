@@ -1,6 +1,7 @@
-"""Actions of the tab Laboratory: unchecked inputs in, figures and texts out."""
+"""Actions of the tab Laboratory: unchecked inputs in, figures and texts out. N points, A arrows."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.ui.app_state import Laboratory
-from genmodels.ui.laboratory.figures import Frame, Run, curves_figure, points_figure
+from genmodels.ui.plots import ORANGE, SLATE, TEAL, panes, to_numpy
 from genmodels.ui.validation import parse_choice, parse_int, parse_seed
 
 DRAWING = "drawing"  # the choice of data that is drawn by the user
@@ -19,16 +20,75 @@ MAX_POINTS = 2000  # of a drawing
 STEPS, MAX_STEPS = 2000, 5000
 MAX_FRAMES = 40  # and at most one per 10 steps
 
+SCORE_COLOURS = [[0, "rgba(13,148,136,0)"], [1, "rgba(13,148,136,0.7)"]]
+MAX_ARROW = 0.13  # nearly the spacing of the arrows
+
+Run = Frame = Any  # those of training.studies.laboratory, which passes them in
 # Points, curves, step, seconds, covered modes, fraction of samples near modes, table of losses.
 Outputs = tuple[go.Figure, go.Figure, str, str, str, str, str]
 
 
-def drawing_to_points(drawing: object) -> Tensor:
-    """Convert the value of a gr.Sketchpad to points (N, 2) in [-1, 1], y upwards.
+def arrow_lines(positions: Tensor, arrows: Tensor) -> np.ndarray:
+    """Vertices (6 A, 2) of one polyline, broken by NaN, that draws arrows (A, 2) at positions.
 
-    Raises:
-        UserError: fewer than three pixels are coloured.
+    One scale for all arrows: the 95th percentile of their lengths becomes MAX_ARROW, and longer
+    arrows are clipped to it.
     """
+    scale = MAX_ARROW / arrows.norm(dim=1).quantile(0.95).clamp(min=1e-9)
+    arrows = arrows * scale
+    arrows = arrows * (MAX_ARROW / arrows.norm(dim=1, keepdim=True).clamp(min=MAX_ARROW))
+    tips = positions + arrows
+    normals = arrows.flip(1) * torch.tensor([-1, 1])
+    barbs = [tips - 0.35 * arrows + side * 0.2 * normals for side in (1, -1)]
+    gaps = torch.full_like(tips, torch.nan)
+    vertices = torch.stack([positions, tips, barbs[0], tips, barbs[1], gaps], 1)
+    return to_numpy(vertices.flatten(0, 1))
+
+
+def points_figure(points: Tensor, frame: Frame | None = None) -> go.Figure:
+    """Points of the data (N, 2), and the samples and the field of a frame."""
+    figure = panes([350])
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(range=[-1.1, 1.1], constrain="domain", dtick=0.5)
+    figure.update_yaxes(range=[-1.1, 1.1], scaleanchor="x", constrain="domain", dtick=0.5)
+    if frame and frame.field.scores is not None:
+        side = np.linspace(-1, 1, len(frame.field.scores), dtype=np.float32)
+        style = {"colorscale": SCORE_COLOURS, "showscale": False, "zsmooth": "fast"}
+        label = "D(%{x:.2f}, %{y:.2f}) = %{z:.3f}<extra></extra>"
+        scores = to_numpy(frame.field.scores)
+        figure.add_heatmap(x=side, y=side, z=scores, hovertemplate=label, **style)
+    markers = [(points, SLATE, "circle", 4)]
+    if frame:
+        x, y = arrow_lines(frame.field.positions, frame.field.arrows).T
+        line = {"color": SLATE, "width": 1}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
+        markers.append((frame.samples, ORANGE, "cross", 5))
+    for positions, colour, symbol, size in markers:
+        x, y = to_numpy(positions).T
+        marker = {"color": colour, "symbol": symbol, "size": size}
+        figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip")
+    return figure
+
+
+def curves_figure(run: Run, frames: list[Frame], steps: int) -> go.Figure:
+    """JS and W1 against the step; dashed: their values between two samples of the data."""
+    figure = panes([220])
+    figure.update_xaxes(range=[0, steps], title="t")
+    figure.update_yaxes(autorangeoptions={"include": [0, 0.7]})
+    x = [frame.step for frame in frames]
+    for name, floor, values, colour in (
+        ("JS", run.js_floor, [frame.js for frame in frames], ORANGE),
+        ("W1", run.w1_floor, [frame.w1 for frame in frames], TEAL),
+    ):
+        label = f"{name} = {values[-1]:.3f}" if values else name
+        figure.add_scatter(x=x, y=values, name=label, line={"color": colour, "width": 2})
+        label, dashed = f"{name} ≥ {floor:.3f}", {"color": colour, "width": 1, "dash": "dash"}
+        figure.add_scatter(x=[0, steps], y=[floor, floor], mode="lines", line=dashed, name=label)
+    return figure
+
+
+def drawing_to_points(drawing: object) -> Tensor:
+    """Convert the value of a gr.Sketchpad to points (N, 2) in [-1, 1], y upwards."""
     layers = drawing["layers"] if isinstance(drawing, dict) else []
     points = torch.zeros(0, 2)
     if layers:
@@ -47,11 +107,7 @@ def drawing_to_points(drawing: object) -> Tensor:
 def prepare_run(
     tools: Laboratory, data: object, drawing: object, objective: object, steps: object, seed: object
 ) -> Run:
-    """Check the inputs and prepare a training run.
-
-    Raises:
-        UserError: an input is invalid.
-    """
+    """Check the inputs and prepare a training run."""
     data = parse_choice(data, [*tools.data, DRAWING], "data")
     objective = parse_choice(objective, tools.objectives, "an objective")
     steps, seed = parse_int(steps, 1, MAX_STEPS, "steps"), parse_seed(seed)
@@ -62,11 +118,7 @@ def prepare_run(
 def train(
     tools: Laboratory, data: object, drawing: object, objective: object, steps: object, seed: object
 ) -> Iterator[Outputs]:
-    """Train a model and yield the outputs of every frame.
-
-    Raises:
-        UserError: an input is invalid, or training diverged.
-    """
+    """Train a model and yield the outputs of every frame."""
     run = prepare_run(tools, data, drawing, objective, steps, seed)
     steps, frames = parse_int(steps, 1, MAX_STEPS, "steps"), list[Frame]()
     for frame in run.frames:

@@ -1,27 +1,24 @@
 """View of the tab Laboratory: components and their wiring."""
 
-from collections.abc import Iterator
+from functools import partial
 
 import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 
 from genmodels.ui.app_state import AppState, Laboratory
-from genmodels.ui.i18n import translate
+from genmodels.ui.components import run_and_stop
+from genmodels.ui.i18n import label_and_info, translate
 from genmodels.ui.laboratory import actions
-from genmodels.ui.laboratory.actions import CANVAS, DRAWING, MAX_STEPS, STEPS, Outputs
-from genmodels.ui.laboratory.figures import curves_figure, points_figure
+from genmodels.ui.laboratory.actions import CANVAS, DRAWING, MAX_STEPS, STEPS
 from genmodels.ui.plots import FORMULAS, ORANGE
-from genmodels.ui.validation import LATEST, SEEDS, show_user_errors
+from genmodels.ui.validation import LATEST, PRIVATE, QUIET, SEEDS, on_device, show_user_errors
 
 
 def add_inputs(tools: Laboratory) -> list[gr.components.Component]:
     """Add the data, the drawing, the objective, the number of steps and the seed."""
     data = gr.Radio(
-        [*tools.data, DRAWING],
-        value=tools.data[0],
-        label=translate("laboratory_data"),
-        info=translate("laboratory_data_info"),
+        [*tools.data, DRAWING], value=tools.data[0], **label_and_info("laboratory_data")
     )
     # Without a background image, a Sketchpad asks for a tool before the first stroke.
     drawing = gr.Sketchpad(
@@ -37,18 +34,8 @@ def add_inputs(tools: Laboratory) -> list[gr.components.Component]:
     )
     objective = gr.Dropdown(tools.objectives, value="gan", label=translate("laboratory_objective"))
     steps = gr.Slider(1, MAX_STEPS, STEPS, step=1, label=translate("laboratory_steps"))
-    seed = gr.Textbox("0", label=translate("seed"), info=translate("seed_info"), max_lines=1)
+    seed = gr.Textbox("0", **label_and_info("seed"), max_lines=1)
     return [data, drawing, objective, steps, seed]
-
-
-def add_numbers() -> list[gr.Textbox]:
-    """Add the step, the seconds, and both measures of mode coverage, two to a row."""
-    boxes = []
-    for names in (("step", "seconds"), ("covered_modes", "fraction_near_modes")):
-        with gr.Row():
-            labels = [translate(f"laboratory_{name}") for name in names]
-            boxes += [gr.Textbox(label=it, interactive=False, min_width=90) for it in labels]
-    return boxes
 
 
 def tab(shared: AppState) -> None:
@@ -63,58 +50,36 @@ def tab(shared: AppState) -> None:
         with gr.Column(scale=2, min_width=260):
             inputs = add_inputs(tools)
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
-            points = gr.Plot(points_figure(first.samples), show_label=False)
-            with gr.Row():
-                button = gr.Button(translate("laboratory_run"), variant="primary", min_width=100)
-                stop = gr.Button(translate("stop"), min_width=100)
+            points = gr.Plot(actions.points_figure(first.samples), show_label=False)
+            button, stop = run_and_stop("laboratory_run")
         with gr.Column(scale=3, min_width=300):
-            curves = gr.Plot(curves_figure(first, [], STEPS), show_label=False)
+            curves = gr.Plot(actions.curves_figure(first, [], STEPS), show_label=False)
             gr.Markdown(translate("laboratory_curves"))
-            numbers = add_numbers()
+            numbers = []
+            for names in (("step", "seconds"), ("covered_modes", "fraction_near_modes")):
+                with gr.Row():
+                    labels = [translate(f"laboratory_{name}") for name in names]
+                    numbers += [
+                        gr.Textbox(label=it, interactive=False, min_width=90) for it in labels
+                    ]
             losses = gr.Markdown(elem_classes="note", latex_delimiters=FORMULAS)
-    data, _, objective, _, seed = inputs
+    data, drawing, objective, _, seed = inputs
     shared.link(data=data, objective=objective, seed=seed)
-    connect(tools, inputs, [points, curves, *numbers, losses], button, stop)
-
-
-def connect(
-    tools: Laboratory,
-    inputs: list[gr.components.Component],
-    outputs: list[gr.components.Component],
-    button: gr.Button,
-    stop: gr.Button,
-) -> None:
-    """Connect the buttons and the inputs to their actions."""
-    data, drawing, _, _, seed = inputs
-    points, *_, losses = outputs
-
-    def train(data: str, drawing: dict, objective: str, steps: int, seed: str) -> Iterator[Outputs]:
-        yield from actions.train(tools, data, drawing, objective, steps, seed)
 
     def preview(data: str, seed: str) -> tuple[dict, go.Figure]:
         return gr.update(visible=data == DRAWING), actions.preview(tools, data, seed)
 
+    description = (
+        f"Train a generative model on 2-D points: data ({', '.join(tools.data)}, or {DRAWING} with "
+        f"a drawing), an objective, 1 to {MAX_STEPS} steps, and a seed from 0 to {SEEDS - 1}. "
+        "Yields plots of the points and of JS and W1, the step, the seconds, the number of covered "
+        "modes, the fraction of samples near a mode, and the losses."
+    )
+    outputs = [points, curves, *numbers, losses]
+    event = (show_user_errors(partial(actions.train, tools)), inputs, outputs)
     training = button.click(
-        show_user_errors(train),
-        inputs,
-        outputs,
-        concurrency_id="device",
-        show_progress="minimal",
-        show_progress_on=losses,
-        api_name="laboratory",
-        api_description=f"Train a generative model on 2-D points: data "
-        f"({', '.join(tools.data)}, or {DRAWING} with a drawing), an objective, 1 to "
-        f"{MAX_STEPS} steps, and a seed from 0 to {SEEDS - 1}. Yields plots of the points and of "
-        f"JS and W1, the step, the seconds, the number of covered modes, the fraction of samples "
-        f"near a mode, and the losses.",
+        *event, **on_device(losses), api_name="laboratory", api_description=description
     )
-    stop.click(None, cancels=training, api_visibility="private")
-    gr.on(
-        [data.change, seed.submit],
-        show_user_errors(preview),
-        [data, seed],
-        [drawing, points],
-        **LATEST,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    stop.click(None, cancels=training, **PRIVATE)
+    event = (show_user_errors(preview), [data, seed], [drawing, points])
+    gr.on([data.change, seed.submit], *event, **LATEST, **QUIET)

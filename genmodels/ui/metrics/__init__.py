@@ -1,5 +1,21 @@
 """The tab Metrics: live metrics, training runs and memorisation."""
 
-from genmodels.ui.metrics.view import tab
+import gradio as gr
 
-__all__ = ["tab"]
+from genmodels.ui.app_state import AppState
+from genmodels.ui.i18n import translate
+from genmodels.ui.metrics import live_view, memorisation_view, runs_view
+from genmodels.ui.reference_dataset import ReferenceDatasets
+
+
+def tab(shared: AppState) -> None:
+    """Build the tab with its three inner tabs."""
+    references = ReferenceDatasets()
+    gr.Markdown(translate("metrics_what"))
+    with gr.Tabs(overflow_behavior="wrap") as inner_tabs:
+        with gr.Tab(translate("metrics_samples"), id="samples"):
+            live_view.tab(shared, references)
+        with gr.Tab(translate("metrics_runs"), id="runs"):
+            runs_view.tab(shared, inner_tabs)
+        with gr.Tab(translate("metrics_memorisation"), id="memorisation"):
+            memorisation_view.tab(shared, references)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from genmodels.ui.plots import COLOURS, DASHES, panels
@@ -12,13 +13,7 @@ Curves = dict[str, list[tuple[int, float]]]  # points (samples or step, value) b
 def plot_curves(
     lines: Mapping[str, Curves], titles: Mapping[str, str], mode: str = "lines"
 ) -> go.Figure:
-    """Plot a panel per curve with a line per model or run.
-
-    Args:
-        lines: curves of each model or run; `NAME_std` gives a band around the curve NAME
-        titles: title of each panel by the name of its curve
-        mode: plotly's, such as "lines+markers"
-    """
+    """Plot a panel per curve with a line per model or run; NAME_std is a band around NAME."""
     figure = panels(list(titles.values()))
     in_legend: set[str] = set()
     for row, key in enumerate(titles, 1):
@@ -29,15 +24,9 @@ def plot_curves(
             if f"{key}_std" in curves:
                 deviations = [deviation for _, deviation in curves[f"{key}_std"]]
                 figure.add_trace(band(x, y, deviations, colour), row, 1)
-            line = go.Scatter(
-                x=x,
-                y=y,
-                name=name,
-                legendgroup=name,
-                showlegend=name not in in_legend,
-                mode=mode,
-                line={"color": colour, "dash": dash, "width": 1.5},
-            )
+            style = {"color": colour, "dash": dash, "width": 1.5}
+            line = go.Scatter(x=x, y=y, name=name, legendgroup=name, mode=mode, line=style)
+            line.showlegend = name not in in_legend
             in_legend.add(name)
             figure.add_trace(line, row, 1)
     figure.update_layout(showlegend=True)
@@ -48,16 +37,7 @@ def band(
     x: Sequence[float], y: Sequence[float], deviations: Sequence[float], colour: str
 ) -> go.Scatter:
     """Return the area within one deviation of a curve."""
-    upper = [value + deviation for value, deviation in zip(y, deviations, strict=True)]
-    lower = [value - deviation for value, deviation in zip(y, deviations, strict=True)]
-    return go.Scatter(
-        x=[*x, *x[::-1]],
-        y=upper + lower[::-1],
-        fill="toself",
-        fillcolor=colour,
-        opacity=0.2,
-        mode="lines",
-        line_width=0,
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    upper, lower = np.add(y, deviations), np.subtract(y, deviations)
+    style = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "showlegend": False}
+    area = {"fill": "toself", "fillcolor": colour, "opacity": 0.2}
+    return go.Scatter(x=[*x, *x[::-1]], y=[*upper, *lower[::-1]], **area, **style)

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 import torch
@@ -25,9 +24,6 @@ from genmodels.ui.metrics.figures import Curves, plot_curves
 from genmodels.ui.models import Models
 from genmodels.ui.reference_dataset import ReferenceDatasets
 from genmodels.ui.validation import parse_choice, parse_choices, parse_int, parse_seed
-
-if TYPE_CHECKING:
-    from genmodels.data import Images
 
 MIN_SAMPLES, MAX_SAMPLES = 100, 5000
 MAX_MODELS = 4
@@ -50,6 +46,9 @@ TITLES = {
     "lpips": "LPIPS diversity (closer to that of real images is better)",
     "classes": "Effective number of classes (closer to that of real images is better)",
 }
+
+
+load_extractors = cache(FeatureExtractors)  # one instance per network for the whole app
 
 
 class LiveModel:
@@ -97,7 +96,7 @@ class Measurement:
         names: list[str],
         metrics: list[str],
         extractors: FeatureExtractors,
-        real: "Images",
+        real: torch.Tensor,
         reference: str,
         seed: int,
     ) -> None:
@@ -107,12 +106,12 @@ class Measurement:
         types = list(dict.fromkeys(METRICS[metric] for metric in metrics))
         self.lines = {name: LiveModel(types, extractors, seed) for name in names}
         if any(metric.needs_reference for metric in types):
-            source = ImageSource.from_tensor(f"{len(real.pixels):,} images", real.pixels)
+            source = ImageSource.from_tensor(f"{len(real):,} images", real)
             statistics = reference_statistics(source, extractors)
             for line in self.lines.values():
                 line.accumulator.set_reference(statistics)
         networks = self.lines[names[0]].accumulator.protocol
-        against = f"the first {len(real.pixels):,} images of {reference}, split train"
+        against = f"the first {len(real):,} images of {reference}, split train"
         self.protocol = f"{networks}; samples of seed {seed} against {against}"
 
     @property
@@ -121,11 +120,7 @@ class Measurement:
         return [name for name, line in self.lines.items() if line.count < self.limit]
 
     def advance(self) -> bool:
-        """Generate for UPDATE_INTERVAL with the models that had the least time so far.
-
-        Returns:
-            Whether metrics were computed.
-        """
+        """Generate with the models that had the least time; return whether it computed metrics."""
         end, computed = time.perf_counter() + UPDATE_INTERVAL, False
         with self.lock:
             while self.unfinished and time.perf_counter() < end:
@@ -168,12 +163,8 @@ class Measurement:
         return figure.update_xaxes(title_text="samples", title_standoff=4, row=len(titles))
 
 
-class Update(NamedTuple):
-    """Progress of a measurement."""
-
-    token: str  # resumes the measurement
-    progress: str
-    measurement: Measurement | None = None  # if its values changed
+# A token that resumes the measurement, its progress, and the measurement if its values changed.
+Update = tuple[str, str, Measurement | None]
 
 
 class LiveMetrics:
@@ -184,13 +175,7 @@ class LiveMetrics:
         self.measurements = OrderedDict[str, Measurement]()  # the newest last
 
     def measure(
-        self,
-        names: object,
-        metrics: object,
-        network: object,
-        reference: object,
-        count: object,
-        seed: object,
+        self, names: list, metrics: list, network: str, reference: str, count: int, seed: str
     ) -> Iterator[Update]:
         """Start a measurement. Raises UserError for invalid inputs."""
         metrics = parse_choices(metrics, list(TITLES), len(TITLES), "metrics")
@@ -202,7 +187,7 @@ class LiveMetrics:
         names = list(dict.fromkeys(names))
         if not 1 <= len(names) <= MAX_MODELS:
             raise UserError(f"expected 1 to {MAX_MODELS} models, got {len(names)}")
-        yield Update("", "Loading the models and the reference dataset…")
+        yield "", "Loading the models and the reference dataset…", None
         shapes = {get_generator(self.models, name).sample_shape for name in names}
         if len(shapes) > 1:
             raise UserError(f"expected models with the same sample shape, got {sorted(shapes)}")
@@ -223,17 +208,11 @@ class LiveMetrics:
         if measurement is None:
             raise UserError("expected a stopped measurement to resume, found none: press Measure")
         measurement.limit = max(count, *(line.count for line in measurement.lines.values()), 0)
-        yield Update(token, measurement.progress(), measurement)
+        yield token, measurement.progress(), measurement
         end = time.perf_counter() + TIME_LIMIT
         while measurement.unfinished and time.perf_counter() < end:
             computed = measurement.advance()
-            yield Update(token, measurement.progress(), measurement if computed else None)
-
-
-@cache
-def load_extractors(network: str) -> FeatureExtractors:
-    """Return the extractors, one instance for the whole app."""
-    return FeatureExtractors(network)
+            yield token, measurement.progress(), measurement if computed else None
 
 
 def available_networks() -> list[str]:

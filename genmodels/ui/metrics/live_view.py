@@ -1,28 +1,25 @@
 """The inner tab Live metrics."""
 
-from collections.abc import Iterator
-
 import gradio as gr
 
 from genmodels.ui.app_state import AppState
-from genmodels.ui.i18n import translate
-from genmodels.ui.metrics.live_actions import (
-    MAX_MODELS,
-    MAX_SAMPLES,
-    MIN_SAMPLES,
-    TITLES,
-    LiveMetrics,
-    Update,
-    available_networks,
-    table_headers,
-)
+from genmodels.ui.components import models_dropdown
+from genmodels.ui.i18n import label_and_info, translate
+from genmodels.ui.metrics import live_actions
+from genmodels.ui.metrics.live_actions import MAX_MODELS, MAX_SAMPLES, MIN_SAMPLES, TITLES
 from genmodels.ui.reference_dataset import MAX_IMAGES, ReferenceDatasets
-from genmodels.ui.validation import show_user_errors
+from genmodels.ui.validation import PRIVATE, map_results, on_device, show_user_errors
 
 DEFAULT_METRICS = ["is", "fid", "kid"]
 
+MEASURE = f"""\
+Compute metrics of 1 to {MAX_MODELS} models while they generate {MIN_SAMPLES} to {MAX_SAMPLES} \
+samples each, against at most {MAX_IMAGES:,} images of a dataset. Streams a plot, a table of the \
+latest values, the progress, and the protocol with notes."""
+RESUME = "Continue the stopped measurement of this session up to a sample count."
 
-def outputs(update: Update) -> tuple:
+
+def outputs(update: live_actions.Update) -> tuple:
     """Return the token, plot, table, progress and report."""
     token, progress, measurement = update
     if measurement is None:
@@ -35,7 +32,7 @@ def tab(shared: AppState, references: ReferenceDatasets) -> None:
     gr.Markdown(translate("metrics_formula"))
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            inputs, count = build_inputs(shared.models.generators, references.name)
+            inputs = build_inputs(shared.models.generators, references.name)
             measure = gr.Button(translate("metrics_measure"), variant="primary")
             with gr.Row():
                 stop = gr.Button(translate("stop"), min_width=100)
@@ -43,89 +40,38 @@ def tab(shared: AppState, references: ReferenceDatasets) -> None:
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             progress = gr.Markdown(translate("metrics_samples_first"), elem_classes="note")
             table = gr.Dataframe(
-                headers=table_headers(DEFAULT_METRICS),
+                headers=live_actions.table_headers(DEFAULT_METRICS),
                 column_count=2 + len(DEFAULT_METRICS),
                 label=translate("metrics_table"),
                 interactive=False,
             )
             plot = gr.Plot(label=translate("metrics_plot"), show_label=False)
             report = gr.Markdown()
-    live = LiveMetrics(shared.models, references)
-
-    def start_measuring(
-        names: object,
-        metrics: object,
-        network: object,
-        reference: object,
-        count: object,
-        seed: object,
-    ) -> Iterator[tuple]:
-        yield from map(outputs, live.measure(names, metrics, network, reference, count, seed))
-
-    def resume_measuring(token: str, count: object) -> Iterator[tuple]:
-        yield from map(outputs, live.resume(token, count))
-
-    token = gr.State("", time_to_live=3600)
-    settings = {
-        "outputs": [token, plot, table, progress, report],
-        "concurrency_id": "device",
-        "show_progress": "minimal",
-        "show_progress_on": progress,
-    }
-    measuring = measure.click(
-        show_user_errors(start_measuring),
-        inputs,
-        **settings,
-        api_name="measure",
-        api_description=f"Compute metrics of 1 to {MAX_MODELS} models while they generate "
-        f"{MIN_SAMPLES} to {MAX_SAMPLES} samples each, against at most {MAX_IMAGES:,} images of a "
-        "dataset. Streams a plot, a table of the latest values, the progress, and the protocol "
-        "with notes.",
-    )
+    token, count = gr.State("", time_to_live=3600), inputs[4]
+    event = {"outputs": [token, plot, table, progress, report], **on_device(progress)}
+    live = live_actions.LiveMetrics(shared.models, references)
+    start = show_user_errors(map_results(outputs, live.measure))
+    measuring = measure.click(start, inputs, **event, api_name="measure", api_description=MEASURE)
+    go_on, inputs = show_user_errors(map_results(outputs, live.resume)), [token, count]
     resuming = resume.click(
-        show_user_errors(resume_measuring),
-        [token, count],
-        **settings,
-        api_name="resume_measuring",
-        api_description="Continue the stopped measurement of this session up to a sample count.",
+        go_on, inputs, **event, api_name="resume_measuring", api_description=RESUME
     )
-    stop.click(None, cancels=[measuring, resuming], api_visibility="private")
+    stop.click(None, cancels=[measuring, resuming], **PRIVATE)
 
 
-def build_inputs(
-    generators: list[str], reference_name: str
-) -> tuple[list[gr.components.Component], gr.Slider]:
-    """Return the inputs of a measurement in the order of the API, and the sample count."""
-    names = gr.Dropdown(
-        generators,
-        value=generators[:2],
-        label=translate("metrics_models"),
-        info=translate("metrics_models_info"),
-        multiselect=True,
-        max_choices=MAX_MODELS,
-        allow_custom_value=True,
-    )
+def build_inputs(generators: list[str], reference: str) -> list[gr.components.Component]:
+    """Return the inputs of a measurement in the order of the API."""
+    names = models_dropdown(generators, generators[:2], "metrics_models", MAX_MODELS)
     metrics = gr.Dropdown(
         [(title.split(" (")[0], metric) for metric, title in TITLES.items()],
         value=DEFAULT_METRICS,
         label=translate("metrics_kinds"),
         multiselect=True,
     )
-    count = gr.Slider(
-        MIN_SAMPLES, MAX_SAMPLES, value=1000, step=100, label=translate("metrics_count")
-    )
+    count = gr.Slider(MIN_SAMPLES, MAX_SAMPLES, 1000, step=100, label=translate("metrics_count"))
     with gr.Accordion(translate("metrics_protocol"), open=False):
-        network = gr.Radio(
-            available_networks(),
-            value="domain",
-            label=translate("metrics_network"),
-            info=translate("metrics_network_info"),
-        )
-        reference = gr.Dropdown(
-            [reference_name],
-            value=reference_name,
-            label=translate("metrics_reference"),
-            info=translate("metrics_reference_info"),
-        )
+        networks = live_actions.available_networks()
+        network = gr.Radio(networks, value="domain", **label_and_info("metrics_network"))
+        dataset = gr.Dropdown([reference], value=reference, **label_and_info("metrics_reference"))
         seed = gr.Textbox("0", label=translate("seed"), max_lines=1)
-    return [names, metrics, network, reference, count, seed], count
+    return [names, metrics, network, dataset, count, seed]

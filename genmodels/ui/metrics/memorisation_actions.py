@@ -1,7 +1,6 @@
 """Search for the training images nearest to samples of a model."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -20,30 +19,24 @@ MAX_SAMPLES = 8
 HELD_OUT = 100  # images
 BATCH = 100  # training images between progress messages
 DISTANCES: dict[str, Callable[[], Extractor]] = {"pixels": raw_pixels, "LPIPS": domain_lpips}
-
-
-class Update(NamedTuple):
-    """Progress of a search."""
-
-    note: str
-    pairs: list[tuple[Image.Image, str]] | None = None  # with captions, at the end
+Pairs = list[tuple[Image.Image, str]]  # with captions
 
 
 def find_nearest(
     models: Models,
     references: ReferenceDatasets,
-    name: object,
+    model: object,
     count: object,
     seed: object,
     distance: object,
     reference: object,
-) -> Iterator[Update]:
-    """Yield progress messages, then each sample beside its nearest training image."""
+) -> Iterator[tuple[Pairs | None, str]]:
+    """Yield None with progress messages; at the end, samples beside nearest training images."""
     count, seed = parse_int(count, 1, MAX_SAMPLES, "samples"), parse_seed(seed)
     extract = DISTANCES[parse_choice(distance, list(DISTANCES), "a distance")]()
-    yield Update("Loading the model and the training images…")
-    pipeline = get_generator(models, name)
-    training = references.get(reference, pipeline.sample_shape[-1]).pixels
+    yield None, "Loading the model and the training images…"
+    pipeline = get_generator(models, model)
+    training = references.get(reference, pipeline.sample_shape[-1])
     pipeline.check_shape(training, pipeline.sample_shape, "training images")
     rng = torch.Generator().manual_seed(seed)
     samples = to_pixels(pipeline(count, rng, output_type="pt").images)
@@ -51,7 +44,7 @@ def find_nearest(
     nearest = NearestNeighbors(extract(queries, torch.arange(len(queries))).values)
     for indices in torch.arange(len(training)).split(BATCH):
         nearest.update(extract(training[indices], indices))
-        yield Update(f"{int(indices[-1]) + 1:,} of {len(training):,} training images")
+        yield None, f"{int(indices[-1]) + 1:,} of {len(training):,} training images"
     distances = to_distances(nearest, distance.lower()).tolist()
     note = f"The first {len(training):,} training images of {reference}; {extract.protocol}. "
     note += f"Mean distance of these samples: **{sum(distances[:count]) / count:.3f}**"
@@ -61,13 +54,13 @@ def find_nearest(
     real = training[nearest.indices[:count]]
     grids = (image_grid(pair, 2) for pair in from_pixels(torch.stack([samples, real], 1)))
     captions = (f"{distance} {value:.3f}" for value in distances)
-    yield Update(note, list(zip(grids, captions, strict=False)))
+    yield list(zip(grids, captions, strict=False)), note
 
 
 def load_held_out(references: ReferenceDatasets, name: str, shape: torch.Size) -> list[Tensor]:
     """Return images of the test split in a list, empty if there are none of this shape."""
     try:
-        held_out = references.get(name, shape[-1], "test", HELD_OUT).pixels
+        held_out = references.get(name, shape[-1], "test", HELD_OUT)
     except UserError:
         return []
     return [held_out] if held_out.shape[1:] == shape else []

@@ -123,7 +123,6 @@ def read_update(
     """Return the content of the tab for the chosen runs.
 
     Args:
-        project, runs, curves: as for training_curves
         step: of the previews; they stay at the last step if they were there
         previous: number of runs and last step of the previous update
         only_new: return None if these are unchanged

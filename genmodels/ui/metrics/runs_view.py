@@ -1,56 +1,24 @@
 """The inner tab Training runs."""
 
-from typing import NamedTuple
-
 import gradio as gr
 
 from genmodels.ui.app_state import AppState
-from genmodels.ui.i18n import translate
-from genmodels.ui.metrics.runs_actions import (
-    MAX_CURVES,
-    MAX_RUNS,
-    MAX_STEP,
-    RunsUpdate,
-    curve_names,
-    list_projects,
-    list_runs,
-    read_update,
-    training_curves,
-    training_samples,
-)
-from genmodels.ui.validation import EACH, LATEST, show_user_errors
+from genmodels.ui.components import grid_gallery
+from genmodels.ui.i18n import label_and_info, translate
+from genmodels.ui.metrics import runs_actions
+from genmodels.ui.metrics.runs_actions import MAX_RUNS, list_projects, list_runs
+from genmodels.ui.validation import EACH, FOLLOW, PRIVATE, QUIET, show_user_errors
 
 UPDATE_INTERVAL = 2  # seconds
 
-
-class Components(NamedTuple):
-    """The components of the tab."""
-
-    empty: gr.Markdown
-    project: gr.Dropdown
-    runs: gr.Dropdown
-    curves: gr.Dropdown
-    follow: gr.Checkbox
-    plot: gr.Plot
-    step: gr.Slider
-    previews: gr.Gallery
+LIST_RUNS = "List the runs of a trackio project such as genmodels: labels by run id."
+TRAINING_CURVES = f"Plot losses of 1 to {MAX_RUNS} runs, given by the ids from list_runs."
+TRAINING_SAMPLES = "Return the last sample grid of each run up to a step."
 
 
 def tab(shared: AppState, inner_tabs: gr.Tabs) -> None:
-    """Build the tab.
-
-    Args:
-        shared: the state of the app; its last tab so far is Metrics
-        inner_tabs: the tabs inside Metrics; the last one so far is this tab
-    """
+    """Build the tab, the last one so far of `inner_tabs`, inside the last one of `shared.tabs`."""
     gr.Markdown(translate("metrics_runs_what"))
-    components = build()
-    timer = gr.Timer(UPDATE_INTERVAL, active=False)
-    connect_tabs(components, timer, shared.tabs, inner_tabs)
-    connect_runs(components, timer)
-
-
-def build() -> Components:
     empty = gr.Markdown(translate("metrics_runs_none"))
     # With allow_custom_value gradio does not check values against the choices at start: none.
     settings = {"allow_custom_value": True}
@@ -58,36 +26,28 @@ def build() -> Components:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             project = gr.Dropdown(label=translate("metrics_runs_project"), **settings)
-            runs = gr.Dropdown(
-                label=translate("metrics_runs_runs"), max_choices=MAX_RUNS, **several
-            )
-            curves = gr.Dropdown(
-                label=translate("metrics_runs_terms"),
-                info=translate("metrics_runs_terms_info"),
-                max_choices=MAX_CURVES,
-                **several,
-            )
+            label = translate("metrics_runs_runs")
+            runs = gr.Dropdown(label=label, max_choices=MAX_RUNS, **several)
+            label = label_and_info("metrics_runs_terms")
+            curves = gr.Dropdown(**label, max_choices=runs_actions.MAX_CURVES, **several)
             follow = gr.Checkbox(True, label=translate("metrics_runs_follow"))
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             plot = gr.Plot(label=translate("metrics_runs_plot"), show_label=False)
-            step = gr.Slider(
-                0, MAX_STEP, value=0, step=1, label=translate("metrics_runs_step"), visible=False
-            )
-            previews = gr.Gallery(
-                label=translate("metrics_runs_sheets"),
-                show_label=False,
-                format="png",
-                columns=2,
-                height="auto",
-                object_fit="contain",
-                elem_classes="sheets",
-                interactive=False,
-            )
-    return Components(empty, project, runs, curves, follow, plot, step, previews)
+            label, most = translate("metrics_runs_step"), runs_actions.MAX_STEP
+            step = gr.Slider(0, most, 0, step=1, label=label, visible=False)
+            previews = grid_gallery("metrics_runs_sheets")
+    timer = gr.Timer(UPDATE_INTERVAL, active=False)
+    connect_tabs(shared.tabs, inner_tabs, project, follow, empty, timer)
+    connect_runs([project, runs, curves, plot, step, previews], timer)
 
 
 def connect_tabs(
-    components: Components, timer: gr.Timer, tabs: gr.Tabs, inner_tabs: gr.Tabs
+    tabs: gr.Tabs,
+    inner_tabs: gr.Tabs,
+    project: gr.Dropdown,
+    follow: gr.Checkbox,
+    empty: gr.Markdown,
+    timer: gr.Timer,
 ) -> None:
     """Run the timer only while the tab is visible, and list the projects when it opens."""
     index, inner_index = len(tabs.children) - 1, len(inner_tabs.children) - 1
@@ -107,58 +67,26 @@ def connect_tabs(
     def select_outer(event: gr.SelectData, is_open: bool, follow: bool) -> gr.Timer:
         return gr.Timer(active=event.index == index and is_open and follow)
 
-    def select_follow(follow: bool) -> gr.Timer:
-        return gr.Timer(active=follow)
-
-    follow, project = components.follow, components.project
-    private = {"api_visibility": "private"}
-    inner_tabs.select(
-        select_inner,
-        [project, follow],
-        [is_open, timer, project, components.empty],
-        **EACH,
-        **private,
-    )
-    tabs.select(select_outer, [is_open, follow], timer, **EACH, **private)
-    follow.change(select_follow, follow, timer, **private)
+    outputs = [is_open, timer, project, empty]
+    inner_tabs.select(select_inner, [project, follow], outputs, **EACH, **PRIVATE)
+    tabs.select(select_outer, [is_open, follow], timer, **EACH, **PRIVATE)
+    follow.change(lambda follow: gr.Timer(active=follow), follow, timer, **PRIVATE)
 
 
-def connect_runs(components: Components, timer: gr.Timer) -> None:
+def connect_runs(components: list[gr.components.Component], timer: gr.Timer) -> None:
     """Show the chosen runs, and new steps of them at each tick of the timer."""
-    _, project, runs, curves, _, plot, step, previews = components
-    gr.api(
-        show_user_errors(list_runs),
-        api_name="list_runs",
-        api_description="List the runs of a trackio project such as genmodels: labels by run id.",
-    )
-    quiet = {"show_progress": "hidden", **LATEST}
-    curves.input(
-        show_user_errors(training_curves),
-        [project, runs, curves],
-        plot,
-        **quiet,
-        api_name="training_curves",
-        api_description=f"Plot losses of 1 to {MAX_RUNS} runs, given by the ids from list_runs.",
-    )
-    step.input(
-        show_user_errors(training_samples),
-        [project, runs, step],
-        previews,
-        **quiet,
-        api_name="training_samples",
-        api_description="Return the last sample grid of each run up to a step.",
-    )
+    project, runs, curves, plot, step, previews = components
+    gr.api(show_user_errors(list_runs), api_name="list_runs", api_description=LIST_RUNS)
+    event = (show_user_errors(runs_actions.training_curves), [project, runs, curves], plot)
+    curves.input(*event, **FOLLOW, api_name="training_curves", api_description=TRAINING_CURVES)
+    event = (show_user_errors(runs_actions.training_samples), [project, runs, step], previews)
+    step.input(*event, **FOLLOW, api_name="training_samples", api_description=TRAINING_SAMPLES)
     previous = gr.State((0, 0))  # number of runs and last step of the latest update
-    private = {"api_visibility": "private"}
-    project.change(show_user_errors(choose_project), project, [runs, curves], **private)
-    update = {
-        "inputs": [project, runs, curves, step, previous],
-        "outputs": [plot, previews, step, runs, previous],
-        "show_progress": "hidden",
-        **private,
-    }
-    runs.change(show_user_errors(show_runs), **update)
-    timer.tick(show_user_errors(follow_runs), **update)
+    project.change(show_user_errors(choose_project), project, [runs, curves], **PRIVATE)
+    inputs = [project, runs, curves, step, previous]
+    outputs = [plot, previews, step, runs, previous]
+    runs.change(show_user_errors(show_runs), inputs, outputs, **QUIET)
+    timer.tick(show_user_errors(follow_runs), inputs, outputs, **QUIET)
 
 
 def choose_project(project: object) -> tuple:
@@ -167,10 +95,9 @@ def choose_project(project: object) -> tuple:
         return gr.skip(), gr.skip()
     labels = list_runs(project)
     newest = next(iter(labels), None)
-    return (
-        gr.Dropdown(choices=choices(labels), value=[newest] if newest else []),
-        gr.Dropdown(choices=curve_names(project, newest), value=[]),
-    )
+    curves = runs_actions.curve_names(project, newest)
+    value = [newest] if newest else []
+    return gr.Dropdown(choices=choices(labels), value=value), gr.Dropdown(choices=curves, value=[])
 
 
 def show_runs(
@@ -179,27 +106,20 @@ def show_runs(
     """Show the chosen runs."""
     if not runs:
         return None, [], gr.Slider(visible=False), gr.skip(), (0, 0)
-    return outputs(read_update(project, runs, curves, step, previous, only_new=False))
+    return outputs(runs_actions.read_update(project, runs, curves, step, previous, only_new=False))
 
 
-def follow_runs(
-    project: object, runs: object, curves: object, step: int, previous: tuple[int, int]
-) -> tuple:
+def follow_runs(project: object, runs: object, *settings: object) -> tuple:
     """Show new steps of the chosen runs."""
-    update = read_update(project, runs, curves, step, previous, only_new=True) if runs else None
+    update = runs_actions.read_update(project, runs, *settings, only_new=True) if runs else None
     return (gr.skip(),) * 5 if update is None else outputs(update)
 
 
-def outputs(update: RunsUpdate) -> tuple:
+def outputs(update: runs_actions.RunsUpdate) -> tuple:
     """Return the plot, previews, step, runs and the number of runs with the last step."""
     figure, previews, step, last, labels = update
-    return (
-        figure,
-        previews,
-        gr.Slider(maximum=max(last, 1), value=step, visible=True),
-        gr.Dropdown(choices=choices(labels)),
-        (len(labels), last),
-    )
+    slider = gr.Slider(maximum=max(last, 1), value=step, visible=True)
+    return figure, previews, slider, gr.Dropdown(choices=choices(labels)), (len(labels), last)
 
 
 def choices(labels: dict[str, str]) -> list[tuple[str, str]]:
