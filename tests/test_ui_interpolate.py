@@ -343,7 +343,7 @@ def test_a_pixel_of_the_map_has_coordinates() -> None:
 def test_the_map_finds_a_classifier_and_its_class_names(tmp_path: Path) -> None:
     _, names = map_actions.find_classifier(MODELS, (1, 28, 28))
     assert names[7:] == ["Sneaker", "Bag", "Ankle boot"]
-    assert map_actions.class_names(tmp_path / "none.md", 2) == ["0", "1"]
+    assert map_actions.class_names(tmp_path / "training.json", 2) == ["0", "1"]
     assert map_actions.find_classifier(MODELS, (3, 32, 32)) is None
     assert map_actions.find_classifier(Models([]), (1, 28, 28)) is None
 

@@ -99,9 +99,11 @@ def test_cards_are_generated_from_json(model: Path) -> None:
 
 def test_tables_are_generated_from_json() -> None:
     """Regenerate them with `python -m training.zoo table`."""
-    lines = "\n".join(zoo_table.table_lines([zoo.ZOO, *zoo.models()]))
-    assert lines in (ROOT / "checkpoints" / "README.md").read_text()
-    assert lines.replace("](", "](checkpoints/") in (ROOT / "README.md").read_text()
+    folders = [zoo.ZOO, *zoo.models()]
+    full = "\n".join(zoo_table.table_lines(folders))
+    assert full in (ROOT / "checkpoints" / "README.md").read_text()
+    short = "\n".join(zoo_table.table_lines(folders, zoo_table.SHORT))
+    assert short.replace("](", "](checkpoints/") in (ROOT / "README.md").read_text()
 
 
 def test_table_command_writes_tables_and_figures(folder: Path) -> None:
@@ -120,7 +122,7 @@ def test_table_command_writes_tables_and_figures(folder: Path) -> None:
     )
     (row,) = (line for line in zoo_readme.splitlines() if "[vae-fashion]" in line)
     assert all(f"| {number} |" in row for number in ("1.23", "56.8", "51.2"))
-    assert "- *FID 50k*: FID with Inception features of 50,000 samples." in readme
+    assert "- *FID 50k*: FID with Inception features of 50,000 samples." in zoo_readme
     assert "](vae-fashion) |" in zoo_readme
     assert "](checkpoints/vae-fashion) |" in readme
     for name in ("triangles", "classes"):

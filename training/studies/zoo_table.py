@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +53,8 @@ COLUMNS = (
     Column("Seconds", "time to generate 64 samples on 2 CPU cores", "seconds", {}, ".2g"),
 )  # fmt: skip
 
+SHORT = ("FID", "Precision", "Recall", "Accuracy", "FID (Inception)", "Seconds")  # in README.md
+
 PROTOCOL = (
     f"All metrics compare {zoo.COUNT:,} samples with the 60,000 training images. Columns without "
     "*Inception* or *50k* use the features and predictions of `classifier-fashion`, which fit "
@@ -62,14 +64,13 @@ PROTOCOL = (
 
 
 def table() -> None:
-    """Write the table into README.md and checkpoints/README.md, and draw the figures."""
+    """Write the table into checkpoints/README.md, a short one into README.md, and the figures."""
     folders = [zoo.ZOO, *zoo.models()]
-    lines = "\n".join(table_lines(folders))
-    for file, text in (
-        (zoo.ZOO / "README.md", lines),
-        (zoo.ZOO.parent / "README.md", re.sub(r"(?<=\]\()", "checkpoints/", lines)),
-    ):
-        file.write_text(fill(file.read_text(), text))
+    full = [*table_lines(folders), "", PROTOCOL, ""]
+    full += [f"- *{column.header}*: {column.explanation}." for column in COLUMNS]
+    short = [re.sub(r"(?<=\]\()", "checkpoints/", line) for line in table_lines(folders, SHORT)]
+    for file, lines in ((zoo.ZOO / "README.md", full), (zoo.ZOO.parent / "README.md", short)):
+        file.write_text(fill(file.read_text(), "\n".join(lines)))
 
     names = {"real images" if folder == zoo.ZOO else folder.name: folder for folder in folders}
     metrics = {name: zoo.numbers(folder, DOMAIN) for name, folder in names.items()}
@@ -89,9 +90,9 @@ def cards(folders: zoo.Folders = ()) -> None:
         write_card(folder)
 
 
-def table_lines(folders: list[Path]) -> Iterator[str]:
-    """Yield the Markdown table of real images and models, and explanations of its columns."""
-    columns = [column for column in COLUMNS if any(map(column.cell, folders))]
+def table_lines(folders: list[Path], headers: Container[str] | None = None) -> Iterator[str]:
+    """Yield the Markdown table of real images and models, with some columns or all."""
+    columns = [column for column in COLUMNS if headers is None or column.header in headers]
     yield row("Model", "Parameters", "Training", *(column.header for column in columns))
     yield row("---", *["---:"] * (2 + len(columns)))
     for folder in folders:
@@ -102,8 +103,6 @@ def table_lines(folders: list[Path]) -> Iterator[str]:
             cells = [f"[{folder.name}]({folder.name})", f"{record['parameters']:,}", time]
         cells += [column.cell(folder) for column in columns]
         yield row(*cells)
-    yield from ("", PROTOCOL, "")
-    yield from (f"- *{column.header}*: {column.explanation}." for column in columns)
 
 
 def row(*cells: str) -> str:

@@ -3,7 +3,6 @@
 import functools
 import html
 import json
-import re
 from pathlib import Path
 
 import torch
@@ -42,16 +41,17 @@ def find_classifier(models: Models, shape: tuple[int, ...]) -> tuple[Classifier,
                 continue  # a broken classifier only costs the colours
             config = classifier.config
             if (config.channels, config.side, config.side) == shape:
-                names = class_names(file.with_name("README.md"), config.num_classes)
+                names = class_names(file.with_name("training.json"), config.num_classes)
                 return classifier, names
     return None
 
 
-def class_names(card: Path, count: int) -> list[str]:
-    """Read the class names, `0 Name, 1 Name, ...`, from a model card; number them otherwise."""
-    text = card.read_text() if card.exists() else ""
-    match = re.search(r"[Cc]lasses\b\D*\b(0 .*)\.\n", text)
-    names = re.sub(r"\b\d+ ", "", match[1]).split(", ") if match else []
+def class_names(record: Path, count: int) -> list[str]:
+    """Read the class names from a model's training.json; number the classes if there are none."""
+    try:
+        names = json.loads(record.read_text())["dataset"]["classes"]
+    except (OSError, json.JSONDecodeError, KeyError, TypeError):
+        names = []
     return names if len(names) == count else [str(label) for label in range(count)]
 
 
