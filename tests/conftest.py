@@ -34,15 +34,15 @@ torch.set_num_threads(1)  # test networks are too small to gain from more
 FASHION = "tests/data/fashion_mnist"  # 1,000 training images and 200 test images, in Hub layout
 
 
-# The first preset of each objective
-FIRST = {
+# The name of the first preset of each objective
+FIRST_PRESETS = {
     objective: next(name for name, preset in PRESETS.items() if type(preset.objective) is kind)
     for objective, kind in OBJECTIVES.items()
 }
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def isolated_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run each test in the project's root, with a fresh accelerate state."""
     monkeypatch.chdir(ROOT)
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -54,8 +54,8 @@ def shrink(name: str, **fields: object) -> Config:
     """Return a preset that trains a tiny network for 4 steps, with other fields replaced."""
     preset = PRESETS[name]
     sizes = {"latent_dim": 8, "width": 8, "critic_width": 8, "blocks": 0}
-    fields_of_network = {field.name for field in dataclasses.fields(preset.architecture)}
-    sizes = {name: size for name, size in sizes.items() if name in fields_of_network}
+    network_fields = {field.name for field in dataclasses.fields(preset.architecture)}
+    sizes = {name: size for name, size in sizes.items() if name in network_fields}
     defaults = {
         "architecture": dataclasses.replace(preset.architecture, **sizes),
         "dataset_name": FASHION,
@@ -110,21 +110,21 @@ def client(url: str) -> Client:
     return Client(url, verbose=False)
 
 
-def picture_of(page: Page, source: str) -> Image.Image:
+def download_picture(page: Page, source: str) -> Image.Image:
     """Download an image with the page's cookies."""
     picture = Image.open(io.BytesIO(page.request.get(source).body()))
     picture.load()
     return picture
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Wait for a condition that no Playwright locator can express.
 
     Raises:
         TimeoutError: the condition does not hold within the given seconds.
     """
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"the condition does not hold after {seconds} s")
         time.sleep(0.1)

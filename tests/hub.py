@@ -1,4 +1,4 @@
-"""A local Hub server for the real client: the part of the HTTP API for pushes and downloads."""
+"""A local Hub server for the real client, with the part of the HTTP API for push and download."""
 
 import base64
 import hashlib
@@ -29,8 +29,8 @@ class Repository:
         default_factory=lambda: [{".gitattributes": b"*.safetensors filter=lfs\n"}]
     )
     tags: dict[str, int] = field(default_factory=dict)  # indices of commits
-    # Sent instead of a file's content, with the headers of the original.
-    tampered: dict[str, bytes] = field(default_factory=dict)
+    # Contents to send instead of the original ones, with the original headers.
+    corrupt_files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -47,8 +47,8 @@ class Repository:
         return hashlib.sha1(f"{id(self)} {index}".encode()).hexdigest()
 
 
-def large(content: bytes) -> bool:
-    """Return whether the Hub puts a file into large file storage: its beginning is binary."""
+def is_large(content: bytes) -> bool:
+    """Return whether the Hub puts a file into large file storage, as it does with binary files."""
     return b"\0" in content[:512]
 
 
@@ -61,7 +61,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def refusal(status: int, code: str = "", message: str = "") -> HTTPException:
+def http_error(status: int, code: str = "", message: str = "") -> HTTPException:
     return HTTPException(status, message, {"X-Error-Code": code} if code else {})
 
 
@@ -69,7 +69,7 @@ def token(request: Request) -> str:
     """Return the request's token, "" for anonymous requests."""
     value = request.headers.get("authorization", "").removeprefix("Bearer ")
     if value not in ("", OWNER, READER):
-        raise refusal(401, message="Invalid credentials in Authorization header")
+        raise http_error(401, message="Invalid credentials in Authorization header")
     return value
 
 
@@ -81,20 +81,20 @@ class Hub:
     """The server, its contents and its faults.
 
     Attributes:
-        fault: maps the number of a request since `begin` to a fault: a status to answer with,
+        fault: maps the number of a request since `reset` to a fault: a status to answer with,
             "cut" to abort the connection during the request, "lost" to abort it after the request
             was processed, before the answer, or None
-        requests: method and path of all requests since `begin`
+        requests: method and path of all requests since `reset`
     """
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}  # by "models/user/name"
-        self.stored: dict[str, bytes] = {}  # large files by SHA-256
-        self.cards: list[str] = []  # sent for validation
+        self.large_files: dict[str, bytes] = {}  # by SHA-256
+        self.cards: list[str] = []  # model cards sent for validation
         self.api, self.address = routes(self), ""
-        self.begin()
+        self.reset()
 
-    def begin(self, fault: Callable[[int], int | str | None] = no_fault) -> None:
+    def reset(self, fault: Callable[[int], int | str | None] = no_fault) -> None:
         """Reset the count of requests and set the faults."""
         self.fault, self.requests = fault, list[tuple[str, str]]()
 
@@ -115,25 +115,27 @@ class Hub:
             answer = JSONResponse({"error": "at fault"}, fault, {"Retry-After": "0"})
             return await answer(scope, receive, send)
 
-        async def lose(message: dict) -> None:
+        async def drop(message: dict) -> None:
             transport.abort()
 
-        return await self.api(scope, receive, lose if fault == "lost" else send)
+        return await self.api(scope, receive, drop if fault == "lost" else send)
 
-    def find(self, request: Request, kind: str, name: str, writes: bool = False) -> Repository:
-        """Return a repository that the request's token may read, or write."""
+    def find_repository(
+        self, request: Request, kind: str, name: str, write: bool = False
+    ) -> Repository:
+        """Return a repository; raise an HTTP error if the token may not read it, or write to it."""
         repository = self.repositories.get(f"{kind}/{name}")
         user = token(request)
         if repository is None or (repository.private and user != OWNER):
-            raise refusal(404 if user else 401, "RepoNotFound", "Repository not found")
+            raise http_error(404 if user else 401, "RepoNotFound", "Repository not found")
         if repository.gated and user != OWNER and "resolve" in request.url.path:
-            raise refusal(403 if user else 401, "GatedRepo", "Access is restricted")
-        if writes and user != OWNER:
-            raise refusal(403 if user else 401, message="No write access")
+            raise http_error(403 if user else 401, "GatedRepo", "Access is restricted")
+        if write and user != OWNER:
+            raise http_error(403 if user else 401, message="No write access")
         return repository
 
     @contextmanager
-    def serving(self) -> Iterator[None]:
+    def serve(self) -> Iterator[None]:
         """Serve on a free port, in a thread."""
         config = uvicorn.Config(self, host="127.0.0.1", port=0, log_level="critical")
         server = uvicorn.Server(config)
@@ -151,11 +153,11 @@ class Hub:
 
 
 def routes(hub: Hub) -> FastAPI:
-    """The routes that huggingface_hub uses, with classic large file storage."""
+    """Return the routes that huggingface_hub uses, with classic large file storage."""
     app = FastAPI()
 
     @app.exception_handler(HTTPException)
-    def refuse(request: Request, error: HTTPException) -> JSONResponse:
+    def report_error(request: Request, error: HTTPException) -> JSONResponse:
         headers = {"X-Error-Message": error.detail, **(error.headers or {})}
         return JSONResponse({"error": error.detail}, error.status_code, headers)
 
@@ -165,7 +167,7 @@ def routes(hub: Hub) -> FastAPI:
         user = token(request)
         kind, owner = f"{body.get('type', 'model')}s", body["organization"] or "me"
         if user != OWNER or owner != "me":
-            raise refusal(403 if user else 401, message="No rights in this namespace")
+            raise http_error(403 if user else 401, message="No rights in this namespace")
         name = f"{owner}/{body['name']}"
         answer = {"url": f"{hub.address}/{'' if kind == 'models' else kind + '/'}{name}"}
         if f"{kind}/{name}" in hub.repositories:
@@ -182,7 +184,7 @@ def routes(hub: Hub) -> FastAPI:
     @app.get("/api/{kind}/{owner}/{name}")
     @app.get("/api/{kind}/{owner}/{name}/revision/{revision}")
     def info(request: Request, kind: str, owner: str, name: str, revision: str = "main") -> dict:
-        repository = hub.find(request, kind, f"{owner}/{name}")
+        repository = hub.find_repository(request, kind, f"{owner}/{name}")
         index = find_commit(repository, revision)
         siblings = [{"rfilename": path} for path in repository.commits[index]]
         answer = {"id": f"{owner}/{name}", "private": repository.private, "siblings": siblings}
@@ -190,10 +192,14 @@ def routes(hub: Hub) -> FastAPI:
 
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}")
     def tree(request: Request, kind: str, owner: str, name: str, revision: str) -> list[dict]:
-        repository = hub.find(request, kind, f"{owner}/{name}")
+        repository = hub.find_repository(request, kind, f"{owner}/{name}")
         return [
             {"type": "file", "path": path, "size": len(it), "oid": blob_id(it)}
-            | ({"lfs": {"oid": digest(it), "size": len(it), "pointerSize": 1}} if large(it) else {})
+            | (
+                {"lfs": {"oid": digest(it), "size": len(it), "pointerSize": 1}}
+                if is_large(it)
+                else {}
+            )
             for path, it in repository.commits[find_commit(repository, revision)].items()
         ]
 
@@ -201,10 +207,10 @@ def routes(hub: Hub) -> FastAPI:
     async def preupload(
         request: Request, kind: str, owner: str, name: str, revision: str
     ) -> dict[str, list]:
-        files = hub.find(request, kind, f"{owner}/{name}", writes=True).commits[-1]
+        files = hub.find_repository(request, kind, f"{owner}/{name}", write=True).commits[-1]
         answers = []
         for file in (await request.json())["files"]:
-            mode = "lfs" if large(base64.b64decode(file["sample"])) else "regular"
+            mode = "lfs" if is_large(base64.b64decode(file["sample"])) else "regular"
             content = files.get(file["path"])
             oid = content if content is None else (digest if mode == "lfs" else blob_id)(content)
             answers.append(
@@ -215,10 +221,10 @@ def routes(hub: Hub) -> FastAPI:
     @app.post("/{path:path}.git/info/lfs/objects/batch")
     async def batch(request: Request, path: str) -> dict:
         kind, owner, name = ("models/" * (path.count("/") == 1) + path).split("/")
-        hub.find(request, kind, f"{owner}/{name}", writes=True)
+        hub.find_repository(request, kind, f"{owner}/{name}", write=True)
         objects = (await request.json())["objects"]
         for item in objects:
-            if item["oid"] not in hub.stored:
+            if item["oid"] not in hub.large_files:
                 item["actions"] = {
                     "upload": {"href": f"{hub.address}/storage/{item['oid']}"},
                     "verify": {"href": f"{hub.address}/verify"},
@@ -229,33 +235,33 @@ def routes(hub: Hub) -> FastAPI:
     async def store(request: Request, oid: str) -> Response:
         content = await request.body()
         if digest(content) != oid:
-            raise refusal(400, message="The content does not match its hash")
-        hub.stored[oid] = content
+            raise http_error(400, message="The content does not match its hash")
+        hub.large_files[oid] = content
         return Response()
 
     @app.post("/verify")
     async def verify(request: Request) -> Response:
         body = await request.json()
-        if len(hub.stored.get(body["oid"], b"")) != body["size"]:
-            raise refusal(404, message="Not stored")
+        if len(hub.large_files.get(body["oid"], b"")) != body["size"]:
+            raise http_error(404, message="Not stored")
         return Response()
 
     @app.post("/api/{kind}/{owner}/{name}/commit/{revision}")
     async def commit(
         request: Request, kind: str, owner: str, name: str, revision: str
     ) -> dict[str, str]:
-        repository = hub.find(request, kind, f"{owner}/{name}", writes=True)
+        repository = hub.find_repository(request, kind, f"{owner}/{name}", write=True)
         files = dict(repository.commits[-1])
         for line in (await request.body()).splitlines():
             key, value = (json.loads(line)[part] for part in ("key", "value"))
             if key == "header":
                 last = repository.oid(len(repository.commits) - 1)
                 if value.get("parentCommit", last) != last:
-                    raise refusal(412, message="Another commit came in between")
+                    raise http_error(412, message="Another commit came in between")
             elif key == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif key == "lfsFile":
-                files[value["path"]] = hub.stored[value["oid"]]
+                files[value["path"]] = hub.large_files[value["oid"]]
             elif key == "deletedFile":
                 del files[value["path"]]
         repository.commits.append(files)
@@ -264,29 +270,29 @@ def routes(hub: Hub) -> FastAPI:
 
     @app.api_route("/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
     def resolve(request: Request, owner: str, name: str, revision: str, path: str) -> Response:
-        repository = hub.find(request, "models", f"{owner}/{name}")
+        repository = hub.find_repository(request, "models", f"{owner}/{name}")
         index = find_commit(repository, revision)
         if path not in repository.commits[index]:
-            raise refusal(404, "EntryNotFound", "Entry not found")
+            raise http_error(404, "EntryNotFound", "Entry not found")
         content = repository.commits[index][path]
-        oid = digest(content) if large(content) else blob_id(content)
+        oid = digest(content) if is_large(content) else blob_id(content)
         headers = {"X-Repo-Commit": repository.oid(index), "ETag": f'"{oid}"'}
         headers |= {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(content))}
-        sent = repository.tampered.get(path, content)
+        sent = repository.corrupt_files.get(path, content)
         if request.method == "HEAD":
             return Response(headers=headers | {"Content-Length": str(len(content))})
         if (span := request.headers.get("range", "")).startswith("bytes="):
-            begin = int(span.removeprefix("bytes=").split("-")[0])
-            if begin >= len(sent):
-                raise refusal(416, message="Range not satisfiable")
-            headers["Content-Range"] = f"bytes {begin}-{len(sent) - 1}/{len(sent)}"
-            return Response(sent[begin:], 206, headers)
+            start = int(span.removeprefix("bytes=").split("-")[0])
+            if start >= len(sent):
+                raise http_error(416, message="Range not satisfiable")
+            headers["Content-Range"] = f"bytes {start}-{len(sent) - 1}/{len(sent)}"
+            return Response(sent[start:], 206, headers)
         return Response(sent, headers=headers)
 
     def find_commit(repository: Repository, revision: str) -> int:
         index = repository.index(revision)
         if index is None:
-            raise refusal(404, "RevisionNotFound", "Invalid rev id")
+            raise http_error(404, "RevisionNotFound", "Invalid rev id")
         return index
 
     return app

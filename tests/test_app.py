@@ -30,9 +30,9 @@ from genmodels.ui.generate.actions import DEFAULT_COUNT, Settings, generate, par
 from genmodels.ui.i18n import LOCALES
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import write_download
-from tests.conftest import ROOT, picture_of, until
+from tests.conftest import ROOT, download_picture, wait_for
 
-SCREENS = ROOT / "runs" / "screenshots"  # of each tab at both widths, for review
+SCREENS = ROOT / "runs" / "screenshots"  # screenshots of each tab at both widths, for review
 
 MODELS = Models([ROOT / "checkpoints"])
 NAMES = MODELS.generators
@@ -43,7 +43,7 @@ def gallery_images(page: Page) -> list[np.ndarray]:
     sources = page.locator(".samples .grid-container img").evaluate_all(
         "images => images.map(image => image.src)"
     )
-    return [np.asarray(picture_of(page, source)) for source in sources]
+    return [np.asarray(download_picture(page, source)) for source in sources]
 
 
 def wait_for_images(page: Page, count: int) -> list[np.ndarray]:
@@ -59,7 +59,7 @@ def wait_for_api_images(page: Page, client: Client, *inputs: object) -> list[np.
     """Wait until the gallery has exactly the images that the API returns, and return them."""
     samples, *_ = client.predict(*inputs, api_name="/generate")
     images = [np.asarray(Image.open(sample["image"])) for sample in samples]
-    until(lambda: np.array_equal(gallery_images(page), images))
+    wait_for(lambda: np.array_equal(gallery_images(page), images))
     return images
 
 
@@ -69,8 +69,8 @@ def test_app_opens_with_images(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, url: str) -> Iterator[Page]:
-    """A page shared by the tests that select one model after another."""
+def shared_page(browser: Browser, url: str) -> Iterator[Page]:
+    """One page for all tests that only select a model and generate."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(url)
     wait_for_images(page, DEFAULT_COUNT)
@@ -79,8 +79,8 @@ def opened(browser: Browser, url: str) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_generate_with_each_model(opened: Page, client: Client, name: str) -> None:
-    page = opened
+def test_generate_with_each_model(shared_page: Page, client: Client, name: str) -> None:
+    page = shared_page
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=name, exact=True).click()
     page.get_by_role("spinbutton", name="Images").fill("5")
@@ -91,14 +91,16 @@ def test_generate_with_each_model(opened: Page, client: Client, name: str) -> No
     wait_for_images(page, 5)
 
 
-@pytest.mark.parametrize(("name", "clicks"), [(NAMES[0], 1), ("diffusion-fashion", 2)])
-def test_new_seed_generates_its_images(name: str, clicks: int, page: Page, client: Client) -> None:
+@pytest.mark.parametrize(("name", "num_clicks"), [(NAMES[0], 1), ("diffusion-fashion", 2)])
+def test_new_seed_generates_its_images(
+    name: str, num_clicks: int, page: Page, client: Client
+) -> None:
     before = wait_for_images(page, DEFAULT_COUNT)
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=name, exact=True).click()
     page.get_by_role("spinbutton", name="Images").fill("5")
     field = page.get_by_role("textbox", name="Seed")
-    for _ in range(clicks):  # the second one while the first is running
+    for _ in range(num_clicks):  # the second click comes while the first generation is running
         seed = field.input_value()
         page.get_by_role("button", name="New seed").click()
         expect(field).not_to_have_value(seed)
@@ -125,7 +127,7 @@ def test_invalid_seed_reports_an_error_and_keeps_the_images(page: Page) -> None:
     message = "expected 0 to 4294967295 as the seed, got 'abc'"
     expect(page.get_by_text(message)).to_be_visible()
     assert np.array_equal(wait_for_images(page, DEFAULT_COUNT), before)
-    page.locator(".samples .grid-container button").first.click()  # nothing covers it
+    page.locator(".samples .grid-container button").first.click()  # no overlay covers the images
     expect(page.locator(".samples .preview img").first).to_be_visible()
 
 
@@ -153,7 +155,7 @@ def test_page_sends_requests_only_to_the_app(browser: Browser, url: str) -> None
     assert [one for one in urls if not one.startswith((url, "data:", "blob:"))] == []
 
 
-def test_same_seed_same_images_through_the_api(client: Client) -> None:
+def test_equal_seeds_give_equal_images_through_the_api(client: Client) -> None:
     one, again, other = (
         client.predict("vae-fashion", 3, seed, api_name="/generate")[0] for seed in ("1", "1", "2")
     )
@@ -188,9 +190,9 @@ def test_same_seed_same_images_through_the_api(client: Client) -> None:
 def test_api_reports_invalid_inputs(
     client: Client, model: str | None, count: float, seed: str, message: str
 ) -> None:
-    with pytest.raises(AppError) as caught:
+    with pytest.raises(AppError) as excinfo:
         client.predict(model, count, seed, api_name="/generate")
-    assert message in str(caught.value)
+    assert message in str(excinfo.value)
 
 
 def test_settings_are_validated_without_a_browser() -> None:
@@ -221,7 +223,8 @@ def test_broken_checkpoint_does_not_stop_the_app(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("common", [True, False])
 def test_models_table_shows_the_most_common_fid(tmp_path: Path, common: bool) -> None:
-    fids = [(5.0, None), (1.0, 10_000 if common else 20_000), (9.0, 2500)]  # with sample counts
+    # (FID, number of samples)
+    fids = [(5.0, None), (1.0, 10_000 if common else 20_000), (9.0, 2500)]
     fids += [(0.9, 50_000)] if common else []
     data = ModelCardData(
         model_name="model",
@@ -268,7 +271,7 @@ def test_clicked_sample_is_saved_for_other_tabs(page: Page) -> None:
     page.locator(".samples .grid-container button").nth(1).click()
     saved = page.locator(".saved .grid-container img")
     expect(saved).to_have_count(1)
-    assert np.array_equal(np.asarray(picture_of(page, saved.get_attribute("src"))), images[1])
+    assert np.array_equal(np.asarray(download_picture(page, saved.get_attribute("src"))), images[1])
     page.get_by_role("button", name="Inpaint the last one").click()
     expect(page.get_by_role("tab", name="Inpaint")).to_have_attribute("aria-selected", "true")
 
@@ -287,14 +290,16 @@ def test_hidden_class_is_not_sent_to_unconditional_models(page: Page, url: str) 
 
 
 def test_stop_buttons_cancel_before_they_report() -> None:
-    """Otherwise a last output of the cancelled event overwrites the report."""
-    by_target: dict[tuple, list[dict]] = {}
+    """In the other order, the last output of the cancelled event could overwrite the report."""
+    events_by_target: dict[tuple, list[dict]] = {}
     for event in ui.build(Models([ROOT / "checkpoints"])).config["dependencies"]:
         for target in event["targets"]:
-            by_target.setdefault(tuple(target), []).append(event)
-    stops = [events for events in by_target.values() if any(one["cancels"] for one in events)]
-    assert len(stops) > 5
-    for events in stops:
+            events_by_target.setdefault(tuple(target), []).append(event)
+    stop_events = [
+        events for events in events_by_target.values() if any(one["cancels"] for one in events)
+    ]
+    assert len(stop_events) > 5
+    for events in stop_events:
         first = next(event for event in events if event["cancels"] or event["backend_fn"])
         assert first["cancels"]
         assert not first["backend_fn"]
@@ -318,12 +323,12 @@ def test_compare_all_models(page: Page, client: Client) -> None:
     page.get_by_role("textbox", name="Seed").fill("5")
     page.get_by_role("button", name="Compare all models").click()
     expect(grids.first).not_to_have_attribute("src", before)
-    compared = client.predict(4, "5", api_name="/compare")
-    assert [grid["caption"].split(",")[0] for grid in compared] == NAMES
+    results = client.predict(4, "5", api_name="/compare")
+    assert [grid["caption"].split(",")[0] for grid in results] == NAMES
 
 
 def test_showing_an_image_again_does_not_rewrite_its_open_file() -> None:
-    """Otherwise a browser could read a half-written file."""
+    """A browser that reads the file during a rewrite would get an incomplete image."""
     picture = Image.new("L", (28, 28))
     values = {gr.Image: picture, gr.ImageEditor: picture, gr.Gallery: [(picture, "a caption")]}
     for kind, value in values.items():
@@ -395,13 +400,13 @@ def test_only_settings_that_apply_are_visible(page: Page, url: str) -> None:
 
 
 def test_truncation_reduces_diversity(client: Client) -> None:
-    spreads = []
+    deviations = []
     for truncation in (0.2, 4):
         inputs = ("wgan-gp-fashion", 16, "1", -1, truncation)
         samples = client.predict(*inputs, api_name="/generate")[0]
         images = np.stack([np.asarray(Image.open(sample["image"])) for sample in samples])
-        spreads.append(images.std(0))
-    assert spreads[0].mean() < 0.5 * spreads[1].mean()
+        deviations.append(images.std(0))
+    assert deviations[0].mean() < 0.5 * deviations[1].mean()
 
 
 @pytest.mark.parametrize(
@@ -448,7 +453,7 @@ def test_links_set_model_and_seed(browser: Browser, client: Client, url: str) ->
     expect(page.get_by_text(f"{DEFAULT_COUNT} images in")).to_be_visible()
     samples = client.predict("vae-fashion", DEFAULT_COUNT, "77", api_name="/generate")[0]
     expected = np.asarray(Image.open(samples[0]["image"]))
-    until(lambda: np.array_equal(gallery_images(page)[0], expected))
+    wait_for(lambda: np.array_equal(gallery_images(page)[0], expected))
     page.close()
 
 
@@ -457,7 +462,7 @@ def test_links_set_model_and_seed(browser: Browser, client: Client, url: str) ->
 def test_layout_language_and_accessibility_of_each_tab(
     browser: Browser, url: str, tab: str, width: int
 ) -> None:
-    """In English with the light theme on a desktop, in Russian with the dark theme on a phone."""
+    """Desktop: English, light theme. Phone: Russian, dark theme."""
     locale, theme = ("en-US", "light") if width == 1280 else ("ru-RU", "dark")
     page = browser.new_page(viewport={"width": width, "height": 844}, locale=locale)
     page.goto(f"{url}/?tab={tab}&__theme={theme}")
@@ -465,7 +470,7 @@ def test_layout_language_and_accessibility_of_each_tab(
     text = next(text for key, text in texts.items() if key.startswith(f"{tab}_"))
     start = re.split(r"[$*`\[]", text)[0].strip()[:40]
     expect(page.get_by_text(start).first).to_be_visible()
-    if tab in ("distances", "laboratory"):  # plots are drawn after the page
+    if tab in ("distances", "laboratory"):  # plots appear after the page has loaded
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
     page.wait_for_function("[...document.images].every(image => image.complete)")
     SCREENS.mkdir(parents=True, exist_ok=True)

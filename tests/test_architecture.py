@@ -1,4 +1,4 @@
-"""Who may import whom, names that must not come back, and limits on length."""
+"""Rules for imports, for replaced names, and for the length of functions and files."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ FILES = [
 
 MAX_FUNCTION_LINES = 60
 MAX_FILE_LINES = 400
-LONG_FILES: set[str] = set()  # exceptions, each with its reason
+LONG_FILES: set[str] = set()  # exceptions, each with a comment that gives the reason
 
 # (folder or file, modules that it must not import)
 FORBIDDEN_IMPORTS = [
@@ -38,7 +38,7 @@ ALLOWED_IMPORTERS = [
     ("accelerate", ["training/", "genmodels/metrics/__main__.py"]),
 ]
 
-# Rooms of the library and the rooms that they may import.
+# Packages of the library, and the packages that each may import.
 LAYERS = {
     "networks": {"networks"},
     "media": {"media"},
@@ -66,7 +66,7 @@ OLD_MODULES = (
     "sheets|game|graphs|asking|sharing|words|runs|samples|reference|overview|measurement|"
     "measuring|plane|maps|descent|foreign|precision|images"
 )
-STANDARD_NAMES = {"ema_halflife"}  # contain an old word, but are the field's term
+STANDARD_NAMES = {"ema_halflife"}  # standard terms that contain a replaced word
 
 
 def imports(file: str) -> set[str]:
@@ -98,16 +98,20 @@ def test_imports(file: str) -> None:
             assert not (file.startswith(place) and uses(file, module)), f"{file} imports {module}"
     for module, places in ALLOWED_IMPORTERS:
         assert file.startswith(tuple(places)) or not uses(file, module), f"{file} imports {module}"
-    package, _, room = Path(file).parent.as_posix().partition("/")
-    room = room.split("/")[0]
-    if package == "genmodels" and room in LAYERS:
-        ours = {name.split(".")[1] for name in imports(file) if name.startswith("genmodels.")}
-        assert ours <= LAYERS[room] | BASE_MODULES, f"genmodels.{room} imports {ours}"
+    package, _, subpackage = Path(file).parent.as_posix().partition("/")
+    subpackage = subpackage.split("/")[0]
+    if package == "genmodels" and subpackage in LAYERS:
+        dependencies = {
+            name.split(".")[1] for name in imports(file) if name.startswith("genmodels.")
+        }
+        assert dependencies <= LAYERS[subpackage] | BASE_MODULES, (
+            f"genmodels.{subpackage} imports {dependencies}"
+        )
     if file.startswith("genmodels/metrics/") and not file.endswith("/evaluation.py"):
         assert not uses(file, "genmodels.pipelines")
     if file.startswith("genmodels/ui/") and file.endswith("actions.py"):
         assert not uses(file, "gradio"), "components belong in view.py"
-    if room == "networks":
+    if subpackage == "networks":
         libraries = {name.split(".")[0] for name in imports(file)} - {"genmodels"}
         assert libraries <= {"torch", "diffusers"} | STANDARD_LIBRARY, libraries
 
@@ -116,9 +120,9 @@ def test_tabs_do_not_import_each_other() -> None:
     modules = {module_of(tab.__module__) for tab in TABS.values()}
     assert len(modules) == len(TABS)
     for file in FILES:
-        own = module_of(file.removesuffix(".py").replace("/", "."))
-        if own in modules:
-            for other in modules - {own}:
+        own_module = module_of(file.removesuffix(".py").replace("/", "."))
+        if own_module in modules:
+            for other in modules - {own_module}:
                 assert not uses(file, other), f"{file} imports the tab {other}"
 
 
@@ -158,7 +162,7 @@ def is_old(identifier: str) -> bool:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_old_names_do_not_come_back(file: str) -> None:
+def test_replaced_names_are_not_used(file: str) -> None:
     lines = {name: line for name, line in identifiers(file) if is_old(name)}
     assert not lines, f"{file}: {lines}"
     path = Path(file)
@@ -190,7 +194,7 @@ def test_functions_and_files_are_short(file: str) -> None:
         ("not_found", False),
     ],
 )
-def test_old_names_are_whole_words(identifier: str, old: bool) -> None:
+def test_replaced_names_match_whole_words(identifier: str, old: bool) -> None:
     assert is_old(identifier) == old
 
 
@@ -207,7 +211,7 @@ def test_rules_detect_violations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         test_imports(file)
     (tmp_path / file).write_text("def f(eyes): ...\n")
     with pytest.raises(AssertionError, match="eyes"):
-        test_old_names_do_not_come_back(file)
+        test_replaced_names_are_not_used(file)
     (tmp_path / file).write_text("def f():\n" + "    x = 1\n" * 60)
     with pytest.raises(AssertionError, match="61 lines"):
         test_functions_and_files_are_short(file)

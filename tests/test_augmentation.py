@@ -48,9 +48,9 @@ def test_color_stays_within_the_bounds_of_the_paper() -> None:
     assert brightness.min() >= -0.5
     assert brightness.max() <= 0.5
     assert brightness.std().item() == pytest.approx(1 / 12**0.5, rel=0.05)
-    grey = torch.tensor([-1.0, 1.0]).view(1, 1, 1, 2).expand(20_000, 3, 1, 2)
-    after = POLICIES["color"](grey, rng())
-    contrast = (after[..., 1] - after[..., 0]) / 2  # saturation does not change grey
+    gray = torch.tensor([-1.0, 1.0]).view(1, 1, 1, 2).expand(20_000, 3, 1, 2)
+    after = POLICIES["color"](gray, rng())
+    contrast = (after[..., 1] - after[..., 0]) / 2  # saturation does not change gray
     assert contrast.min() >= 0.5
     assert contrast.max() <= 1.5
 

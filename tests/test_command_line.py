@@ -1,4 +1,4 @@
-"""The command line of training: flags, --config, errors, and what a run may overwrite."""
+"""The command line of training: flags, --config, errors, and protection of existing files."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genmodels.errors import UserError
-from tests.conftest import FIRST, ROOT
+from tests.conftest import FIRST_PRESETS, ROOT
 from tests.test_training import launch, tiny
 from training.__main__ import main, parse
 from training.configs.architectures import UNet
@@ -28,9 +28,9 @@ from training.objectives import OBJECTIVES, VariationalAutoencoder
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Run the command in this process and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["training", *arguments])
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(SystemExit) as excinfo:
         main()
-    return caught.value.code
+    return excinfo.value.code
 
 
 def test_help_lists_presets_and_fields(
@@ -44,12 +44,12 @@ def test_help_lists_presets_and_fields(
             rf"^{name}: .+\n  (https://\S+)\n  (.+)$", text, re.MULTILINE
         ).groups()
         assert paper in objective.__doc__
-        assert FIRST[name] in presets.split(", ")
+        assert FIRST_PRESETS[name] in presets.split(", ")
     assert run(monkeypatch, "wgan-gp-fashion", "--help") == 0
     text = capsys.readouterr().out
     for flag in ("--penalty_weight", "--max_train_steps", "--latent_dim", "--max_grad_norm"):
         assert flag in text
-    assert "--beta " not in text  # a field of another objective
+    assert "--beta " not in text  # belongs to another objective
     assert not re.search(r"^│ --\w+ .*\n│\s+\(default", text, re.MULTILINE)  # a field without help
 
 
@@ -120,10 +120,10 @@ def test_user_errors_exit_with_2_and_one_sentence(
     capsys: pytest.CaptureFixture,
     tmp_path: Path,
 ) -> None:
-    # Small, in case that it trains.
+    # A tiny network, in case training starts.
     unet = arguments[:1] == ["diffusion-fashion"]
-    without = {"latent_dim": None, "blocks": None} if unet else {}
-    fields = tiny(tmp_path / "run", **without) if len(arguments) > 1 else []
+    unet_fields = {"latent_dim": None, "blocks": None} if unet else {}
+    fields = tiny(tmp_path / "run", **unet_fields) if len(arguments) > 1 else []
     assert run(monkeypatch, *arguments[:1], *fields, *arguments[1:]) == 2
     output = capsys.readouterr()
     assert message in " ".join((output.out + output.err).replace("│", " ").split())
@@ -165,7 +165,7 @@ def test_flags_override_config(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("checkpoints/*/training.json")), ids=str)
 def test_config_reads_published_files(file: Path) -> None:
-    """Every key with a field's name, current or old, has its value in the configuration."""
+    """Each key that names a field, by its current or old name, sets that field."""
     fields = json.loads(json.dumps(load_config(file).result_fields()))
     settings = {
         RENAMED_FIELDS.get(name, name): value
@@ -200,17 +200,17 @@ def test_invalid_training_json_is_a_user_error(
         load_config(file)
 
 
-def weights_of(config: object) -> Tensor:
+def train_weights(config: object) -> Tensor:
     pipeline = train(config)
     networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
     return torch.cat([weight.flatten() for part in networks for weight in part.parameters()])
 
 
 def test_gradient_checkpointing_trains_the_same_weights(small: Callable, tmp_path: Path) -> None:
-    """Also with dropout, whose masks must be the same in the recomputed activations."""
+    """The recomputed activations must use the same dropout masks."""
     fields = {"architecture": UNet(width=8, layers_per_block=1, dropout=0.1), "max_train_steps": 2}
     plain, checkpointed = (
-        weights_of(
+        train_weights(
             small(
                 "diffusion-fashion",
                 gradient_checkpointing=enabled,
@@ -270,7 +270,8 @@ def test_latest_starts_a_run_that_has_no_checkpoint(small: Callable, tmp_path: P
     (tmp_path / "vae-fashion" / "samples").mkdir(parents=True)
     with pytest.raises(UserError, match="vae-fashion"):
         train(small("vae-fashion", resume_from_checkpoint="latest"))
-    (tmp_path / "vae-fashion" / "run.json").touch()  # left by a run that was killed early
+    # A run that is killed before its first checkpoint leaves this file.
+    (tmp_path / "vae-fashion" / "run.json").touch()
     train(small("vae-fashion", resume_from_checkpoint="latest"))
     assert (tmp_path / "vae-fashion" / "model_index.json").exists()
 
@@ -300,11 +301,11 @@ def test_fields_that_affect_the_result_cannot_change_on_resume(
 
 
 def test_labels_cannot_change_on_resume(small: Callable, tmp_path: Path) -> None:
-    for place in range(4):
+    for index in range(4):
         for name in ("cat", "dog"):
             (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
-            Image.new("L", (28, 28), 9 * place).save(
-                tmp_path / "data" / name / f"{name}{place}.png"
+            Image.new("L", (28, 28), 9 * index).save(
+                tmp_path / "data" / name / f"{name}{index}.png"
             )
     fields = {"train_data_dir": str(tmp_path / "data"), "max_train_steps": 2}
     train(small("vae-fashion-conditional", **fields))
@@ -323,7 +324,7 @@ def test_max_train_steps_cannot_grow_with_a_decaying_learning_rate(small: Callab
 def test_a_non_finite_loss_stops_training_with_its_step_and_name(
     small: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """In the third critic update of the third step, long before the next report."""
+    """The third critic update of step 3 diverges, long before the next log at step 9."""
     objective = OBJECTIVES["wgan-gp"](critic_updates=3)
     updates, original = iter(range(1, 100)), type(objective).critic_losses
 
@@ -343,7 +344,7 @@ def test_a_non_finite_loss_stops_training_with_its_step_and_name(
 
 
 @pytest.mark.parametrize("damage", ["kind", "truncated", "missing", "not a checkpoint"])
-def test_invalid_checkpoints_are_user_errors_and_kept(
+def test_invalid_checkpoints_are_user_errors_and_stay_unchanged(
     damage: str,
     small: Callable,
     monkeypatch: pytest.MonkeyPatch,

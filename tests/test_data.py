@@ -61,11 +61,11 @@ def test_folder_includes_subfolders(tmp_path: Path) -> None:
 
 
 def test_one_rgb_image_makes_all_images_rgb(tmp_path: Path) -> None:
-    grey, colour = write_images(tmp_path, ["L", "RGB"], [32, 32])
+    gray, rgb = write_images(tmp_path, ["L", "RGB"], [32, 32])
     pixels = data.load_folder(str(tmp_path)).pixels
     assert pixels.shape == (2, 3, 32, 32)
-    assert np.array_equal(pixels[0], np.stack([grey] * 3))
-    assert np.array_equal(pixels[1], colour.transpose(2, 0, 1))
+    assert np.array_equal(pixels[0], np.stack([gray] * 3))
+    assert np.array_equal(pixels[1], rgb.transpose(2, 0, 1))
 
 
 def test_resolution_scales_and_crops(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_hidden_files_are_ignored(tmp_path: Path) -> None:
     assert (len(images.pixels), images.classes) == (2, ["a", "b"])
 
 
-def test_missing_data(tmp_path: Path) -> None:
+def test_missing_data_raises_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no folder 'no/such', and the Hub cannot be reached"):
         data.load("no/such")
     with pytest.raises(UserError, match="there is no folder"):
@@ -103,7 +103,7 @@ def test_missing_data(tmp_path: Path) -> None:
         data.load("README.md")
 
 
-def test_broken_image(tmp_path: Path) -> None:
+def test_broken_images_raise_user_errors(tmp_path: Path) -> None:
     write_images(tmp_path, ["L", "L"], [32, 32])
     broken = tmp_path / "1.png"
     broken.write_bytes(broken.read_bytes()[:200])
@@ -112,18 +112,20 @@ def test_broken_image(tmp_path: Path) -> None:
 
 
 def test_16_bit_images_and_exif_orientation(tmp_path: Path) -> None:
-    deep = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
-    Image.fromarray(deep).resize((32, 32), Image.Resampling.NEAREST).save(tmp_path / "deep.png")
+    pixels_16_bit = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+    Image.fromarray(pixels_16_bit).resize((32, 32), Image.Resampling.NEAREST).save(
+        tmp_path / "pixels_16_bit.png"
+    )
     pixels = data.load_folder(str(tmp_path)).pixels
     assert pixels.shape == (1, 1, 32, 32)
     assert np.array_equal(pixels[0, 0, ::2, ::2], np.arange(256).reshape(16, 16))
 
-    (tmp_path / "deep.png").unlink()
-    lying = np.zeros((32, 32), np.uint8)
-    lying[:, :16] = 255  # upright, the upper half is bright
+    (tmp_path / "pixels_16_bit.png").unlink()
+    rotated = np.zeros((32, 32), np.uint8)
+    rotated[:, :16] = 255  # the upper half is bright after the rotation
     exif = Image.Exif()
     exif[274] = 6  # orientation: turn by 90 degrees clockwise
-    Image.fromarray(lying).save(tmp_path / "lying.jpg", exif=exif, quality=100)
+    Image.fromarray(rotated).save(tmp_path / "rotated.jpg", exif=exif, quality=100)
     upright = data.load_folder(str(tmp_path)).pixels[0, 0].float()
     assert upright[:16].mean() > 250
     assert upright[16:].mean() < 5
@@ -142,7 +144,7 @@ def test_folder_names_are_not_globs_or_splits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows", [[None], [{"bytes": b"", "path": None}], []])
-def test_rows_without_an_image(rows: list, tmp_path: Path) -> None:
+def test_rows_without_an_image_raise_user_errors(rows: list, tmp_path: Path) -> None:
     kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     table = pyarrow.table({"image": pyarrow.array(rows, kind)})
     features = b'{"info": {"features": {"image": {"_type": "Image"}}}}'
@@ -154,6 +156,6 @@ def test_rows_without_an_image(rows: list, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["", "x" * 300])
-def test_odd_source_names(source: str) -> None:
+def test_invalid_source_names(source: str) -> None:
     with pytest.raises(UserError, match=r"expected a dataset|could not read|found no folder"):
         data.load(source)

@@ -1,4 +1,4 @@
-"""Divergences and optimal transport, against other libraries and known properties."""
+"""Divergences and optimal transport against other libraries and mathematical properties."""
 
 import math
 
@@ -34,7 +34,7 @@ from genmodels.distances.optimal_transport import (
 )
 from genmodels.errors import UserError
 from tests.conftest import ROOT
-from tests.test_readme import blocks
+from tests.test_readme import code_blocks
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -228,9 +228,11 @@ def test_exact_transport_of_samples_and_its_gradient() -> None:
         samples = x.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(exact_transport(samples, y, power).cost, samples)
         step = 1e-6 * gradient
-        ahead, behind = (exact_transport(x + sign * step, y, power).cost for sign in (1, -1))
+        cost_forward, cost_backward = (
+            exact_transport(x + sign * step, y, power).cost for sign in (1, -1)
+        )
         expected = (gradient * step).sum().item()
-        assert ((ahead - behind) / 2).item() == pytest.approx(expected, rel=1e-4)
+        assert ((cost_forward - cost_backward) / 2).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("center", [-2, -0.8, 0.3, 2])
@@ -267,7 +269,7 @@ def test_invalid_samples_and_powers_raise_user_errors() -> None:
 
 def test_example_of_the_readme_runs() -> None:
     names: dict = {}
-    for snippet in blocks(ROOT / "genmodels/distances/README.md", "python"):
+    for snippet in code_blocks(ROOT / "genmodels/distances/README.md", "python"):
         exec(snippet, names)
     p, q, f = (names[name] for name in "pqf")
     assert ((p.masses - q.masses) * f).sum() == wasserstein(p, q) == 3

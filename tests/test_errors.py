@@ -22,9 +22,9 @@ def test_commands_report_user_errors_and_io_errors(
     error: Exception, code: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["command"])
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(SystemExit) as excinfo:
         run_command(lambda: fail_with(error), "command")
-    assert caught.value.code == code
+    assert excinfo.value.code == code
     if code == 2:
         assert capsys.readouterr().err == "error: expected a, got b\n"
 
@@ -43,6 +43,6 @@ def test_commands_raise_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_app_shows_user_errors_only() -> None:
     with pytest.raises(gr.Error, match="expected a, got b"):
         show_user_errors(lambda: fail_with(UserError("expected a, got b")))()
-    with pytest.raises(ValueError, match="a bug") as caught:
+    with pytest.raises(ValueError, match="a bug") as excinfo:
         show_user_errors(lambda: fail_with(ValueError("a bug")))()
-    assert not isinstance(caught.value, UserError)
+    assert not isinstance(excinfo.value, UserError)

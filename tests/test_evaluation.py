@@ -19,7 +19,7 @@ from genmodels.metrics.evaluation import ImageSource, compute_metrics, sample_so
 from genmodels.metrics.frechet import FrechetDistance
 from genmodels.networks.classifier import Classifier
 from tests.conftest import FASHION
-from tests.test_training import finish, launch, losses_of
+from tests.test_training import finish, launch, train_and_get_losses
 from training.configs.config import Config
 from training.core import loop
 from training.core.loop import train
@@ -58,7 +58,7 @@ def test_the_best_and_the_last_model_are_published(
     settings = {"eval_every": 3, "eval_samples": 60, "eval_extractor": extractors}
     config = small(name, **fields, **settings)
     folder = Path(config.output_dir)
-    fids = losses_of(config, monkeypatch)["fid"]
+    fids = train_and_get_losses(config, monkeypatch)["fid"]
     assert len(fids) == 4
     assert card_fid(folder) == pytest.approx(fids[-1], rel=1e-3)
     assert card_fid(folder / "best") == pytest.approx(min(fids), rel=1e-3)
@@ -75,7 +75,7 @@ def test_the_best_model_is_replaced_only_if_it_could_be_written(
     fields = {"max_train_steps": 12, "learning_rate": 0.05, "ema_halflife": 1e-6}
     settings = {"eval_every": 2, "eval_samples": 60, "eval_extractor": extractors}
     config = small("ae-fashion", **fields, **settings)
-    fids = losses_of(config, monkeypatch)["fid"]
+    fids = train_and_get_losses(config, monkeypatch)["fid"]
     best = min(fids[:-1])
     write = loop.publish
 
@@ -87,22 +87,22 @@ def test_the_best_model_is_replaced_only_if_it_could_be_written(
     monkeypatch.setattr(loop, "publish", publish)
     shutil.rmtree(config.output_dir)
     AcceleratorState._reset_state(reset_partial_state=True)
-    assert losses_of(config, monkeypatch)["fid"] == fids
+    assert train_and_get_losses(config, monkeypatch)["fid"] == fids
     assert "could not keep the best model so far" in capsys.readouterr().err
     others = [fid for fid in fids if fid != best]
     assert card_fid(Path(config.output_dir) / "best") == pytest.approx(min(others), rel=1e-3)
 
 
 def test_a_resumed_run_keeps_its_best_score(small: Small, extractors: str, tmp_path: Path) -> None:
-    """Evaluation changes neither the last model nor the best one."""
+    """Resumption and evaluation change neither the last model nor the best one."""
     fields = {
         "learning_rate": 0.05,
         "ema_halflife": 1e-6,
         "eval_samples": 60,
         "eval_extractor": extractors,
     }
-    for folder, stops in (("whole", [8]), ("broken", [5, 8])):
-        for steps in stops:
+    for folder, step_limits in (("uninterrupted", [8]), ("resumed", [5, 8])):
+        for steps in step_limits:
             config = small(
                 "vae-fashion",
                 output_dir=str(tmp_path / folder),
@@ -113,11 +113,11 @@ def test_a_resumed_run_keeps_its_best_score(small: Small, extractors: str, tmp_p
             )
             train(config)
     for name in ("", "best"):
-        whole, broken = tmp_path / "whole" / name, tmp_path / "broken" / name
-        if not name or card_fid(whole) <= card_fid(broken):
-            assert_equal_weights(whole, broken)
+        uninterrupted, resumed = tmp_path / "uninterrupted" / name, tmp_path / "resumed" / name
+        if not name or card_fid(uninterrupted) <= card_fid(resumed):
+            assert_equal_weights(uninterrupted, resumed)
     train(small("vae-fashion", output_dir=str(tmp_path / "plain"), max_train_steps=8, **fields))
-    assert_equal_weights(tmp_path / "plain", tmp_path / "whole")
+    assert_equal_weights(tmp_path / "plain", tmp_path / "uninterrupted")
 
 
 def assert_equal_weights(first: Path, second: Path) -> None:
@@ -131,7 +131,8 @@ def test_one_and_two_processes_compute_the_same_fid(tmp_path: Path, extractors: 
     fields += ["--mixed_precision", "bf16"]
     fids = []
     for processes in (1, 2):
-        # The learning rate changes no weight: the processes train on different batches.
+        # One and two processes train on different batches, so the learning rate is too small to
+        # change the weights.
         folder = tmp_path / str(processes)
         rate = ["--learning_rate", "1e-12", "--output_dir", str(folder)]
         finish(launch("wgan-gp-fashion", *fields, *settings, *rate, processes=processes))
@@ -164,7 +165,7 @@ def test_evaluation_errors_are_raised_before_the_first_step(
                 Image.new(mode, (28, 28), value).save(folder / f"{value}.png")
     with pytest.raises(UserError, match="expected channels 1 in split 'test', got 3"):
         train(small("classifier-fashion", dataset_name=str(tmp_path / "splits"), eval_every=2))
-    with pytest.raises(ValueError, match=r"expected --eval_every >= 1,.* got 0"):
+    with pytest.raises(UserError, match=r"expected --eval_every >= 1,.* got 0"):
         small("vae-fashion", eval_every=0)
 
 

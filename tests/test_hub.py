@@ -41,9 +41,9 @@ WEIGHTS = "autoencoder/diffusion_pytorch_model.safetensors"
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A local server that the client takes for huggingface.co, with the owner logged in."""
+    """A local server instead of huggingface.co; the owner is logged in."""
     server = Hub()
-    with server.serving():
+    with server.serve():
         template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
         for name, value in {
             # HF_ENDPOINT is read when the client is imported, too early for a fixture.
@@ -57,11 +57,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             monkeypatch.setattr(constants, name, value)
         monkeypatch.setattr(hf_api.api, "endpoint", server.address)
         monkeypatch.setenv("HF_TOKEN", OWNER)
-        # The client sleeps between its attempts, and so does `push`.
-        asleep = SimpleNamespace(sleep=lambda seconds: None, time=lambda: 0.0)
+        # The client and `push` sleep between attempts.
+        fake_time = SimpleNamespace(sleep=lambda seconds: None, time=lambda: 0.0)
         for module in ("huggingface_hub.utils._http", "huggingface_hub.file_download"):
-            monkeypatch.setattr(f"{module}.time", asleep)
-        monkeypatch.setattr(pushing, "time", asleep)
+            monkeypatch.setattr(f"{module}.time", fake_time)
+        monkeypatch.setattr(pushing, "time", fake_time)
         close_session()
         yield server
         close_session()
@@ -72,7 +72,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path: file.read_bytes() for path, file in published(folder).items()}
 
 
-def samples_of(pipeline: genmodels.pipelines.LatentPipeline) -> torch.Tensor:
+def generate_samples(pipeline: genmodels.pipelines.LatentPipeline) -> torch.Tensor:
     return pipeline(4, torch.Generator().manual_seed(0), output_type="pt").images
 
 
@@ -80,10 +80,12 @@ def test_pushed_model_loads_bit_equal(hub: Hub) -> None:
     address = push_folder(VAE, "vae", private=False)
     assert address == f"{hub.address}/me/vae"
     repository = hub.repositories["models/me/vae"]
-    assert len(repository.commits) == 2  # the first is made by the Hub
+    assert len(repository.commits) == 2  # the Hub makes the first one
     assert repository.files == contents(VAE)
     assert hub.cards == [(VAE / "README.md").read_text()]
-    assert torch.equal(samples_of(genmodels.load("me/vae")), samples_of(genmodels.load(VAE)))
+    assert torch.equal(
+        generate_samples(genmodels.load("me/vae")), generate_samples(genmodels.load(VAE))
+    )
 
 
 def test_unchanged_files_make_no_commit_and_stale_files_are_deleted(
@@ -124,18 +126,18 @@ TRANSIENT = {"cut midway", "answer lost", "503 twice", "429 twice"}
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_push_makes_one_commit_or_none_whatever_fails(name: str, hub: Hub) -> None:
-    """Inject the fault at each request of the push in turn."""
+def test_push_makes_one_commit_or_none_with_every_fault(name: str, hub: Hub) -> None:
+    """Repeat the push with the fault at its first request, its second request, and so on."""
     before = contents(VAE)
     push_folder(VAE, "me/vae", private=False)
     count = len(hub.requests)
-    kinds = " ".join(path for _, path in hub.requests)
+    paths = " ".join(path for _, path in hub.requests)
     for step in ("create", "validate-yaml", "preupload", "batch", "storage", "verify", "commit"):
-        assert step in kinds
+        assert step in paths
     for first in range(count):
         hub.repositories.clear()
-        hub.stored.clear()
-        hub.begin(FAULTS[name](first))
+        hub.large_files.clear()
+        hub.reset(FAULTS[name](first))
         message = None
         try:
             push_folder(VAE, "me/vae", private=False)
@@ -173,7 +175,7 @@ def test_run_pushes_its_model_and_settings(
     record = json.loads(repository.files["training.json"])
     assert record["command"].startswith("accelerate launch -m training vae-fashion --dataset_name")
     assert (record["objective"], record["steps"], record["beta"]) == ("vae", 4, 1.0)
-    assert torch.equal(samples_of(genmodels.load("me/run")), samples_of(trained))
+    assert torch.equal(generate_samples(genmodels.load("me/run")), generate_samples(trained))
 
 
 def test_card_names_the_base_model_on_the_hub(hub: Hub, small: Small, tmp_path: Path) -> None:
@@ -211,7 +213,7 @@ def test_metrics_are_pushed_with_their_protocol(hub: Hub, small: Small) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "name", "sentence"),
+    ("token", "name", "message"),
     [
         ("", "me/run", "no token found: log in with `hf auth login` or set HF_TOKEN"),
         ("hf_wrong", "me/run", "missing or invalid token"),
@@ -221,11 +223,11 @@ def test_metrics_are_pushed_with_their_protocol(hub: Hub, small: Small) -> None:
     ],
 )
 def test_permanent_push_errors_are_raised_before_training(
-    token: str, name: str, sentence: str, hub: Hub, small: Small, monkeypatch: pytest.MonkeyPatch
+    token: str, name: str, message: str, hub: Hub, small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", token)
     config = small("vae-fashion", push_to_hub=True, hub_model_id=name)
-    with pytest.raises(ValueError, match=f"could not push to '{name}': {sentence}"):
+    with pytest.raises(UserError, match=f"could not push to '{name}': {message}"):
         train(config)
     assert not Path(config.output_dir).exists()
 
@@ -233,7 +235,7 @@ def test_permanent_push_errors_are_raised_before_training(
 def test_training_continues_while_the_hub_is_down(
     hub: Hub, small: Small, capsys: pytest.CaptureFixture
 ) -> None:
-    hub.begin(lambda number: "cut")
+    hub.reset(lambda number: "cut")
     config = small(
         "vae-fashion", push_to_hub=True, hub_model_id="me/run", hub_strategy="every_save"
     )
@@ -243,7 +245,7 @@ def test_training_continues_while_the_hub_is_down(
         train(dataclasses.replace(config, checkpointing_steps=2))
     assert capsys.readouterr().err.count("training continues") == 2  # at the start, and at step 2
     assert genmodels.load(config.output_dir)
-    hub.begin()
+    hub.reset()
     push_folder(Path(config.output_dir), "me/run", private=False)
     assert hub.repositories["models/me/run"].files == contents(Path(config.output_dir))
 
@@ -254,13 +256,13 @@ def test_commands_exit_with_3_if_only_the_push_failed(
     monkeypatch.setattr(
         "training.__main__.parse", lambda arguments: small("vae-fashion", push_to_hub=True)
     )
-    hub.begin(lambda number: "cut" if number > 1 else None)  # after the check at the start
-    with pytest.raises(SystemExit) as caught:
+    hub.reset(lambda number: "cut" if number > 1 else None)  # after the check at the start
+    with pytest.raises(SystemExit) as excinfo:
         train_main()
-    assert caught.value.code == PUSH_FAILED == 3
-    with pytest.raises(SystemExit) as caught:
+    assert excinfo.value.code == PUSH_FAILED == 3
+    with pytest.raises(SystemExit) as excinfo:
         main(VAE, "me/vae")
-    assert caught.value.code == PUSH_FAILED
+    assert excinfo.value.code == PUSH_FAILED
     assert capsys.readouterr().err.count("push them with: python -m training.publishing") == 2
 
 
@@ -268,10 +270,10 @@ def test_token_appears_in_no_output_or_file(
     hub: Hub, small: Small, capfd: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     train(small("vae-fashion", push_to_hub=True, report_to="tensorboard"))
-    hub.begin(lambda number: 403)
-    with pytest.raises(PushError) as caught:
+    hub.reset(lambda number: 403)
+    with pytest.raises(PushError) as excinfo:
         push_folder(VAE, "me/vae", private=False)
-    output = "".join(capfd.readouterr()) + str(caught.value)
+    output = "".join(capfd.readouterr()) + str(excinfo.value)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 10
     assert OWNER not in output
@@ -279,7 +281,7 @@ def test_token_appears_in_no_output_or_file(
 
 
 def test_publishing_command_uses_hf_endpoint(hub: Hub, tmp_path: Path) -> None:
-    """In a process of its own, without patches of the client."""
+    """The command runs in its own process, so the client is not patched."""
     environment = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     process = subprocess.run(
         [sys.executable, "-m", "training.publishing", str(VAE), "--hub_model_id", "me/vae"],
@@ -322,21 +324,21 @@ def test_load_downloads_only_the_needed_files_and_caches_them(
     paths = {path.split("/main/")[-1] for _, path in hub.requests if "/resolve/" in path}
     files = {path.split(f"{repository.oid(1)}/")[-1] for path in paths}
     assert files == {"model_index.json", "autoencoder/config.json", WEIGHTS}
-    # Without a server at the Hub's address the cache is used.
+    # If the Hub cannot be reached, the cache is used.
     template, closed_port = constants.HUGGINGFACE_CO_URL_TEMPLATE, "http://127.0.0.1:9"
-    unreachable = template.replace(hub.address, closed_port)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", unreachable)
+    closed_template = template.replace(hub.address, closed_port)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", closed_template)
     monkeypatch.setattr(constants, "ENDPOINT", closed_port)
-    hub.begin()
-    assert torch.equal(samples_of(genmodels.load("me/vae")), samples_of(pipeline))
+    hub.reset()
+    assert torch.equal(generate_samples(genmodels.load("me/vae")), generate_samples(pipeline))
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "ENDPOINT", hub.address)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert torch.equal(samples_of(genmodels.load("me/vae")), samples_of(pipeline))
+    assert torch.equal(generate_samples(genmodels.load("me/vae")), generate_samples(pipeline))
     assert hub.requests == []
 
 
-def test_weights_of_an_unknown_pipeline_are_not_downloaded(hub: Hub) -> None:
+def test_weights_of_an_unsupported_pipeline_are_not_downloaded(hub: Hub) -> None:
     index = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
     hub.repositories["models/a/b"] = Repository(commits=[{"model_index.json": index}])
     with pytest.raises(UserError, match="in a/b, got StableDiffusionPipeline"):
@@ -355,8 +357,8 @@ def test_revisions_are_branches_tags_and_commits(hub: Hub) -> None:
         genmodels.load("me/model")
 
 
-def unreachable(hub: Hub) -> None:
-    hub.begin(lambda number: "cut")
+def make_unreachable(hub: Hub) -> None:
+    hub.reset(lambda number: "cut")
 
 
 def make_private(hub: Hub) -> None:
@@ -367,24 +369,24 @@ def make_gated(hub: Hub) -> None:
     hub.repositories["models/me/model"].gated = True
 
 
-def unavailable(hub: Hub) -> None:
-    hub.begin(lambda number: 503)
+def make_unavailable(hub: Hub) -> None:
+    hub.reset(lambda number: 503)
 
 
-def forbidden(hub: Hub) -> None:
-    hub.begin(lambda number: 403)
+def make_forbidden(hub: Hub) -> None:
+    hub.reset(lambda number: 403)
 
 
-def offline(hub: Hub) -> None:
+def go_offline(hub: Hub) -> None:
     constants.HF_HUB_OFFLINE = True  # the fixture restores it
 
 
 def tamper_with(path: str, change: Callable[[bytes], bytes]) -> Callable[[Hub], None]:
-    """Send other content than the hash says."""
+    """Send contents that do not match the hash."""
 
     def tamper(hub: Hub) -> None:
         repository = hub.repositories["models/me/model"]
-        repository.tampered[path] = change(repository.files[path])
+        repository.corrupt_files[path] = change(repository.files[path])
 
     return tamper
 
@@ -392,13 +394,13 @@ def tamper_with(path: str, change: Callable[[bytes], bytes]) -> Callable[[Hub], 
 def replace_file(path: str, content: bytes | None) -> Callable[[Hub], None]:
     """Replace a file of the repository, or delete it."""
 
-    def hold(hub: Hub) -> None:
+    def replace(hub: Hub) -> None:
         files = hub.repositories["models/me/model"].commits[-1]
         files[path] = content
         if content is None:
             del files[path]
 
-    return hold
+    return replace
 
 
 @pytest.mark.parametrize(
@@ -435,10 +437,10 @@ def replace_file(path: str, content: bytes | None) -> Callable[[Hub], None]:
             tamper_with("autoencoder/config.json", lambda it: it.replace(b"32", b"33")),
             "autoencoder/config.json of 'me/model' does not match its hash",
         ),
-        ("me/model", None, unreachable, "got 'me/model': the Hub cannot be reached"),
-        ("me/model", None, unavailable, "got 'me/model': the Hub responded with status 503"),
-        ("me/model", None, forbidden, "got 'me/model': the token lacks permission"),
-        ("me/model", None, offline, "got 'me/model': offline mode is on: unset HF_HUB_OFFLINE"),
+        ("me/model", None, make_unreachable, "got 'me/model': the Hub cannot be reached"),
+        ("me/model", None, make_unavailable, "got 'me/model': the Hub responded with status 503"),
+        ("me/model", None, make_forbidden, "got 'me/model': the token lacks permission"),
+        ("me/model", None, go_offline, "got 'me/model': offline mode is on: unset HF_HUB_OFFLINE"),
         ("a/b/c", None, None, "got 'a/b/c': invalid repository id"),
     ],
 )
@@ -456,11 +458,11 @@ def test_failed_downloads_raise_one_sentence(
     upload(hub, "me/model", VAE)
     if damage is not None:
         damage(hub)
-    for _ in range(2):  # a failed download is not taken from the cache
-        with pytest.raises(UserError, match=re.escape(message)) as caught:
+    for _ in range(2):  # the second call must not use the failed download
+        with pytest.raises(UserError, match=re.escape(message)) as excinfo:
             genmodels.load(name, revision)
-        assert "\n" not in str(caught.value)
-    hub.repositories["models/me/model"].tampered.clear()
+        assert "\n" not in str(excinfo.value)
+    hub.repositories["models/me/model"].corrupt_files.clear()
     if "hash" in message:
         assert genmodels.load(name)
 
@@ -468,7 +470,7 @@ def test_failed_downloads_raise_one_sentence(
 FIRST_ATTENTION_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
 
-def old_name(weight: str) -> str:
+def legacy_name(weight: str) -> str:
     """Return the name of an attention weight in the first versions of diffusers."""
     for name, old in FIRST_ATTENTION_NAMES.items():
         weight = weight.replace(f".{name}.", f".{old}.")
@@ -487,7 +489,7 @@ SCHEDULERS = {
 def test_unconditional_diffusers_pipelines_load(
     name: str, flat: bool, hub: Hub, tmp_path: Path
 ) -> None:
-    """In a folder per component, or flat like google/ddpm-cifar10-32."""
+    """Components have their own folders, or share one as in google/ddpm-cifar10-32."""
     unet, scheduler = small_unet(), SCHEDULERS[name]
     getattr(diffusers, name)(unet, scheduler).save_pretrained(tmp_path / "model")
     if flat:
@@ -497,7 +499,7 @@ def test_unconditional_diffusers_pipelines_load(
             (tmp_path / "model" / component).rmdir()
         file = tmp_path / "model" / "diffusion_pytorch_model.safetensors"
         weights = load_file(file)
-        save_file({old_name(weight): it for weight, it in weights.items()}, file)
+        save_file({legacy_name(weight): it for weight, it in weights.items()}, file)
     upload(hub, "google/model", tmp_path / "model")
     for source in ("google/model", tmp_path / "model"):
         pipeline = genmodels.load(source)
@@ -612,7 +614,7 @@ def test_space_has_all_files_that_it_imports(hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         ({}, "expected FOLDER --hub_model_id NAME, or"),
         ({"folder": VAE}, "expected FOLDER --hub_model_id NAME, or"),
@@ -628,9 +630,9 @@ def test_space_has_all_files_that_it_imports(hub: Hub, tmp_path: Path) -> None:
     ],
 )
 def test_invalid_push_arguments_are_rejected(
-    arguments: dict[str, object], sentence: str, hub: Hub
+    arguments: dict[str, object], message: str, hub: Hub
 ) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(UserError, match=message):
         main(**arguments)
     assert hub.requests == []
 

@@ -20,7 +20,7 @@ from genmodels.latents.latent_optimization import minimize, optimize_latents
 from genmodels.media.image import from_pixels
 from genmodels.pipelines import PIPELINES
 from tests.conftest import FASHION, ROOT
-from tests.test_pipelines import fresh
+from tests.test_pipelines import untrained_pipeline
 
 MODELS = {
     "one pass": "inpaint-fashion",
@@ -58,15 +58,15 @@ def test_every_pipeline_has_a_method_and_every_method_a_model() -> None:
     assert all(methods_for(kind) for kind in PIPELINES.values())
     assert list(MODELS) == list(METHODS)
     for method, model in PAIRS:
-        assert method in methods_for(type(fresh(model)))
+        assert method in methods_for(type(untrained_pipeline(model)))
 
 
 @pytest.mark.parametrize("seamless", [False, True])
 @pytest.mark.parametrize(("method", "model"), PAIRS)
-def test_known_pixels_are_returned_unchanged_and_the_hole_is_never_read(
+def test_known_pixels_stay_unchanged_and_the_hole_is_ignored(
     method: str, model: str, seamless: bool, real: Tensor
 ) -> None:
-    pipeline, mask = fresh(model), random_masks(len(real), 28, seeded(1))
+    pipeline, mask = untrained_pipeline(model), random_masks(len(real), 28, seeded(1))
     labels = None if pipeline.num_classes is None else [5, 1, 2, 3, 4, 0]
 
     def run(images: Tensor, mask: Tensor, seed: int = 0) -> Tensor:
@@ -76,9 +76,9 @@ def test_known_pixels_are_returned_unchanged_and_the_hole_is_never_read(
     assert notes == []
     assert completed.shape == real.shape
     assert completed.abs().max() <= 1
-    known = mask.bool().expand_as(real)
-    assert torch.equal(completed[known], real[known])
-    assert torch.equal(run(torch.where(known, real, torch.nan), mask), completed)
+    keep = mask.bool().expand_as(real)
+    assert torch.equal(completed[keep], real[keep])
+    assert torch.equal(run(torch.where(keep, real, torch.nan), mask), completed)
     for dtype in (torch.bool, torch.uint8, torch.int64, torch.float64):
         assert torch.equal(run(real, mask.to(dtype)), completed)
     double = run(real.double(), mask)
@@ -91,7 +91,7 @@ def test_known_pixels_are_returned_unchanged_and_the_hole_is_never_read(
 
 @pytest.mark.parametrize(("method", "model"), [*MODELS.items(), ("latent search", "vae-fashion")])
 def test_masks_that_keep_every_pixel_or_none(method: str, model: str, real: Tensor) -> None:
-    pipeline, ones = fresh(model), torch.ones(len(real), 1, 28, 28)
+    pipeline, ones = untrained_pipeline(model), torch.ones(len(real), 1, 28, 28)
     samples, notes = complete(pipeline, real, ones, seeded(), method)
     assert torch.equal(samples, real)
     assert notes == ["the mask keeps every pixel: the images are unchanged"]
@@ -99,7 +99,7 @@ def test_masks_that_keep_every_pixel_or_none(method: str, model: str, real: Tens
     assert notes == ["the mask keeps no pixel: the whole image is generated"]
     with torch.no_grad():
         assert torch.equal(samples, pipeline.decode(pipeline.draw(len(real), seeded())))
-    # Both in one batch with an ordinary mask
+    # All three kinds of masks in one batch
     mask = torch.stack([ones[0], 0 * ones[0], random_masks(1, 28, seeded())[0]])
     samples, _ = complete(pipeline, real[:3], mask, seeded(), method, seamless=True)
     assert torch.equal(samples[0], real[0])
@@ -109,7 +109,7 @@ def test_masks_that_keep_every_pixel_or_none(method: str, model: str, real: Tens
 @pytest.mark.parametrize(("method", "model"), MODELS.items())
 def test_progress_rises_to_one_and_can_cancel(method: str, model: str, real: Tensor) -> None:
     fractions: list[float] = []
-    mask, pipeline = random_masks(len(real), 28, seeded()), fresh(model)
+    mask, pipeline = random_masks(len(real), 28, seeded()), untrained_pipeline(model)
     complete(pipeline, real, mask, seeded(), method, progress=fractions.append)
     assert fractions == sorted(fractions)
     assert 0 < fractions[0] <= fractions[-1] == 1
@@ -149,11 +149,11 @@ ZEROS, ONES = torch.zeros(6, 1, 28, 28), torch.ones(6, 1, 28, 28)
 def test_invalid_inputs_raise_a_user_error(changes: dict, message: str, real: Tensor) -> None:
     inputs = {"images": real, "mask": random_masks(len(real), 28, seeded())} | changes
     with pytest.raises(UserError, match=message):
-        complete(fresh("vae-fashion"), **inputs)
+        complete(untrained_pipeline("vae-fashion"), **inputs)
 
 
 def test_search_finds_a_latent_with_a_lower_loss() -> None:
-    pipeline = fresh("wgan-gp-fashion")
+    pipeline = untrained_pipeline("wgan-gp-fashion")
 
     def loss(samples: Tensor, target: Tensor) -> Tensor:
         return (samples - target).square().flatten(1).sum(1)
@@ -165,7 +165,7 @@ def test_search_finds_a_latent_with_a_lower_loss() -> None:
         assert (loss(pipeline.decode(latents), target) < initial).all()
 
 
-def test_descent_treats_each_row_alone() -> None:
+def test_optimization_treats_each_row_alone() -> None:
     start = torch.linspace(-1, 1, 8)[:, None].repeat(1, 4)
     best, losses = minimize(lambda latents: (latents - 0.5).square().sum(1), start, 200)
     assert torch.allclose(best, torch.full_like(best, 0.5), atol=0.02)
@@ -174,7 +174,7 @@ def test_descent_treats_each_row_alone() -> None:
     assert losses.max() < 1e-2
 
 
-def test_descent_stops_when_no_row_improves() -> None:
+def test_optimization_stops_when_no_row_improves() -> None:
     calls: list[float] = []
     minimize(lambda latents: 0 * latents.sum(1) + 1, torch.zeros(2, 3), 1000, calls.append)
     assert len(calls) < 20
@@ -202,7 +202,7 @@ def test_resampling_schedule_jumps_back_and_ends_clean() -> None:
 
 @pytest.mark.usefixtures("all_steps")
 def test_repaint_recovers_the_hole_with_an_exact_denoiser() -> None:
-    """The data are two images, and the known half tells which one it is."""
+    """The data are two images that differ in both halves, so one half determines the other."""
     left = torch.full((1, 1, 8, 8), -0.5)
     data_images = torch.cat([left, -left])  # dark and bright
     alphas = torch.cos(torch.linspace(0.01, 1.55, 1000)).square()
@@ -243,7 +243,7 @@ def test_blend_keeps_gradients_and_meets_the_border() -> None:
     mask[0, :, 5:15, 5:15] = 0
     mask[1, :, :, 10:] = 0
     ramp = torch.linspace(-0.5, 0.5, 20).expand(2, 1, 20, 20)
-    # Corrects a constant shift in brightness
+    # Blending corrects a constant shift in brightness.
     blended = blend(ramp + 0.3, ramp, mask)
     assert torch.allclose(blended, ramp, atol=1e-5)
     texture = 0.1 * torch.randn(2, 1, 20, 20, generator=seeded())
@@ -287,8 +287,8 @@ COMMAND = {"--models": "checkpoints/vae-fashion", "--dataset": FASHION, "--count
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
-    words = itertools.chain.from_iterable((COMMAND | options).items())
-    monkeypatch.setattr("sys.argv", ["inpainting", *words])
+    arguments = itertools.chain.from_iterable((COMMAND | options).items())
+    monkeypatch.setattr("sys.argv", ["inpainting", *arguments])
     main()
 
 
@@ -324,16 +324,16 @@ def test_command_measures_every_method(
 def test_command_reports_invalid_options(
     options: dict, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    with pytest.raises(SystemExit) as exit_:
+    with pytest.raises(SystemExit) as excinfo:
         run_main(monkeypatch, options)
-    assert exit_.value.code == 2
+    assert excinfo.value.code == 2
     assert message in capsys.readouterr().err
 
 
 def test_command_checks_all_models_before_it_measures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    fresh("vae-fashion", side=32).save_pretrained(tmp_path / "larger")
+    untrained_pipeline("vae-fashion", side=32).save_pretrained(tmp_path / "larger")
     models = f"checkpoints/vae-fashion,{tmp_path / 'larger'}"
     with pytest.raises(SystemExit):
         run_main(monkeypatch, {"--models": models, "--extractor": "domain"})
@@ -343,7 +343,7 @@ def test_command_checks_all_models_before_it_measures(
 
 
 def test_without_a_generator_the_global_one_is_used(real: Tensor) -> None:
-    pipeline, mask = fresh("vae-fashion"), random_masks(len(real), 28, seeded())
+    pipeline, mask = untrained_pipeline("vae-fashion"), random_masks(len(real), 28, seeded())
     results = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -354,10 +354,15 @@ def test_without_a_generator_the_global_one_is_used(real: Tensor) -> None:
 
 
 def test_completions_of_a_conditional_model_depend_on_the_label(real: Tensor) -> None:
-    pipeline, mask = fresh("vae-fashion-conditional"), random_masks(len(real), 28, seeded())
+    pipeline, mask = (
+        untrained_pipeline("vae-fashion-conditional"),
+        random_masks(len(real), 28, seeded()),
+    )
     with pytest.raises(UserError, match="expected labels from 0 to 9"):
         complete(pipeline, real, mask, seeded())
-    first, second = (complete(pipeline, real, mask, seeded(), labels=k).samples for k in (0, 1))
+    first, second = (
+        complete(pipeline, real, mask, seeded(), labels=label).samples for label in (0, 1)
+    )
     assert not torch.equal(first, second)
 
 
@@ -366,6 +371,6 @@ def test_readme_example_runs() -> None:
     (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     names: dict = {}
     exec(snippet, names)
-    known = names["mask"].bool()
-    assert torch.equal(names["completed"][known], names["images"][known])
+    keep = names["mask"].bool()
+    assert torch.equal(names["completed"][keep], names["images"][keep])
     assert not torch.equal(names["completed"], names["images"])

@@ -1,4 +1,4 @@
-"""Interpolation and traversal of latents, encoding of images, and films of paths."""
+"""Interpolation and traversal of latents, encoding of images, and animated paths."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Interrupted, killed and failing runs: they stop gracefully, and resume bit-equal."""
+"""Interrupted, killed and failing runs: graceful stop, and bit-equal resumption."""
 
 import errno
 import os
@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from accelerate.tracking import GeneralTracker
 from safetensors import SafetensorError
 
 import genmodels
-from tests.conftest import ROOT, shrink
+from tests.conftest import ROOT, shrink, wait_for
 from tests.test_training import assert_equal, finish, launch, script, tiny
 from training.configs.config import Config
 from training.core import loop
@@ -25,13 +24,6 @@ from training.core.interruption import interruptible
 from training.core.loop import train
 
 Small = Callable[..., Config]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert condition()
 
 
 def last_step(folder: Path) -> int:
@@ -48,25 +40,29 @@ def test_signal_saves_a_checkpoint_that_resumes_bit_equal(
     folder = tmp_path / "run"
     fields = {"max_train_steps": 100_000, "preview_steps": 10, "checkpointing_steps": 100_000}
     run = launch("vae-fashion", *tiny(folder, **fields), processes=processes)
-    wait_for(lambda: len(list((folder / "samples").glob("*.png"))) > 1)
+    wait_for(lambda: len(list((folder / "samples").glob("*.png"))) > 1, seconds=120)
     target = run.pid if processes == 1 else children(run.pid)[0]
     os.kill(target, number)
     output, _ = run.communicate(timeout=120)
-    stopped = last_step(folder)
-    message = f"stopped after step {stopped} of 100000; resume with --resume_from_checkpoint"
+    stop_step = last_step(folder)
+    message = f"stopped after step {stop_step} of 100000; resume with --resume_from_checkpoint"
     assert output.count(message) == 1
     assert "Traceback" not in output.split("stopped after")[0]
     if processes == 1:
         assert run.returncode == code
     else:
-        assert f"exitcode  : {code}" in output  # torchrun's report
-    goal = stopped + 3
-    more = {"max_train_steps": goal, "resume_from_checkpoint": "latest"}
-    finish(launch("vae-fashion", *tiny(folder, **more), processes=processes))
+        assert f"exitcode  : {code}" in output  # in the report of torchrun
+    final_step = stop_step + 3
+    resume = {"max_train_steps": final_step, "resume_from_checkpoint": "latest"}
+    finish(launch("vae-fashion", *tiny(folder, **resume), processes=processes))
     finish(
-        launch("vae-fashion", *tiny(tmp_path / "whole", max_train_steps=goal), processes=processes)
+        launch(
+            "vae-fashion",
+            *tiny(tmp_path / "uninterrupted", max_train_steps=final_step),
+            processes=processes,
+        )
     )
-    assert_equal(folder, tmp_path / "whole")
+    assert_equal(folder, tmp_path / "uninterrupted")
 
 
 def test_run_stops_when_accelerate_launch_is_terminated(tmp_path: Path) -> None:
@@ -74,15 +70,15 @@ def test_run_stops_when_accelerate_launch_is_terminated(tmp_path: Path) -> None:
     fields = tiny(folder, max_train_steps=100_000, preview_steps=10)
     program = ("-m", "accelerate.commands.launch", "-m", "training")
     run = launch("vae-fashion", *fields, program=program)
-    wait_for(lambda: (folder / "samples").exists())
+    wait_for(lambda: (folder / "samples").exists(), seconds=120)
     run.terminate()
-    output, _ = run.communicate(timeout=120)  # the run's output closes too
+    output, _ = run.communicate(timeout=120)  # returns when all processes of the run have exited
     assert f"stopped after step {last_step(folder)} of 100000; resume with" in output
     assert run.returncode == -signal.SIGTERM
 
 
 def children(pid: int) -> list[int]:
-    """List child process ids."""
+    """Return the ids of the child processes."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
@@ -92,7 +88,7 @@ def test_second_ctrl_c_aborts_unless_a_launcher_repeats_the_first() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         assert interruption.signal == signal.SIGINT
-        interruption.received_at -= 2  # seconds ago
+        interruption.received_at -= 2  # as if two seconds had passed
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
@@ -131,16 +127,16 @@ def test_sigkill_leaves_a_complete_checkpoint(tmp_path: Path) -> None:
     run = launch(
         "vae-fashion", *tiny(tmp_path / "run", max_train_steps=100_000, checkpointing_steps=1)
     )
-    wait_for(lambda: len(list((tmp_path / "run").glob("checkpoint-*"))) > 1)
+    wait_for(lambda: len(list((tmp_path / "run").glob("checkpoint-*"))) > 1, seconds=120)
     run.send_signal(signal.SIGKILL)
     run.communicate()
-    goal = last_step(tmp_path / "run") + 2
-    fields = {"max_train_steps": goal, "resume_from_checkpoint": "latest"}
+    final_step = last_step(tmp_path / "run") + 2
+    fields = {"max_train_steps": final_step, "resume_from_checkpoint": "latest"}
     finish(launch("vae-fashion", *tiny(tmp_path / "run", **fields)))
     assert genmodels.load(tmp_path / "run")
 
 
-KILLED = """
+KILL_DURING_SAVE = """
 import os, signal, sys
 from pathlib import Path
 from accelerate import Accelerator
@@ -149,21 +145,23 @@ from training.core.loop import train
 
 save = Accelerator.save_state
 
-def die(self, folder):
+def save_and_kill(self, folder):
     save(self, folder)
     if folder.endswith("-4"):
         largest = max(Path(folder).iterdir(), key=lambda path: path.stat().st_size)
         largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
         os.kill(os.getpid(), signal.SIGKILL)
 
-Accelerator.save_state = die
+Accelerator.save_state = save_and_kill
 train(shrink(sys.argv[1], output_dir=sys.argv[2], max_train_steps=6, checkpointing_steps=2))
 """
 
 
 def test_sigkill_during_a_checkpoint_keeps_the_previous_one(tmp_path: Path) -> None:
     name = "gan-fashion"
-    run = launch(name, str(tmp_path / name), program=script(tmp_path / "killed.py", KILLED))
+    run = launch(
+        name, str(tmp_path / name), program=script(tmp_path / "killed.py", KILL_DURING_SAVE)
+    )
     output, _ = run.communicate(timeout=120)
     assert run.returncode == -signal.SIGKILL, output
     assert [path.name for path in (tmp_path / name).glob("checkpoint-*")] == ["checkpoint-2"]
@@ -173,13 +171,20 @@ def test_sigkill_during_a_checkpoint_keeps_the_previous_one(tmp_path: Path) -> N
         name, output_dir=str(tmp_path / name), resume_from_checkpoint="latest", **fields
     )
     train(config)
-    train(shrink(name, output_dir=str(tmp_path / "whole"), **fields))
-    assert_equal(tmp_path / name, tmp_path / "whole")
+    train(shrink(name, output_dir=str(tmp_path / "uninterrupted"), **fields))
+    assert_equal(tmp_path / name, tmp_path / "uninterrupted")
     assert not list((tmp_path / name).glob(".[!.]*"))
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch, steps: dict[int, int]) -> list[int]:
-    """Fill the disk at some steps, for a number of attempts -> the steps of all attempts."""
+    """Let saves fail as on a full disk.
+
+    Args:
+        steps: number of saves that fail, by step
+
+    Returns:
+        The step of each attempt to save; it grows during training.
+    """
     save, attempts = Accelerator.save_state, []
 
     def save_state(self: Accelerator, folder: str) -> None:
@@ -202,7 +207,7 @@ def test_training_continues_on_a_full_disk(
     output = capsys.readouterr().err
     assert "could not write a checkpoint at step 3" in output
     assert "No space left on device; training continues" in output
-    assert attempts == [1, 2, 3, 3, 4, 4, 5]  # the second after deleting old ones
+    assert attempts == [1, 2, 3, 3, 4, 4, 5]  # the retry follows the deletion of old checkpoints
     assert {path.name for path in folder.glob("checkpoint-*")} == {"checkpoint-4", "checkpoint-5"}
     assert not list(folder.glob(".[!.]*"))
 
@@ -210,24 +215,24 @@ def test_training_continues_on_a_full_disk(
 def test_checkpoint_is_synced_before_it_is_renamed(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Otherwise a power failure may leave an empty checkpoint."""
-    synced: list[str] = []
+    """Without fsync, a power failure may leave an empty checkpoint."""
+    synced_paths: list[str] = []
     sync, rename = os.fsync, Path.rename
 
     def fsync(handle: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced_paths.append(os.readlink(f"/proc/self/fd/{handle}"))
         sync(handle)
 
     def checked_rename(path: Path, complete: Path) -> Path:
-        unsynced = {str(file) for file in [path, *path.rglob("*")]} - set(synced)
+        unsynced = {str(file) for file in [path, *path.rglob("*")]} - set(synced_paths)
         assert not unsynced
-        synced.append("renamed")
+        synced_paths.append("renamed")
         return rename(path, complete)
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "rename", checked_rename)
     train(small("vae-fashion", checkpointing_steps=100))
-    assert str(tmp_path / "vae-fashion") in synced[synced.index("renamed") :]
+    assert str(tmp_path / "vae-fashion") in synced_paths[synced_paths.index("renamed") :]
 
 
 def test_last_checkpoint_is_retried(
@@ -241,7 +246,7 @@ def test_last_checkpoint_is_retried(
 
 
 def test_file_size_limit_stops_the_run_and_keeps_checkpoints(tmp_path: Path) -> None:
-    """Writes of torch and safetensors fail midway, at a limit of the file size."""
+    """A file size limit makes torch and safetensors fail in the middle of a write."""
     folder = tmp_path / "run"
     finish(launch("vae-fashion", *tiny(folder)))
     before = {path.name: path.stat().st_size for path in (folder / "checkpoint-4").iterdir()}
@@ -271,14 +276,14 @@ def test_file_size_limit_stops_the_run_and_keeps_checkpoints(tmp_path: Path) -> 
     finish(launch("vae-fashion", *fields))
 
 
-@pytest.mark.parametrize("moment", ["init_trackers", "log", "end_training"])
+@pytest.mark.parametrize("method", ["init_trackers", "log", "end_training"])
 def test_failing_tracker_does_not_stop_training(
-    moment: str, small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    method: str, small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ConnectionError("no route to the tracker")
 
-    monkeypatch.setattr(Accelerator, moment, fail)
+    monkeypatch.setattr(Accelerator, method, fail)
     config = small("vae-fashion", report_to="tensorboard", max_train_steps=6, logging_steps=1)
     train(config)
     assert capsys.readouterr().err.count("no route to the tracker") == 1
@@ -288,7 +293,7 @@ def test_failing_tracker_does_not_stop_training(
 def test_resumed_run_logs_each_step_once(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    logged: list[tuple[int, dict]] = []
+    records: list[tuple[int, dict]] = []
 
     class Tracker(GeneralTracker):
         name, requires_logging_directory, main_process_only = "tensorboard", False, True
@@ -300,19 +305,23 @@ def test_resumed_run_logs_each_step_once(
         def store_init_configuration(self, values: dict) -> None: ...
 
         def log(self, values: dict, step: int) -> None:
-            logged.append((step, values))
+            records.append((step, values))
 
-        def log_images(self, values: dict, step: int, **settings: object) -> None:
-            logged.append((step, {"samples": 0.0}))
+        def log_images(self, values: dict, step: int, **options: object) -> None:
+            records.append((step, {"samples": 0.0}))
 
     def init_trackers(self: Accelerator, *_: object) -> None:
         self.trackers = [Tracker()]
 
     monkeypatch.setattr(Accelerator, "init_trackers", init_trackers)
     fields = {"logging_steps": 1, "preview_steps": 2, "checkpointing_steps": 3}
-    train(small("gan-fashion", output_dir=str(tmp_path / "whole"), max_train_steps=9, **fields))
-    whole, logged[:] = logged.copy(), []
-    killed = {"output_dir": str(tmp_path / "killed"), "max_train_steps": 9}
+    train(
+        small(
+            "gan-fashion", output_dir=str(tmp_path / "uninterrupted"), max_train_steps=9, **fields
+        )
+    )
+    uninterrupted, records[:] = records.copy(), []
+    settings = {"output_dir": str(tmp_path / "killed"), "max_train_steps": 9}
     log_preview = loop.Run.log_preview
 
     def kill(self: loop.Run) -> None:
@@ -322,7 +331,7 @@ def test_resumed_run_logs_each_step_once(
 
     monkeypatch.setattr(loop.Run, "log_preview", kill)
     with pytest.raises(KeyboardInterrupt):
-        train(small("gan-fashion", **killed, **fields))
+        train(small("gan-fashion", **settings, **fields))
     monkeypatch.setattr(loop.Run, "log_preview", log_preview)
-    train(small("gan-fashion", resume_from_checkpoint="latest", **killed, **fields))
-    assert logged == whole
+    train(small("gan-fashion", resume_from_checkpoint="latest", **settings, **fields))
+    assert records == uninterrupted

@@ -39,14 +39,14 @@ def test_samples_of_the_data_cover_all_modes(data: str) -> None:
     real = table[data](4000, rng)
     assert real.points.shape == (4000, 2)
     assert (real.points.abs() <= 1).all()
-    covered, fraction = real.mode_coverage(table[data](2000, rng).points)
-    assert covered == len(real.modes)
+    covered_modes, fraction = real.mode_coverage(table[data](2000, rng).points)
+    assert covered_modes == len(real.modes)
     assert fraction > 0.7
     assert real.mode_coverage(torch.full((100, 2), 5.0)) == (0, 0.0)
     assert real.mode_coverage(real.modes[:1].repeat(100, 1)) == (1, 1.0)
-    prepared = run(drawing if data == "drawing" else data, "gan", steps=1)
-    assert prepared.js_floor < 0.1
-    assert prepared.w1_floor < 0.2
+    experiment_run = run(drawing if data == "drawing" else data, "gan", steps=1)
+    assert experiment_run.js_floor < 0.1
+    assert experiment_run.w1_floor < 0.2
 
 
 def test_closing_the_frames_ends_training() -> None:
@@ -100,5 +100,5 @@ def test_each_critic_gives_its_own_lower_bound_of_w1() -> None:
     assert estimates["spectral norm"].distance > 0.9 * exact
     assert estimates["spectral norm"].lipschitz <= 1 + 1e-4
     assert estimates["weight clipping"].distance < 0.7 * exact
-    assert estimates["weight clipping"].lipschitz > 3  # clipping does not set a constant of 1
+    assert estimates["weight clipping"].lipschitz > 3  # clipping does not bound the constant by 1
     assert jensen_shannon(p, q).item() == pytest.approx(math.log(2))

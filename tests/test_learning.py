@@ -22,11 +22,11 @@ def test_samples_cover_all_eight_modes_of_a_ring(name: str) -> None:
 
 def test_vae_samples_are_better_than_ae_samples_and_both_reconstruct() -> None:
     rng = torch.Generator().manual_seed(1)
-    real, near = DATASETS["ring"](2000, rng), {}
+    real, fractions = DATASETS["ring"](2000, rng), {}
     points = real.points[:, :, None, None]
     for name, objective in {"ae": OBJECTIVES["ae"](), "vae": OBJECTIVES["vae"](beta=0.003)}.items():
-        coder = ToyAutoencoder(width=128, variational=name == "vae")
-        config = replace(NON_ADVERSARIAL, objective=objective, architecture=coder)
+        architecture = ToyAutoencoder(width=128, variational=name == "vae")
+        config = replace(NON_ADVERSARIAL, objective=objective, architecture=architecture)
         trainer = new_trainer(config, 2, seed=0)
         batches = PointBatches(real.points, 256, seed=0)
         for _ in range(1500):
@@ -36,11 +36,11 @@ def test_vae_samples_are_better_than_ae_samples_and_both_reconstruct() -> None:
         with torch.no_grad():
             samples = pipeline.decode(torch.randn(2000, 2, generator=rng)).flatten(1)
             reconstructions = pipeline.decode(pipeline.encode(points.clamp(-1, 1))).flatten(1)
-        _, near[name, "samples"] = real.mode_coverage(samples)
-        _, near[name, "reconstructions"] = real.mode_coverage(reconstructions)
-    assert near["vae", "reconstructions"] > 0.9 > near["ae", "samples"]
-    assert near["ae", "reconstructions"] > 0.9
-    assert near["vae", "samples"] > near["ae", "samples"]
+        _, fractions[name, "samples"] = real.mode_coverage(samples)
+        _, fractions[name, "reconstructions"] = real.mode_coverage(reconstructions)
+    assert fractions["vae", "reconstructions"] > 0.9 > fractions["ae", "samples"]
+    assert fractions["ae", "reconstructions"] > 0.9
+    assert fractions["vae", "samples"] > fractions["ae", "samples"]
 
 
 def generator_gradient_norm(name: str) -> float:

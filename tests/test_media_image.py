@@ -34,7 +34,7 @@ def test_grid_places_images_row_by_row(channels: int, mode: str) -> None:
     assert grid.size == (3 * 10 + 2, 2 * 10 + 2)
     gray = np.asarray(grid.convert("L"))
     centers = [gray[5 + 10 * (index // 3), 5 + 10 * (index % 3)] for index in range(6)]
-    assert centers == [0, 64, 128, 191, 255, 255]  # the last cell is empty, hence white
+    assert centers == [0, 64, 128, 191, 255, 255]  # the last cell is empty and white
 
 
 def test_zip_contains_every_image_losslessly() -> None:
@@ -46,7 +46,7 @@ def test_zip_contains_every_image_losslessly() -> None:
         assert np.array_equal(np.asarray(decoded), np.asarray(image))
 
 
-def test_video_has_every_frame_at_the_given_rate_and_scale(tmp_path: Path) -> None:
+def test_video_has_every_frame_with_its_rate_and_scale(tmp_path: Path) -> None:
     ramp = torch.linspace(-1, 1, 27)
     frames = [ramp.roll(shift).expand(1, 27, 27) for shift in range(12)]
     to_video(iter(frames), tmp_path / "a.gif", rate=20, scale=3)
@@ -73,23 +73,25 @@ def test_video_has_every_frame_at_the_given_rate_and_scale(tmp_path: Path) -> No
         ("a.gif", {}, "expected at least one frame, got none"),
     ],
 )
-def test_invalid_video_options(name: str, options: dict, message: str, tmp_path: Path) -> None:
+def test_invalid_video_options_raise_user_errors(
+    name: str, options: dict, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match=message):
         to_video([], tmp_path / name, **options)
 
 
-def test_video_appears_complete_or_not_at_all(tmp_path: Path) -> None:
+def test_failed_video_leaves_the_previous_file(tmp_path: Path) -> None:
     frame = torch.zeros(1, 28, 28)
-    file = tmp_path / "-a:b.MP4"  # a name that ffmpeg alone would parse as an option or a protocol
+    file = tmp_path / "-a:b.MP4"  # ffmpeg would parse this relative name as an option or a protocol
     to_video([frame] * 3, file)
     complete = file.read_bytes()
 
-    def interrupted() -> Iterator[Tensor]:
+    def failing_frames() -> Iterator[Tensor]:
         yield from [frame] * 3
         raise RuntimeError("cancelled")
 
     with pytest.raises(RuntimeError, match="cancelled"):
-        to_video(interrupted(), file)
+        to_video(failing_frames(), file)
     with pytest.raises(UserError, match="expected frames of one size"):
         to_video([frame, frame[:, :14, :14]], file)
     assert file.read_bytes() == complete

@@ -1,4 +1,4 @@
-"""Each metric against closed forms and reference implementations; the command."""
+"""Metrics against closed forms and reference implementations, and their command."""
 
 import copy
 import json
@@ -70,8 +70,8 @@ def test_fid_of_gaussian_samples_matches_the_closed_form() -> None:
     means, deviations = normal(2, 6), normal(2, 6, seed=1).abs()
     exact = (means[0] - means[1]).square().sum() + (deviations[0] - deviations[1]).square().sum()
     samples = [
-        mean + deviation * normal(200_000, 6, seed=3 + place)
-        for place, (mean, deviation) in enumerate(zip(means, deviations, strict=True))
+        mean + deviation * normal(200_000, 6, seed=3 + index)
+        for index, (mean, deviation) in enumerate(zip(means, deviations, strict=True))
     ]
     fid = compute(FrechetDistance, *samples)["fid"]
     assert fid == pytest.approx(exact.item(), rel=0.02)
@@ -81,7 +81,7 @@ def test_fid_of_gaussian_samples_matches_the_closed_form() -> None:
     "samples", [normal(500, 8), normal(5, 64), 10 * normal(50, 1024).abs(), torch.ones(50, 8)]
 )
 def test_fid_of_identical_sets_is_zero(samples: Tensor) -> None:
-    """Also with a singular covariance, from few or constant samples."""
+    """The covariance may be singular, with few or constant samples."""
     assert compute(FrechetDistance, samples, samples)["fid"] == pytest.approx(0, abs=1e-6)
     shifted = compute(FrechetDistance, samples, samples + 2)["fid"]
     assert shifted == pytest.approx(4 * samples.shape[1], rel=1e-6)
@@ -169,7 +169,7 @@ def test_values_do_not_depend_on_batches_order_or_processes(metric_type: type[Me
 
 
 @pytest.mark.parametrize("metric_type", METRIC_TYPES)
-def test_too_few_samples_raise_user_error(metric_type: type[Metric]) -> None:
+def test_too_few_samples_raise_a_user_error(metric_type: type[Metric]) -> None:
     with pytest.raises(UserError, match="expected"):
         metric_type().compute()
 
@@ -248,9 +248,9 @@ def test_distances_match_the_lpips_package() -> None:
         )
         assert torch.equal(distance(left, left), torch.zeros(len(left)))
         distances = distance(left, right)
-        grey = left[:, :1]
-        repeated = grey.expand(-1, 3, -1, -1)
-        assert torch.equal(distance(grey, -grey), distance(repeated, -repeated))
+        gray = left[:, :1]
+        repeated = gray.expand(-1, 3, -1, -1)
+        assert torch.equal(distance(gray, -gray), distance(repeated, -repeated))
         # Small images are enlarged before they are embedded.
         small, other = left[:, :, :16, :16], right[:, :, :16, :16]
         large = [side.repeat_interleave(2, 2).repeat_interleave(2, 3) for side in (small, other)]
@@ -280,7 +280,7 @@ def test_bfloat16_inception_is_close_to_float32() -> None:
     assert FeatureExtractors("inception-bf16").features.protocol.endswith(", bfloat16")
 
 
-def test_missing_and_damaged_weights_raise_user_error(
+def test_missing_and_damaged_weights_raise_user_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GENMODELS_WEIGHTS", str(tmp_path))
@@ -588,11 +588,11 @@ def test_the_command_reports_user_errors(
 ) -> None:
     flags = {"--samples": "checkpoints/vae-fashion", "--reference": FASHION, "--split": "train"}
     flags |= dict(zip(arguments[::2], arguments[1::2], strict=True))
-    words = [word for pair in flags.items() for word in pair]
-    monkeypatch.setattr("sys.argv", ["metrics", *words])
-    with pytest.raises(SystemExit) as error:
+    argv = [word for pair in flags.items() for word in pair]
+    monkeypatch.setattr("sys.argv", ["metrics", *argv])
+    with pytest.raises(SystemExit) as excinfo:
         main()
-    assert error.value.code == 2
+    assert excinfo.value.code == 2
     assert message in capsys.readouterr().err
 
 
@@ -607,7 +607,7 @@ def test_a_dataset_folder_that_contains_images_is_not_an_image_folder(tmp_path: 
             for number in range(count):
                 Image.new("L", (28, 28), number).save(splits / split / label / f"{number}.png")
     images = splits / "train" / "a"
-    run = tmp_path / "run"  # of a model that is not published yet
+    run = tmp_path / "run"  # the model is not published yet
     shutil.copytree(images, run / "samples")
     (run / "run.json").touch()
     folders = [str(folder) for folder in (table, splits, images, run)]
@@ -628,8 +628,8 @@ def test_memorisation_needs_samples_with_the_shape_of_real_images(
     folder.mkdir()
     for number in range(3):
         Image.new(mode, (side, side), number).save(folder / f"{number}.png")
-    words = ["--samples", str(folder), "--reference", FASHION, "--metrics", "memorisation"]
-    monkeypatch.setattr("sys.argv", ["metrics", *words])
+    argv = ["--samples", str(folder), "--reference", FASHION, "--metrics", "memorisation"]
+    monkeypatch.setattr("sys.argv", ["metrics", *argv])
     with pytest.raises(SystemExit):
         main()
     assert "expected samples of shape (1, 28, 28) for memorisation" in capsys.readouterr().err

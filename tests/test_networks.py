@@ -88,11 +88,11 @@ def test_spectral_norm_makes_the_largest_singular_value_one(gan: ModuleType) -> 
         if hasattr(part, "parametrizations")
     }
     samples = torch.rand(2, 1, 28, 28, dtype=torch.float64)
-    for _ in range(300):  # one power iteration each
+    for _ in range(300):  # each call does one power iteration
         critic(samples, LABELS)
     critic.eval()
     layers = [part for part in critic.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    assert len(before) == len(layers) + 1  # and the label embedding
+    assert len(before) == len(layers) + 1  # the layers and the label embedding
     for name, original in before.items():
         weight = critic.get_submodule(name).weight
         largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2).item()
@@ -117,9 +117,9 @@ def test_gaussian_prior_matches_the_moments_of_codes_and_whitens_them() -> None:
     samples = prior(normal(50_000, 4, seed=2))
     assert torch.allclose(samples.mean(0), codes.mean(0), atol=0.1)
     assert torch.allclose(samples.T.cov(), codes.T.cov(), rtol=0.05, atol=0.05)
-    white = prior.inverse(codes)
-    assert torch.allclose(white.T.cov(), torch.eye(4), atol=1e-2)
-    assert torch.allclose(prior(white), codes, atol=1e-4)
+    whitened = prior.inverse(codes)
+    assert torch.allclose(whitened.T.cov(), torch.eye(4), atol=1e-2)
+    assert torch.allclose(prior(whitened), codes, atol=1e-4)
 
 
 def test_gaussian_prior_accepts_codes_without_variance() -> None:

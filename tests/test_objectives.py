@@ -142,7 +142,7 @@ def test_gradient_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> N
 
 @pytest.mark.parametrize(("kind", "error"), [(torch.bfloat16, 0.01), (torch.float16, 0)])
 def test_gradient_penalty_under_autocast_matches_float32(kind: torch.dtype, error: float) -> None:
-    """To 1% in bfloat16, and exactly under float16, which disables autocast for the penalty."""
+    """Within 1% in bfloat16; exactly in float16, where the penalty disables autocast."""
     torch.manual_seed(0)
     critic, samples = dcgan.Critic(8, blocks=1), torch.rand(64, 1, 28, 28) * 2 - 1
     results = []
@@ -236,7 +236,7 @@ def test_autoencoder_losses_and_gradients_match_the_paper() -> None:
 
 
 def test_bernoulli_reconstruction_is_cross_entropy() -> None:
-    """Its gradient points towards the sample for black, white and grey pixels."""
+    """Its gradient points towards the sample for black, white and gray pixels."""
     samples = torch.tensor([[-1.0, 1.0, 0.0, -0.9]], dtype=torch.float64)
     reconstruction = torch.tensor([[-0.5, 0.5, 0.8, -1.0]], dtype=torch.float64, requires_grad=True)
     (loss,) = LIKELIHOODS["bernoulli"](reconstruction, samples)
@@ -368,7 +368,7 @@ def test_noisy_samples_have_the_mean_and_variance_of_ddpm() -> None:
     assert alpha < 1e-6  # pure noise at the last timestep
 
 
-def test_labels_are_dropped_at_the_given_rate() -> None:
+def test_labels_are_dropped_at_the_dropout_rate() -> None:
     network = Denoiser()
     samples, labels = torch.zeros(20_000, *SHAPE, dtype=torch.float64), torch.zeros(20_000).long()
     batch = Batch(samples, labels, torch.Generator().manual_seed(0))
@@ -424,7 +424,7 @@ def test_inpainting_losses_depend_on_the_mask() -> None:
     assert torch.equal(real[:, 1:], fake[:, 1:])
 
 
-def test_inpainting_refuses_augmentation_and_labels() -> None:
+def test_inpainting_rejects_augmentation_and_labels() -> None:
     with pytest.raises(UserError, match="expected no --diffaugment for inpainting, got color"):
         OBJECTIVES["inpaint-gan"](diffaugment=("color",))
     with pytest.raises(UserError, match="expected no --conditional"):

@@ -27,7 +27,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def fresh(name: str, channels: int = 1, side: int = 28) -> LatentPipeline:
+def untrained_pipeline(name: str, channels: int = 1, side: int = 28) -> LatentPipeline:
     """Return a preset's untrained pipeline in evaluation mode, with random BatchNorm statistics."""
     preset = PRESETS[name]
     torch.manual_seed(0)
@@ -59,8 +59,8 @@ NAMES = [
 
 
 @pytest.fixture(params=NAMES)
-def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LatentPipeline, Path]:
-    pipeline = fresh(request.param)
+def saved_pipeline(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LatentPipeline, Path]:
+    pipeline = untrained_pipeline(request.param)
     pipeline.save_pretrained(tmp_path / "model")
     return pipeline, tmp_path / "model"
 
@@ -74,8 +74,8 @@ def weights_file(folder: Path) -> Path:
     return file
 
 
-def test_saved_and_loaded_pipelines_are_equal(saved: tuple[LatentPipeline, Path]) -> None:
-    pipeline, folder = saved
+def test_saved_and_loaded_pipelines_are_equal(saved_pipeline: tuple[LatentPipeline, Path]) -> None:
+    pipeline, folder = saved_pipeline
     loaded = genmodels.load(folder)
     before = pipeline(batch_size=5, generator=seeded(), output_type="pt").images
     after = loaded(batch_size=5, generator=seeded(), output_type="pt").images
@@ -91,24 +91,24 @@ def test_saved_and_loaded_pipelines_are_equal(saved: tuple[LatentPipeline, Path]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pipelines_with_three_channels_return_rgb_images(name: str) -> None:
-    (image,) = fresh(name, channels=3, side=32)().images
+    (image,) = untrained_pipeline(name, channels=3, side=32)().images
     assert (image.mode, image.size) == ("RGB", (32, 32))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_larger_batches_start_with_the_same_latents(name: str) -> None:
-    pipeline = fresh(name)
+    pipeline = untrained_pipeline(name)
     assert torch.equal(pipeline.draw(3, seeded()), pipeline.draw(40, seeded())[:3])
 
 
-def test_save_writes_only_safetensors_and_json(saved: tuple[LatentPipeline, Path]) -> None:
-    files = {path.suffix for path in saved[1].rglob("*") if path.is_file()}
+def test_save_writes_only_safetensors_and_json(saved_pipeline: tuple[LatentPipeline, Path]) -> None:
+    files = {path.suffix for path in saved_pipeline[1].rglob("*") if path.is_file()}
     assert files == {".json", ".safetensors"}
 
 
 @pytest.mark.parametrize("name", ["ae-fashion", "vae-fashion", "vae-fashion-conditional"])
 def test_encode_returns_latents_that_decode_accepts(name: str) -> None:
-    pipeline = fresh(name)
+    pipeline = untrained_pipeline(name)
     samples, labels = torch.rand(3, 1, 28, 28) * 2 - 1, labels_for(pipeline, 3)
     latents = pipeline.encode(samples, labels)
     assert latents.shape == pipeline.draw(3).shape
@@ -116,7 +116,7 @@ def test_encode_returns_latents_that_decode_accepts(name: str) -> None:
 
 
 def test_fitted_prior_makes_latents_standard_normal() -> None:
-    pipeline, preset = fresh("ae-fashion"), PRESETS["ae-fashion"]
+    pipeline, preset = untrained_pipeline("ae-fashion"), PRESETS["ae-fashion"]
     samples = data.load(FASHION).pixels[:500] / 127.5 - 1
     batches = [Batch(part, None, seeded()) for part in samples.split(100)]
     preset.objective.fit(pipeline, batches)
@@ -131,9 +131,9 @@ def test_fitted_prior_makes_latents_standard_normal() -> None:
         )
 
 
-def test_decode_is_differentiable(saved: tuple[LatentPipeline, Path]) -> None:
-    latents = saved[0].draw(2, seeded()).requires_grad_()
-    saved[0].decode(latents, labels_for(saved[0], 2)).sum().backward()
+def test_decode_is_differentiable(saved_pipeline: tuple[LatentPipeline, Path]) -> None:
+    latents = saved_pipeline[0].draw(2, seeded()).requires_grad_()
+    saved_pipeline[0].decode(latents, labels_for(saved_pipeline[0], 2)).sum().backward()
     assert latents.grad.abs().sum() > 0
 
 
@@ -142,7 +142,7 @@ CONDITIONAL = [name for name in NAMES if "conditional" in name]
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_conditional_samples_depend_on_labels(name: str) -> None:
-    pipeline = fresh(name)
+    pipeline = untrained_pipeline(name)
     assert pipeline.num_classes == 10
 
     def sample(labels: object, count: int = 3) -> torch.Tensor:
@@ -152,14 +152,14 @@ def test_conditional_samples_depend_on_labels(name: str) -> None:
     assert torch.equal(sample([4, 5, 6]), sample(torch.tensor([4, 5, 6])))
     assert torch.allclose(sample([4, 5, 6])[0], sample(4)[0], atol=1e-5)
     assert not torch.allclose(sample(5)[0], sample(4)[0], atol=1e-3)
-    assert torch.equal(sample(None), sample([0, 1, 2]))  # cycles through the classes
+    assert torch.equal(sample(None), sample([0, 1, 2]))  # default labels cycle through the classes
     assert torch.allclose(sample(None, 12)[:3], sample(None), atol=1e-4)
     assert torch.equal(sample(torch.tensor(4)), sample(4))
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
-def test_invalid_labels(name: str) -> None:
-    pipeline = fresh(name)
+def test_invalid_labels_raise_user_errors(name: str) -> None:
+    pipeline = untrained_pipeline(name)
     latents = pipeline.draw(3, seeded())
     for labels, message in [
         (None, "expected labels from 0 to 9, one for all samples or one for each; got none"),
@@ -176,13 +176,13 @@ def test_invalid_labels(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ae-fashion", "gan-fashion", "diffusion-fashion"])
-def test_unconditional_models_refuse_labels(name: str) -> None:
+def test_unconditional_models_reject_labels(name: str) -> None:
     with pytest.raises(UserError, match="expected no labels: this model is unconditional"):
-        fresh(name)(2, labels=3)
+        untrained_pipeline(name)(2, labels=3)
 
 
 def test_guidance_extrapolates_from_unconditional_to_conditional() -> None:
-    pipeline = fresh("diffusion-fashion-conditional")
+    pipeline = untrained_pipeline("diffusion-fashion-conditional")
     noisy, labels = pipeline.draw(2, seeded()), torch.tensor([3, 7])
     timestep = torch.tensor(500)
 
@@ -221,38 +221,38 @@ def test_guidance_extrapolates_from_unconditional_to_conditional() -> None:
     ],
 )
 def test_invalid_arguments_raise_one_sentence(arguments: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught:
-        fresh("diffusion-fashion-conditional")(**arguments)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=message) as excinfo:
+        untrained_pipeline("diffusion-fashion-conditional")(**arguments)
+    assert "\n" not in str(excinfo.value)
 
 
-def test_arguments_that_a_model_does_not_have() -> None:
+def test_unsupported_arguments_raise_errors() -> None:
     with pytest.raises(UserError, match="expected no guidance_scale: this model is uncond"):
-        fresh("diffusion-fashion")(guidance_scale=2.0)
+        untrained_pipeline("diffusion-fashion")(guidance_scale=2.0)
     with pytest.raises(UserError, match=r"expected no num_inference_steps .* one step, got 12"):
-        fresh("gan-fashion")(num_inference_steps=12)
+        untrained_pipeline("gan-fashion")(num_inference_steps=12)
     with pytest.raises(UserError, match=r"expected no guidance_scale .* one step, got 1.5"):
-        fresh("sngan-fashion-conditional")(guidance_scale=1.5)
+        untrained_pipeline("sngan-fashion-conditional")(guidance_scale=1.5)
     with pytest.raises(TypeError, match="unexpected keyword argument 'seed'"):
-        fresh("gan-fashion")(seed=0)
+        untrained_pipeline("gan-fashion")(seed=0)
 
 
-def test_keywords_of_diffusers_in_a_call_and_in_decode() -> None:
-    pipeline = fresh("diffusion-fashion-conditional")
+def test_call_and_decode_accept_the_keywords_of_diffusers() -> None:
+    pipeline = untrained_pipeline("diffusion-fashion-conditional")
     settings = {"num_inference_steps": 3, "guidance_scale": 1.5, "labels": 3}
-    called = pipeline(batch_size=2, generator=seeded(), output_type="pt", **settings).images
+    images = pipeline(batch_size=2, generator=seeded(), output_type="pt", **settings).images
     with torch.no_grad():
-        assert torch.equal(pipeline.decode(pipeline.draw(2, seeded()), **settings), called)
+        assert torch.equal(pipeline.decode(pipeline.draw(2, seeded()), **settings), images)
     (as_tuple,) = pipeline(2, seeded(), output_type="pt", return_dict=False, **settings)
-    assert torch.equal(as_tuple, called)
+    assert torch.equal(as_tuple, images)
     numpy_types = {"num_inference_steps": np.int64(3), "guidance_scale": np.float32(1.5)}
     same = pipeline(np.int64(2), seeded(), np.int64(3), output_type="pt", **numpy_types).images
-    assert torch.equal(same, called)
+    assert torch.equal(same, images)
 
 
 @pytest.mark.parametrize("name", ["vae-fashion", "diffusion-fashion"])
 def test_each_sample_depends_only_on_its_own_generator(name: str) -> None:
-    pipeline = fresh(name)
+    pipeline = untrained_pipeline(name)
     latents = pipeline.draw(2, [seeded(3), seeded(4)])
     assert torch.equal(latents, torch.cat([pipeline.draw(1, seeded(seed)) for seed in (3, 4)]))
     images = pipeline(2, (seeded(3), seeded(4)), output_type="pt").images
@@ -261,7 +261,7 @@ def test_each_sample_depends_only_on_its_own_generator(name: str) -> None:
 
 
 def test_the_scheduler_component_can_be_replaced() -> None:
-    pipeline = fresh("diffusion-fashion")
+    pipeline = untrained_pipeline("diffusion-fashion")
     settings = {"num_inference_steps": 4, "output_type": "pt"}
     expected = pipeline(2, seeded(), scheduler="DDIM", **settings).images
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
@@ -272,7 +272,7 @@ def test_the_scheduler_component_can_be_replaced() -> None:
 
 
 def test_guidance_scale_0_draws_unconditional_samples() -> None:
-    pipeline = fresh("diffusion-fashion-conditional")
+    pipeline = untrained_pipeline("diffusion-fashion-conditional")
     one, other = (
         pipeline(2, seeded(), labels=label, guidance_scale=0, output_type="pt").images
         for label in (3, 7)
@@ -282,7 +282,7 @@ def test_guidance_scale_0_draws_unconditional_samples() -> None:
 
 @pytest.mark.parametrize("steps", [*range(1, 130), 999, 1000])
 def test_timesteps_start_at_pure_noise_and_decrease(steps: int) -> None:
-    timesteps = fresh("diffusion-fashion").timesteps(steps)
+    timesteps = untrained_pipeline("diffusion-fashion").timesteps(steps)
     assert len(timesteps) == steps
     assert timesteps[0] == 999
     assert all(later < earlier for earlier, later in itertools.pairwise(timesteps))
@@ -292,8 +292,8 @@ def test_timesteps_start_at_pure_noise_and_decrease(steps: int) -> None:
 @pytest.mark.parametrize("steps", [2, 3, 6, 12, 20, 30])
 @pytest.mark.parametrize(("end", "second"), [(0.02, 888), (0.01, 998)])
 def test_timesteps_are_uniform_in_log_snr(end: float, second: int, steps: int) -> None:
-    """With beta_end 0.01 the last timestep still has signal, so no first step is clipped."""
-    pipeline = fresh("diffusion-fashion")
+    """With beta_end 0.01 the last timestep still has signal, so the first step is not clipped."""
+    pipeline = untrained_pipeline("diffusion-fashion")
     pipeline.scheduler = DPMSolverMultistepScheduler(beta_end=end)
     timesteps = pipeline.timesteps(steps)
     alphas = pipeline.scheduler.alphas_cumprod.double()[timesteps]
@@ -318,7 +318,7 @@ def replace_network(pipeline: DenoisingPipeline, predict_clean: Callable) -> Non
 
 @pytest.mark.parametrize("steps", [1, 7, 50])
 def test_exact_denoiser_of_one_image_generates_it_in_any_number_of_steps(steps: int) -> None:
-    pipeline = fresh("diffusion-fashion")
+    pipeline = untrained_pipeline("diffusion-fashion")
     image = data.load(FASHION).pixels[:1] / 127.5 - 1
     replace_network(pipeline, lambda *_: image)
     samples = pipeline.decode(pipeline.draw(3, seeded()), num_inference_steps=steps)
@@ -339,7 +339,7 @@ def test_solvers_match_the_exact_solution_for_gaussian_data(
     scheduler: str, steps: int, tolerance: float
 ) -> None:
     """For data from N(0, s^2) the exact solution is s times the noise."""
-    pipeline, scale = fresh("diffusion-fashion"), 0.3
+    pipeline, scale = untrained_pipeline("diffusion-fashion"), 0.3
     replace_network(
         pipeline,
         lambda noisy, alpha: noisy * alpha.sqrt() / (alpha + (1 - alpha) / scale**2),
@@ -354,8 +354,8 @@ def test_solvers_match_the_exact_solution_for_gaussian_data(
 def test_module_paths_are_part_of_the_file_format() -> None:
     components: dict[str, set] = {}
     for name in PRESETS:
-        pipeline = fresh(name)
-        if isinstance(pipeline, Classifier):  # published without a pipeline
+        pipeline = untrained_pipeline(name)
+        if isinstance(pipeline, Classifier):  # a classifier is not part of a pipeline
             continue
         entries = components.setdefault(type(pipeline).__name__, set())
         entries |= {item for item in dict(pipeline.config).items() if not item[0].startswith("_")}
@@ -383,15 +383,15 @@ def truncate(folder: Path) -> None:
     weights_file(folder).write_bytes(weights_file(folder).read_bytes()[:-100])
 
 
-def scramble(folder: Path) -> None:
+def overwrite(folder: Path) -> None:
     weights_file(folder).write_bytes(b"not safetensors")
 
 
-def remove(folder: Path) -> None:
+def remove_weights_file(folder: Path) -> None:
     weights_file(folder).unlink()
 
 
-def lose_a_weight(folder: Path) -> None:
+def remove_a_weight(folder: Path) -> None:
     tensors = load_file(weights_file(folder))
     tensors.pop(sorted(tensors)[0])
     save_file(tensors, weights_file(folder), {"format": "pt"})
@@ -408,7 +408,7 @@ def reshape_a_weight(folder: Path) -> None:
     save_file(tensors, weights_file(folder), {"format": "pt"})
 
 
-def edit(**fields: object) -> Callable[[Path], None]:
+def edit_index(**fields: object) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         index = json.loads((folder / "model_index.json").read_text())
         (folder / "model_index.json").write_text(json.dumps(index | fields))
@@ -423,7 +423,7 @@ def write_index(text: str) -> Callable[[Path], None]:
     return change
 
 
-def configure(**fields: object) -> Callable[[Path], None]:
+def edit_config(**fields: object) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         (file,) = folder.glob("*/config.json")
         file.write_text(json.dumps(json.loads(file.read_text()) | fields))
@@ -439,41 +439,44 @@ def remove_index(folder: Path) -> None:
     ("damage", "message"),
     [
         (truncate, "is broken"),
-        (scramble, "is broken"),
-        (remove, "is broken"),
-        (lose_a_weight, "do not match"),
+        (overwrite, "is broken"),
+        (remove_weights_file, "is broken"),
+        (remove_a_weight, "do not match"),
         (add_a_weight, "do not match"),
         (reshape_a_weight, "is broken|do not match"),
         (write_index("{"), "model_index.json in .* is broken"),
         (remove_index, "found no model_index.json"),
-        (edit(_class_name="StableDiffusionPipeline"), "got StableDiffusionPipeline"),
-        (edit(_class_name=[]), r"got \[\]"),
-        (edit(generator=["os", "system"]), r"expected genmodels\.networks\.dcgan\.Generator or"),
-        (edit(generator=["genmodels.networks.dcgan", "Critic"]), "got .*Critic"),
-        (edit(generator="dcgan"), "got dcgan"),
-        (edit(generator=[["a"], {}]), "expected genmodels"),
+        (edit_index(_class_name="StableDiffusionPipeline"), "got StableDiffusionPipeline"),
+        (edit_index(_class_name=[]), r"got \[\]"),
+        (
+            edit_index(generator=["os", "system"]),
+            r"expected genmodels\.networks\.dcgan\.Generator or",
+        ),
+        (edit_index(generator=["genmodels.networks.dcgan", "Critic"]), "got .*Critic"),
+        (edit_index(generator="dcgan"), "got dcgan"),
+        (edit_index(generator=[["a"], {}]), "expected genmodels"),
         (write_index("[]"), r"got \[\]"),
         (write_index("null"), "got None"),
         (write_index("[" * 100_000), "model_index.json in .* is broken"),
-        (configure(latent_dim="a"), "is broken"),
-        (configure(width=None), "is broken"),
-        (configure(quantization_config={"quant_method": "gguf"}), "is broken"),
-        (edit(critic=["genmodels.networks.dcgan", "Critic"]), "got generator, critic"),
+        (edit_config(latent_dim="a"), "is broken"),
+        (edit_config(width=None), "is broken"),
+        (edit_config(quantization_config={"quant_method": "gguf"}), "is broken"),
+        (edit_index(critic=["genmodels.networks.dcgan", "Critic"]), "got generator, critic"),
     ],
 )
 def test_broken_pipelines_raise_one_sentence(
     damage: Callable[[Path], None], message: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
-    fresh("wgan-gp-fashion").save_pretrained(folder)
+    untrained_pipeline("wgan-gp-fashion").save_pretrained(folder)
     damage(folder)
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as excinfo:
         genmodels.load(folder)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(excinfo.value)
 
 
 @pytest.mark.parametrize("source", ["no/such", "../nowhere", "a b", "/nowhere/at/all", "x" * 5000])
-def test_missing_sources(source: str) -> None:
+def test_missing_sources_raise_user_errors(source: str) -> None:
     with pytest.raises(UserError, match="expected a folder or the id of a model on the Hub"):
         genmodels.load(source)
 

@@ -1,4 +1,4 @@
-"""What the README and the cards say is tried as it stands."""
+"""Snippets, commands and tables in the README and in the model cards."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from training.release.records import read_record
 CARDS = sorted(ROOT.glob("checkpoints/*/README.md"))
 
 
-def blocks(file: Path, language: str) -> list[str]:
+def code_blocks(file: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", file.read_text(), re.DOTALL)
 
 
@@ -26,7 +26,7 @@ def test_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    for snippet in blocks(ROOT / "README.md", "python"):
+    for snippet in code_blocks(ROOT / "README.md", "python"):
         if "gradio_client" not in snippet:
             exec(snippet, names)
     assert names["completed"].shape == (1, 1, 28, 28)
@@ -36,11 +36,11 @@ def test_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_commands_parse() -> None:
     files = (ROOT / "README.md", ROOT / "training" / "README.md")
-    commands = "".join(text for file in files for text in blocks(file, "bash"))
+    commands = "".join(text for file in files for text in code_blocks(file, "bash"))
     commands = commands.replace("\\\n", "")
-    launched = re.findall(r"accelerate launch -m training (.+)", commands)
-    assert len(launched) >= 4
-    for line in launched:
+    arguments = re.findall(r"accelerate launch -m training (.+)", commands)
+    assert len(arguments) >= 4
+    for line in arguments:
         if "--help" not in line:
             parse(shlex.split(line, comments=True))
 
@@ -53,19 +53,19 @@ def test_the_table_has_every_objective_with_its_paper() -> None:
         assert paper in OBJECTIVES[name].__doc__
 
 
-def test_the_space_runs_the_gradio_that_is_pinned() -> None:
+def test_the_space_uses_the_pinned_gradio_version() -> None:
     space = RepoCard.load(ROOT / "README.md", repo_type="space").data.to_dict()
     assert f"gradio=={space['sdk_version']}\n" in (ROOT / "requirements.txt").read_text()
     assert (ROOT / space["app_file"]).exists()
-    assert len(space["short_description"]) <= 60  # or the Hub refuses it
+    assert len(space["short_description"]) <= 60  # the limit of the Hub
 
 
 @pytest.mark.parametrize("file", CARDS, ids=lambda file: file.parent.name)
 def test_cards_are_complete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metadata, commands that parse, settings that match them, and a snippet that runs."""
     card, record = ModelCard.load(file), read_record(file.parent)
-    classifies = (file.parent / "config.json").exists()
-    assert (card.data.pipeline_tag == "image-classification") == classifies
+    is_classifier = (file.parent / "config.json").exists()
+    assert (card.data.pipeline_tag == "image-classification") == is_classifier
     assert card.data.library_name == "genmodels"
     assert card.data.license == "mit"
     assert card.data.datasets == ["zalando-datasets/fashion_mnist"]
@@ -76,7 +76,7 @@ def test_cards_are_complete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
         for command in commands
     )
     assert record["command"].split()[4] == file.parent.name
-    base = config.pretrained_model_name_or_path  # the output of an earlier run
+    base = config.pretrained_model_name_or_path  # the output folder of an earlier run
     assert [run.output_dir for run in earlier] == ([base] if base else [])
     assert card.data.genmodels["steps"] == record["steps"] <= config.max_train_steps
     fields = json.loads(json.dumps(config.result_fields()))
@@ -85,6 +85,6 @@ def test_cards_are_complete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert {key: record[key] for key in common} == {key: fields[key] for key in common}
     monkeypatch.chdir(file.parent)
     names: dict = {}
-    (snippet,) = blocks(file, "python")
+    (snippet,) = code_blocks(file, "python")
     exec(snippet, names)
-    assert len(names["logits" if classifies else "images"]) == 16
+    assert len(names["logits" if is_classifier else "images"]) == 16

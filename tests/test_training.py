@@ -17,9 +17,10 @@ from safetensors.torch import load_file
 
 import genmodels
 from genmodels import data
+from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 from genmodels.networks.classifier import Classifier
-from tests.conftest import FASHION, FIRST, ROOT
+from tests.conftest import FASHION, FIRST_PRESETS, ROOT
 from training.configs.config import Config
 from training.configs.presets import PRESETS
 from training.core import setup
@@ -47,15 +48,15 @@ def load_tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_equal(one: Path, other: Path) -> None:
-    ours, theirs = load_tensors(one), load_tensors(other)
-    assert ours.keys() == theirs.keys()
-    assert len(ours) > 10
-    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    tensors, other_tensors = load_tensors(one), load_tensors(other)
+    assert tensors.keys() == other_tensors.keys()
+    assert len(tensors) > 10
+    assert [name for name in tensors if not torch.equal(tensors[name], other_tensors[name])] == []
 
 
 # A preset per objective, and one per kind of conditional network.
 NAMES = [
-    *FIRST.values(),
+    *FIRST_PRESETS.values(),
     "vae-fashion-conditional",
     "sngan-fashion-conditional",
     "diffusion-fashion-conditional",
@@ -121,8 +122,8 @@ def test_training_publishes_a_classifier_with_its_error(small: Small) -> None:
     assert not list(folder.glob(".[!.]*"))
 
 
-def losses_of(config: Config, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
-    """Train -> the logged values of each loss."""
+def train_and_get_losses(config: Config, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
+    """Train and return the logged values of each loss."""
     logged: dict[str, list[float]] = {}
 
     def log(self: object, values: dict[str, float], step: int) -> None:
@@ -141,7 +142,7 @@ def test_vae_learns_to_reconstruct(
 ) -> None:
     vae = OBJECTIVES["vae"](likelihood=likelihood)
     settings = {"max_train_steps": 40, "learning_rate": 2e-3, "logging_steps": 10}
-    losses = losses_of(small("vae-fashion", objective=vae, **settings), monkeypatch)
+    losses = train_and_get_losses(small("vae-fashion", objective=vae, **settings), monkeypatch)
     first, *_, last = losses["autoencoder/reconstruction"]
     assert len(losses["autoencoder/reconstruction"]) == 4
     assert last < share * first
@@ -151,38 +152,41 @@ def test_wgan_gp_critic_distance_grows_then_shrinks(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = small("wgan-gp-fashion", max_train_steps=70, learning_rate=2e-3, logging_steps=10)
-    distances = [-term for term in losses_of(config, monkeypatch)["critic/negative distance"]]
+    distances = [
+        -loss for loss in train_and_get_losses(config, monkeypatch)["critic/negative distance"]
+    ]
     assert max(distances) > 1.5 * distances[0]
     assert distances[-1] < 0.5 * max(distances)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_resume_equals_uninterrupted(name: str, small: Small, tmp_path: Path) -> None:
-    whole, broken = str(tmp_path / "whole"), str(tmp_path / "broken")
-    # A constant learning rate, so that a shorter run can be extended.
+    uninterrupted, resumed = str(tmp_path / "uninterrupted"), str(tmp_path / "resumed")
+    # The learning rate of `small` is constant, so a shorter run can be extended.
     fields = {"gradient_accumulation_steps": 2, "max_train_steps": 4}
-    train(small(name, output_dir=whole, **fields))
-    train(small(name, output_dir=broken, **fields | {"max_train_steps": 2}))
-    train(small(name, output_dir=broken, resume_from_checkpoint="latest", **fields))
-    assert_equal(Path(whole), Path(broken))
+    train(small(name, output_dir=uninterrupted, **fields))
+    train(small(name, output_dir=resumed, **fields | {"max_train_steps": 2}))
+    train(small(name, output_dir=resumed, resume_from_checkpoint="latest", **fields))
+    assert_equal(Path(uninterrupted), Path(resumed))
 
 
-@pytest.mark.parametrize("name", [name for name in GENERATORS if name in FIRST.values()])
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name in FIRST_PRESETS.values()])
 def test_run_starts_from_pretrained_weights(name: str, small: Small, tmp_path: Path) -> None:
     first = small(name, learning_rate=1e-2, seed=7)
     train(first)
     fields = {"learning_rate": 1e-12, "max_train_steps": 1}
     scratch = train(small(name, output_dir=str(tmp_path / "scratch"), **fields))
     fields |= {"pretrained_model_name_or_path": first.output_dir}
-    further = train(small(name, output_dir=str(tmp_path / "further"), **fields))
+    finetuned = train(small(name, output_dir=str(tmp_path / "finetuned"), **fields))
     source, *others = (
         torch.nn.utils.parameters_to_vector(
             weight
             for part, network in pipeline.components.items()
-            if isinstance(network, torch.nn.Module) and part != "prior"  # fitted, not trained
+            if isinstance(network, torch.nn.Module)
+            and part != "prior"  # the prior is fitted without gradients
             for weight in network.parameters()
         )
-        for pipeline in (genmodels.load(first.output_dir), further, scratch)
+        for pipeline in (genmodels.load(first.output_dir), finetuned, scratch)
     )
     distances = [(other.detach() - source.detach()).abs().max() for other in others]
     assert distances[0] < 1e-5 < 1e-2 < distances[1]
@@ -195,7 +199,7 @@ def test_mismatched_pretrained_models_are_rejected(small: Small, tmp_path: Path)
         ("gan-fashion", "expected generator in .*, got autoencoder"),
         ("classifier-fashion", "expected no --pretrained_model_name_or_path with a classifier"),
     ):
-        with pytest.raises(ValueError, match=sentence):
+        with pytest.raises(UserError, match=sentence):
             train(small(name, pretrained_model_name_or_path=source))
         assert not (tmp_path / name).exists()
 
@@ -267,16 +271,16 @@ def script(path: Path, source: str) -> tuple[str]:
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of each objective by two processes: uninterrupted, and resumed."""
-    folder = tmp_path_factory.mktemp("pairs")
-    program = script(folder / "pairs.py", PAIRS)
+def two_process_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of runs with two processes: each preset uninterrupted, and resumed."""
+    folder = tmp_path_factory.mktemp("two_process_runs")
+    program = script(folder / "two_processes.py", TWO_PROCESSES)
     finish(launch(str(folder), *NAMES, processes=2, program=program))
     return folder
 
 
-# One launch for all: starting takes longer than training.
-PAIRS = """
+# One launch trains all presets, because starting takes longer than training.
+TWO_PROCESSES = """
 import os, sys
 import torch
 from accelerate import Accelerator
@@ -288,13 +292,13 @@ folder, *names = sys.argv[1:]
 Accelerator.end_training = lambda self: None  # keep the group
 for name in names:
     fields = {"gradient_accumulation_steps": 2, "max_train_steps": 4}
-    for place, more in [
-        ("whole", {}),
-        ("broken", {"max_train_steps": 2}),
-        ("broken", {"resume_from_checkpoint": "latest"}),
+    for subfolder, more in [
+        ("uninterrupted", {}),
+        ("resumed", {"max_train_steps": 2}),
+        ("resumed", {"resume_from_checkpoint": "latest"}),
     ]:
         AcceleratorState._reset_state()
-        train(shrink(name, output_dir=f"{folder}/{name}/{place}", **fields | more))
+        train(shrink(name, output_dir=f"{folder}/{name}/{subfolder}", **fields | more))
     AcceleratorState._reset_state()
     run = Run(shrink(name, output_dir=f"{folder}/{name}/updates", **fields))
     for network in run.config.objective.update_order(0) * 2:
@@ -312,21 +316,24 @@ os._exit(0)  # the exit of the interpreter may hang in gloo's threads
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_processes_resume_bit_equal(name: str, pairs: Path) -> None:
-    assert_equal(pairs / name / "whole", pairs / name / "broken")
-    assert "on 2 processes with" in (pairs / name / "whole" / "README.md").read_text()
+def test_two_processes_resume_bit_equal(name: str, two_process_runs: Path) -> None:
+    assert_equal(two_process_runs / name / "uninterrupted", two_process_runs / name / "resumed")
+    card = (two_process_runs / name / "uninterrupted" / "README.md").read_text()
+    assert "on 2 processes with" in card
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_processes_share_gradients(name: str, pairs: Path) -> None:
-    """After updates on different samples, both have the same weights."""
-    one, other = (torch.load(pairs / name / f"rank{rank}.pt") for rank in (0, 1))
+def test_two_processes_share_gradients(name: str, two_process_runs: Path) -> None:
+    """Both processes have the same weights after updates on different samples."""
+    one, other = (torch.load(two_process_runs / name / f"rank{rank}.pt") for rank in (0, 1))
     assert one["sample"] != other["sample"]
-    for weight, twin in zip(one["weights"], other["weights"], strict=True):
-        assert torch.equal(weight, twin)
+    for weight, other_weight in zip(one["weights"], other["weights"], strict=True):
+        assert torch.equal(weight, other_weight)
 
 
-def test_publishing_is_all_or_nothing(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_publishing_leaves_no_partial_model(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = small("vae-fashion")
 
     def fail(self: object, path: Path) -> None:
@@ -373,10 +380,10 @@ def test_folder_of_images_is_not_a_hub_dataset(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my/photos").mkdir(parents=True)
-    for place in range(3):  # fewer than a batch
-        Image.new("RGB", (40, 32), (80 * place, 0, 0)).save(f"my/photos/{place}.jpg")
+    for index in range(3):  # fewer than a batch
+        Image.new("RGB", (40, 32), (80 * index, 0, 0)).save(f"my/photos/{index}.jpg")
     config = small("wgan-gp-fashion", train_data_dir="my/photos", resolution=32, output_dir=".")
-    with pytest.raises(ValueError, match="expected a new or empty --output_dir"):
+    with pytest.raises(UserError, match="expected a new or empty --output_dir"):
         train(config)
     train(dataclasses.replace(config, output_dir="runs/photos"))
     card = Path("runs/photos/README.md").read_text()
@@ -421,8 +428,8 @@ def test_curves_continue_after_an_incomplete_line_and_are_published(small: Small
     train(config)
     folder = Path(config.output_dir)
     file = folder / "curves.jsonl"
-    with file.open("a") as torn:
-        torn.write('{"step": 3, "critic/re')
+    with file.open("a") as curves:
+        curves.write('{"step": 3, "critic/re')
     train(dataclasses.replace(config, max_train_steps=4, resume_from_checkpoint="latest"))
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 2, 3, 4, 4]
@@ -458,13 +465,13 @@ def test_learning_rate_follows_its_schedule_for_every_network(
     fields = {"lr_scheduler": name, "lr_warmup_steps": 2, "learning_rate": 1e-4}
     config = small("wgan-fashion", max_train_steps=6, **fields)
     train(config)
-    updates = config.objective.critic_updates + 1  # and the generator's
+    updates = config.objective.critic_updates + 1  # critic updates and one generator update
     expected = [rate * 1e-4 for rate in expected for _ in range(updates)]
     assert rates == pytest.approx(expected, rel=1e-2, abs=1e-12)
 
 
 def test_gradient_accumulation_equals_one_large_batch(small: Small, tmp_path: Path) -> None:
-    """For a critic without batch normalisation and a generator that ignores its latents."""
+    """Needs a critic without batch normalisation and a generator that ignores its latents."""
     weights = []
     for folder, passes, size in [("one", 1, 16), ("many", 4, 4)]:
         fields = {"gradient_accumulation_steps": passes, "train_batch_size": size}
@@ -490,7 +497,7 @@ class ConstantGenerator(torch.nn.Module):
 def test_conditional_run_needs_classes(small: Small, tmp_path: Path) -> None:
     Image.new("L", (28, 28)).save(tmp_path / "one.png")
     config = small("vae-fashion-conditional", train_data_dir=str(tmp_path))
-    with pytest.raises(ValueError, match=r"expected class labels in .* for --conditional"):
+    with pytest.raises(UserError, match=r"expected class labels in .* for --conditional"):
         train(config)
 
 
@@ -502,6 +509,7 @@ os.environ |= {"FSDP_AUTO_WRAP_POLICY": "NO_WRAP", "FSDP_STATE_DICT_TYPE": "SHAR
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from genmodels.errors import UserError
 from tests.conftest import shrink
 from training.core.loop import train
 
@@ -516,7 +524,7 @@ for name in names:
         AcceleratorState._reset_state()
         try:
             train(shrink(name, output_dir=f"{folder}/{name}", **fields))
-        except ValueError as error:
+        except UserError as error:
             print(error)
 end(Accelerator())
 """
@@ -528,7 +536,7 @@ def test_sharded_runs_save_and_resume(tmp_path: Path) -> None:
     run = launch(str(tmp_path), *names, processes=2, program=program)
     output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, output
-    assert "expected DDP, got FSDP: FSDP cannot train a critic with a gradient penalty" in output
+    assert "expected DDP, got FSDP: FSDP cannot train with a gradient penalty" in output
     for name in names[:-1]:
         assert (tmp_path / name / "checkpoint-4" / "pytorch_model_fsdp_0").is_dir()
         samples = genmodels.load(tmp_path / name)(2, output_type="pt").images
@@ -543,15 +551,15 @@ def test_ema_averages_full_sharded_weights() -> None:
         mesh = torch.distributed.init_device_mesh("cpu", (1,))
         torch.distributed.fsdp.fully_shard(networks["it"], mesh=mesh)
         ema.update_parameters(networks)
-        whole = networks["it"].weight.full_tensor()
-        assert torch.equal(ema.networks["it"].weight, whole)
+        full_weight = networks["it"].weight.full_tensor()
+        assert torch.equal(ema.networks["it"].weight, full_weight)
         assert type(ema.networks["it"].weight.data) is torch.Tensor
     finally:
         torch.distributed.destroy_process_group()
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
-def test_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
+def test_compiled_run_trains_the_same_model(small: Small, tmp_path: Path) -> None:
     config = small("vae-fashion", torch_compile=True, output_dir=str(tmp_path / "compiled"))
     run = Run(config)
     assert run.trainer.states["autoencoder"].model is not run.trainer.networks["autoencoder"]
@@ -569,8 +577,8 @@ def test_compiled_run_learns_the_same(small: Small, tmp_path: Path) -> None:
 def test_run_without_bfloat16_support_uses_float32(
     small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Emulated bfloat16 would be a hundred times slower."""
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as accelerate launch sets it
+    """Emulated bfloat16 is about a hundred times slower than float32."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as set by accelerate launch
     for supported, option, precision in (
         (True, "bf16", "bf16"),
         (False, "bf16", "no"),

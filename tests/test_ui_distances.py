@@ -28,7 +28,7 @@ from training.studies.laboratory import train_critics
 
 
 def legend(figure: go.Figure) -> dict[str, str]:
-    """Return the values in a figure's legend by the names of their curves."""
+    """Return the values in the legend of a figure, by the name of the curve."""
     names = [trace.name.split(" = ") for trace in figure.data if " = " in str(trace.name)]
     return dict(names)
 
@@ -83,10 +83,10 @@ def test_the_table_of_critics_gives_lower_bounds_of_w1() -> None:
 
 
 def test_noise_gives_js_a_gradient() -> None:
-    quiet, noisy = (legend(plot_noise(std)) for std in (0.05, 1))
-    assert float(quiet["JS"]) == pytest.approx(math.log(2), abs=1e-3)
-    assert float(quiet["dJS/dd"]) == pytest.approx(0, abs=1e-3)
-    assert float(noisy["dJS/dd"]) > 0.1
+    low_noise, high_noise = (legend(plot_noise(std)) for std in (0.05, 1))
+    assert float(low_noise["JS"]) == pytest.approx(math.log(2), abs=1e-3)
+    assert float(low_noise["dJS/dd"]) == pytest.approx(0, abs=1e-3)
+    assert float(high_noise["dJS/dd"]) > 0.1
 
 
 def test_actions_check_their_inputs() -> None:
@@ -127,14 +127,14 @@ def test_a_fit_is_played_stopped_and_played_again(page: Page, url: str) -> None:
     page.get_by_role("button", name="Play").click()
     expect(frame).to_have_value(re.compile(r"^[1-4]\d$"))
     page.get_by_role("button", name="Stop").click()
-    # Play is ignored while a fit is played, so frames restart only if Stop has ended it.
+    # Play has no effect while an animation runs, so frames restart only if Stop has ended it.
     page.evaluate(
-        "input => { window.frames_seen = [];"
-        " setInterval(() => window.frames_seen.push(+input.value), 20) }",
+        "input => { window.frame_history = [];"
+        " setInterval(() => window.frame_history.push(+input.value), 20) }",
         frame.element_handle(),
     )
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("window.frames_seen.some(frame => frame < 10)")
+    page.wait_for_function("window.frame_history.some(frame => frame < 10)")
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,8 @@ def test_the_api_returns_plots(client: Client, endpoint: str, inputs: tuple, plo
 def test_the_api_rejects_invalid_inputs(
     client: Client, endpoint: str, inputs: tuple, message: str
 ) -> None:
-    with pytest.raises((AppError, ValueError)) as caught:
+    with pytest.raises((AppError, ValueError)) as excinfo:
         client.predict(*inputs, api_name=endpoint)
-    assert message in str(caught.value)
-    assert "Traceback" not in str(caught.value)
-    assert "/work" not in str(caught.value)
+    assert message in str(excinfo.value)
+    assert "Traceback" not in str(excinfo.value)
+    assert "/work" not in str(excinfo.value)

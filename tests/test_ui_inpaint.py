@@ -19,7 +19,7 @@ from genmodels.ui.inpaint import actions
 from genmodels.ui.inpaint.actions import DEFAULT_COMPLETIONS, MASK_KINDS
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import SIDE, example_images, open_picture, to_sample
-from tests.conftest import ROOT, picture_of, until
+from tests.conftest import ROOT, download_picture, wait_for
 
 FAST = ["inpaint-fashion: one pass", "vae-fashion: pseudo-Gibbs"]
 
@@ -31,11 +31,11 @@ def rows(page: Page) -> list[list[np.ndarray]]:
         row.locator(".grid-container img").evaluate_all("all => all.map(one => one.src)")
         for row in galleries
     ]
-    return [[np.asarray(picture_of(page, source)) for source in row] for row in sources]
+    return [[np.asarray(download_picture(page, source)) for source in row] for row in sources]
 
 
-def hole_of(picture: np.ndarray, with_hole: np.ndarray) -> np.ndarray:
-    """Return where the second picture of a row differs from the first, grey one."""
+def find_hole(picture: np.ndarray, with_hole: np.ndarray) -> np.ndarray:
+    """Return where the second picture of a row (RGB) differs from the first one (grayscale)."""
     return (with_hole != picture[..., None]).any(2)
 
 
@@ -61,14 +61,14 @@ def test_another_example_is_completed(tab: Page) -> None:
     source = last.get_attribute("src")
     tab.locator(".examples .grid-container button").nth(3).click()
     expect(last).not_to_have_attribute("src", source)
-    known = np.ones((28, 28), bool)
-    known[8:20, 8:20] = False
+    mask = np.ones((28, 28), bool)
+    mask[8:20, 8:20] = False
     for row, before in zip(rows(tab), first, strict=True):
         assert np.array_equal(row[0], np.asarray(example_images()[3]))
         assert not np.array_equal(row[0], before[0])
         for completed in row[2:]:
-            assert np.array_equal(completed[known], row[0][known])
-            assert not np.array_equal(completed[~known], row[0][~known])
+            assert np.array_equal(completed[mask], row[0][mask])
+            assert not np.array_equal(completed[~mask], row[0][~mask])
 
 
 def test_a_painted_mask_is_completed(tab: Page) -> None:
@@ -76,13 +76,13 @@ def test_a_painted_mask_is_completed(tab: Page) -> None:
     tab.get_by_role("option", name="painted by hand").click()
     canvas = tab.locator("#inpaint-canvas canvas").first
     expect(canvas).to_be_visible()
-    assert len(rows(tab)) == len(FAST)  # old results stay
+    assert len(rows(tab)) == len(FAST)  # the previous results stay visible
     canvas.scroll_into_view_if_needed()
     with_hole = tab.locator(".completions img").nth(1)
     source = with_hole.get_attribute("src")
 
     def paint() -> bool:
-        """Paint a stroke; the editor drops it if its background arrives later."""
+        """Paint a stroke, which is lost if the editor loads its background later."""
         box = canvas.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         tab.mouse.move(x, y)
@@ -93,14 +93,14 @@ def test_a_painted_mask_is_completed(tab: Page) -> None:
         return (np.abs(pixels.astype(int) - [20, 184, 166]).sum(2) < 30).sum() > 100
 
     for _ in range(5):
-        until(paint)
+        wait_for(paint)
         tab.get_by_role("button", name="Inpaint", exact=True).click()
         with contextlib.suppress(AssertionError):
             expect(with_hole).not_to_have_attribute("src", source, timeout=6000)
             break
     assert with_hole.get_attribute("src") != source
     original, with_hole, *completions = rows(tab)[0]
-    hole = hole_of(original, with_hole)
+    hole = find_hole(original, with_hole)
     assert 4 < hole.sum() < 300
     ys, xs = np.nonzero(hole)
     assert 10 < xs.mean() < 20
@@ -112,7 +112,9 @@ def test_a_painted_mask_is_completed(tab: Page) -> None:
 def test_the_last_of_several_quickly_chosen_examples_is_completed(tab: Page) -> None:
     tab.locator(".examples .grid-container button").nth(3).click()
     tab.locator(".examples .thumbnails button").nth(5).click()
-    until(lambda: all(np.array_equal(row[0], np.asarray(example_images()[5])) for row in rows(tab)))
+    wait_for(
+        lambda: all(np.array_equal(row[0], np.asarray(example_images()[5])) for row in rows(tab))
+    )
     expect(tab.get_by_text("pseudo-Gibbs in")).to_be_visible()
 
 
@@ -125,13 +127,13 @@ def test_stop_cancels_a_slow_method(tab: Page, client: Client, picture: str) -> 
     expect(tab.get_by_text("RePaint: ", exact=False).last).to_be_visible()
     tab.get_by_role("button", name="Stop").last.click()
     expect(tab.get_by_text("Stopped.")).to_be_visible()
-    # The next run waits for the device, which the stopped one has left without a result.
+    # The next run must wait until the stopped one has released the device.
     client.predict(*arguments(picture), api_name="/complete")
     assert len(rows(tab)) == len(FAST)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_scrolls_sideways(tab: Page, width: int) -> None:
+def test_page_has_no_horizontal_scroll(tab: Page, width: int) -> None:
     tab.set_viewport_size({"width": width, "height": 844})
     assert tab.evaluate("document.documentElement.scrollWidth") == width
 
@@ -153,7 +155,7 @@ def test_api_completes(client: Client, picture: str, mask: str) -> None:
         np.asarray(Image.open(cell["image"])) for cell in galleries[0]["value"]
     )
     assert np.array_equal(original, np.asarray(example_images()[3]))
-    hole = hole_of(original, with_hole)
+    hole = find_hole(original, with_hole)
     assert hole.any()
     assert len(completions) == 2
     assert all(np.array_equal(one[~hole], original[~hole]) for one in completions)
@@ -161,7 +163,7 @@ def test_api_completes(client: Client, picture: str, mask: str) -> None:
 
 
 def test_api_accepts_a_painted_mask(client: Client, picture: str, tmp_path: Path) -> None:
-    layer = Image.new("RGBA", (56, 56))  # another size than the canvas
+    layer = Image.new("RGBA", (56, 56))  # not the size of the canvas
     layer.paste((0, 0, 0, 255), (0, 0, 28, 56))
     layer.save(tmp_path / "layer.png")
     file = handle_file(str(tmp_path / "layer.png"))
@@ -196,16 +198,16 @@ def test_api_accepts_a_painted_mask(client: Client, picture: str, tmp_path: Path
         ({"seed": None}, "seed"),
     ],
 )
-def test_api_explains_invalid_inputs(
+def test_api_reports_invalid_inputs(
     client: Client, picture: str, changes: dict, message: str
 ) -> None:
-    with pytest.raises(AppError) as error:
+    with pytest.raises(AppError) as excinfo:
         client.predict(*arguments(picture, **changes), api_name="/complete")
-    assert message in str(error.value)
+    assert message in str(excinfo.value)
 
 
 @pytest.mark.parametrize("kind", ["text", "truncated", "large", "bomb", "none"])
-def test_api_explains_invalid_pictures(client: Client, tmp_path: Path, kind: str) -> None:
+def test_api_reports_invalid_pictures(client: Client, tmp_path: Path, kind: str) -> None:
     file = tmp_path / "file.png"
     if kind == "text":
         file.write_text("no picture")
@@ -217,10 +219,10 @@ def test_api_explains_invalid_pictures(client: Client, tmp_path: Path, kind: str
         Image.effect_noise((200, 200), 90).save(file)
         file.write_bytes(file.read_bytes()[:500])
     picture = None if kind == "none" else str(file)
-    with pytest.raises(AppError) as error:
+    with pytest.raises(AppError) as excinfo:
         client.predict(*arguments(picture), api_name="/complete")
-    assert "expected a picture (PNG" in str(error.value)
-    assert "/tmp" not in str(error.value)
+    assert "expected a picture (PNG" in str(excinfo.value)
+    assert "/tmp" not in str(excinfo.value)
     if kind in ("text", "bomb"):
         drawing = {"background": handle_file(str(file)), "layers": []}
         drawing |= {"composite": None, "id": None}
@@ -243,14 +245,14 @@ def test_pictures_are_cropped_and_resized_for_the_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("drawing", [None, {}, {"layers": None}, {"layers": [None]}])
-def test_a_drawing_without_paint_is_refused(drawing: object) -> None:
+def test_a_drawing_without_paint_raises_a_user_error(drawing: object) -> None:
     with pytest.raises(UserError, match="expected a painted mask"):
         actions.build_mask("brush", drawing, 28, torch.Generator())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MASK_KINDS if kind != "brush"])
 @pytest.mark.parametrize("side", [28, 32])
-def test_masks_hold_zeros_and_ones(kind: str, side: int) -> None:
+def test_masks_contain_zeros_and_ones(kind: str, side: int) -> None:
     mask = actions.build_mask(kind, None, side, torch.Generator().manual_seed(0))
     assert mask.shape == (1, side, side)
     assert set(mask.unique().tolist()) == {0, 1}
@@ -280,7 +282,7 @@ def test_completions_depend_on_the_label(picture: str) -> None:
         run(10)
 
 
-def test_a_broken_model_leaves_a_note_at_the_start() -> None:
+def test_a_broken_model_is_reported_in_the_initial_note() -> None:
     models, example = Models([ROOT / "checkpoints"]), example_images()[0]
     rows, note = actions.initial_rows(models, example, [FAST[0], "no such model"])
     assert rows == []

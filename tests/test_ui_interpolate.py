@@ -20,8 +20,8 @@ from genmodels.ui.interpolate import actions, map_actions
 from genmodels.ui.interpolate.actions import FRAMES, STRIP
 from genmodels.ui.models import Models
 from genmodels.ui.pictures import example_images
-from tests.conftest import ROOT, picture_of, until
-from tests.test_pipelines import fresh
+from tests.conftest import ROOT, download_picture, wait_for
+from tests.test_pipelines import untrained_pipeline
 
 MODELS = Models([ROOT / "checkpoints"])
 CONDITIONAL = "sngan-fashion-conditional"
@@ -29,10 +29,10 @@ CONDITIONAL = "sngan-fashion-conditional"
 
 def pixels(page: Page, selector: str) -> np.ndarray:
     source = page.locator(selector).first.get_attribute("src")
-    return np.asarray(picture_of(page, source))
+    return np.asarray(download_picture(page, source))
 
 
-def similar(first: np.ndarray, second: np.ndarray) -> bool:
+def are_similar(first: np.ndarray, second: np.ndarray) -> bool:
     return first.shape == second.shape and np.abs(first.astype(int) - second).mean() < 3
 
 
@@ -50,7 +50,7 @@ def choose_model(tab: Page, name: str) -> None:
     tab.get_by_role("option", name=name, exact=True).last.click()
 
 
-def test_the_slider_moves_along_the_path_and_the_film_downloads(tab: Page, tmp_path: Path) -> None:
+def test_the_slider_moves_along_the_path_and_the_gif_downloads(tab: Page, tmp_path: Path) -> None:
     frame = ".frame img"
     first = pixels(tab, frame)
     assert first.shape == (28, 28)
@@ -63,13 +63,13 @@ def test_the_slider_moves_along_the_path_and_the_film_downloads(tab: Page, tmp_p
     expect(tab.locator(frame).first).not_to_have_attribute("src", source)
     last = pixels(tab, frame)
     strip = tab.locator(".strip .grid-container img").last.get_attribute("src")
-    assert np.array_equal(last, np.asarray(picture_of(tab, strip)))
+    assert np.array_equal(last, np.asarray(download_picture(tab, strip)))
     assert np.abs(last.astype(int) - first).mean() > 10
     with tab.expect_download() as download:
         tab.get_by_text("GIF", exact=True).click()
     download.value.save_as(tmp_path / "path.gif")
-    film = Image.open(tmp_path / "path.gif")
-    assert (film.n_frames, film.size) == (FRAMES, (168, 168))
+    animation = Image.open(tmp_path / "path.gif")
+    assert (animation.n_frames, animation.size) == (FRAMES, (168, 168))
 
 
 def test_a_click_on_the_map_decodes_a_point(tab: Page) -> None:
@@ -97,7 +97,7 @@ def test_stop_cancels_the_path(tab: Page) -> None:
     expect(tab.get_by_text("8 of 17 frames")).to_be_visible()
     tab.get_by_role("button", name="Stop").locator("visible=true").first.click()
     expect(tab.get_by_text("Stopped.")).to_be_visible()
-    # The next event on the device starts when the cancelled one has ended.
+    # The next event on the device starts after the cancelled one has ended.
     choose_model(tab, "vae-fashion")
     tab.get_by_text("Grid between four seeds").first.click()
     tab.get_by_role("button", name="Draw the grid").click()
@@ -106,22 +106,22 @@ def test_stop_cancels_the_path(tab: Page) -> None:
 
 
 def save_samples(page: Page, model: str, indices: tuple[int, int]) -> list[np.ndarray]:
-    """Click on samples of seed 0 in the Generate tab, one after another; return their images."""
+    """Save samples of seed 0 in the Generate tab by clicking on them, and return their images."""
     gallery = page.locator(".samples .grid-container img")
-    until(lambda: gallery.count() > max(indices))
+    wait_for(lambda: gallery.count() > max(indices))
     generator = torch.Generator().manual_seed(0)
     generated = MODELS.get(model)(gallery.count(), generator).images
     images = [np.asarray(generated[index]) for index in indices]
-    for saved, (index, image) in enumerate(zip(indices, images, strict=True), 1):
+    for count, (index, image) in enumerate(zip(indices, images, strict=True), 1):
         selector = f".samples .grid-container img >> nth={index}"
-        until(lambda selector=selector, image=image: similar(pixels(page, selector), image))
+        wait_for(lambda selector=selector, image=image: are_similar(pixels(page, selector), image))
         page.locator(".samples .grid-container button").nth(index).click()
         page.locator(".samples").get_by_label("Close").or_(page.get_by_label("Clear")).first.click()
-        expect(page.locator(".saved .grid-container img")).to_have_count(saved)
+        expect(page.locator(".saved .grid-container img")).to_have_count(count)
     return images
 
 
-# The classes of the conditional model are equal, and not 0.
+# Both samples of the conditional model have the same class, which is not 0.
 @pytest.mark.parametrize(
     ("query", "model", "indices"),
     [("", "gan-fashion", (1, 4)), (f"/?model={CONDITIONAL}", CONDITIONAL, (8, 18))],
@@ -138,15 +138,15 @@ def test_saved_samples_are_used_in_other_tabs(
     expect(page.get_by_text("frames by slerp")).to_be_hidden()
     expect(page.get_by_text("frames by slerp")).to_be_visible(timeout=60_000)
     for index, image in zip((0, STRIP - 1), images, strict=True):
-        assert similar(pixels(page, f".strip .grid-container img >> nth={index}"), image)
+        assert are_similar(pixels(page, f".strip .grid-container img >> nth={index}"), image)
     page.get_by_role("tab", name="Inpaint").click()
     page.get_by_role("button", name="Take the sample kept last").click()
-    until(lambda: similar(pixels(page, ".completions img"), images[1]))
+    wait_for(lambda: are_similar(pixels(page, ".completions img"), images[1]))
     page.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_does_not_scroll_sideways(tab: Page, width: int) -> None:
+def test_page_has_no_horizontal_scroll(tab: Page, width: int) -> None:
     tab.set_viewport_size({"width": width, "height": 844})
     for title in ("Grid between four seeds", "Latent traversal", "Map of the latent space"):
         tab.get_by_text(title).first.click()
@@ -156,7 +156,7 @@ def test_the_page_does_not_scroll_sideways(tab: Page, width: int) -> None:
 
 
 def arguments(**changes: object) -> list[object]:
-    """The arguments of the endpoint /interpolate, with changes by name."""
+    """Return the arguments of the endpoint /interpolate: the defaults, updated by `changes`."""
     defaults = {"model": "vae-fashion", "label": 0, "ends": "seeds", "seeds": "1, 2"}
     defaults |= {"start": None, "end": None, "interpolation": "slerp", "frames": 3}
     return list((defaults | changes).values())
@@ -271,7 +271,7 @@ def test_other_endpoints_report_invalid_arguments(
 
 
 def test_decoding_yields_batches_and_restores_gradients() -> None:
-    pipeline = fresh("vae-fashion")
+    pipeline = untrained_pipeline("vae-fashion")
     keys = latents.seed_latents(pipeline, [0, 1])
     counts = []
     for samples in latents.decode_batches(pipeline, slerp(keys, torch.linspace(0, 1, 20)), None):
@@ -282,8 +282,8 @@ def test_decoding_yields_batches_and_restores_gradients() -> None:
     assert torch.allclose(samples[0], pipeline.decode(keys[:1])[0], atol=1e-5)
 
 
-def test_a_path_shows_its_frames_before_its_films() -> None:
-    pipeline = fresh("vae-fashion")
+def test_a_path_shows_its_frames_before_its_video_files() -> None:
+    pipeline = untrained_pipeline("vae-fashion")
     keys = latents.seed_latents(pipeline, [0, 1])
     results = list(actions.decode_path("user/name", pipeline, keys, "lerp", 10, None))
     assert [len(result.samples) for result in results] == [8, 10, 10]
@@ -297,7 +297,7 @@ def test_a_path_shows_its_frames_before_its_films() -> None:
 
 @pytest.mark.parametrize("name", ["vae-fashion-conditional", CONDITIONAL])
 def test_conditional_models_decode_the_class(name: str) -> None:
-    pipeline = fresh(name)
+    pipeline = untrained_pipeline(name)
     keys = latents.seed_latents(pipeline, [0, 1])
     first, second = (
         list(actions.decode_path(name, pipeline, keys, "slerp", 3, label))[-1].samples
@@ -307,16 +307,16 @@ def test_conditional_models_decode_the_class(name: str) -> None:
     assert latents.parse_label(pipeline, "3") == 3
     with pytest.raises(UserError, match="class"):
         latents.parse_label(pipeline, 10)
-    assert latents.parse_label(fresh("vae-fashion"), "anything") is None
+    assert latents.parse_label(untrained_pipeline("vae-fashion"), "anything") is None
     image, _ = actions.draw_traversals(MODELS, name, 1, "0", 2)
     assert image.size == (9 * 30 + 2, 2 * 30 + 2)
 
 
 def test_saved_samples_must_be_of_one_model_and_one_class() -> None:
-    def saved(model: str, label: int) -> SavedSample:
+    def make_sample(model: str, label: int) -> SavedSample:
         return SavedSample(model, torch.full((4,), float(label)), label, torch.zeros(1, 28, 28))
 
-    samples = [saved("a", 1), saved("a", 2), saved("b", 3), saved("a", 2)]
+    samples = [make_sample(*pair) for pair in (("a", 1), ("a", 2), ("b", 3), ("a", 2))]
     keys, label = actions.saved_latents(samples, "a")
     assert label == 2
     assert keys.tolist() == [[2.0] * 4] * 2
@@ -328,7 +328,7 @@ def test_saved_samples_must_be_of_one_model_and_one_class() -> None:
 
 def test_pictures_need_a_model_that_encodes() -> None:
     with pytest.raises(UserError, match="expected a model that can encode images"):
-        latents.encode_pictures(fresh("inpaint-fashion"), example_images()[:1], None)
+        latents.encode_pictures(untrained_pipeline("inpaint-fashion"), example_images()[:1], None)
 
 
 def test_a_pixel_of_the_map_has_coordinates() -> None:

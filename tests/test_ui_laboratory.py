@@ -25,7 +25,7 @@ from genmodels.ui.laboratory.actions import (
     train,
 )
 from genmodels.ui.models import Models
-from tests.conftest import until
+from tests.conftest import wait_for
 from training.studies import laboratory
 
 TOOLS = ui.Laboratory(
@@ -76,8 +76,8 @@ def test_a_drawing_becomes_points_with_y_upwards() -> None:
     assert points.shape == (100, 2)
     assert (points > 0.79).all()
     assert (points < 1).all()
-    filled = {"layers": [np.full((300, 300, 4), 255, np.uint8)]}
-    assert len(drawing_to_points(filled)) == MAX_POINTS
+    full_drawing = {"layers": [np.full((300, 300, 4), 255, np.uint8)]}
+    assert len(drawing_to_points(full_drawing)) == MAX_POINTS
 
 
 @pytest.mark.parametrize(
@@ -115,29 +115,29 @@ def test_training_is_shown_and_stopped(browser: Browser, url: str) -> None:
     page.goto(f"{url}/?tab=laboratory")
     points = page.locator("#tab-laboratory .js-plotly-plot .points path")
     step = page.get_by_label("Step", exact=True)
-    expect(points).to_have_count(512)  # the data, before any run
+    expect(points).to_have_count(512)  # only the data, before the first run
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_role("spinbutton", name="Steps").fill("100")
     page.get_by_role("button", name="Run").click()
     expect(step).to_have_value("100 / 100")
     expect(points).to_have_count(1024)
-    covered = page.get_by_label("Modes covered", exact=True)
-    expect(covered).to_have_value(re.compile(r"/ 8$"))
+    mode_coverage = page.get_by_label("Modes covered", exact=True)
+    expect(mode_coverage).to_have_value(re.compile(r"/ 8$"))
     expect(page.get_by_role("cell", name="generator/-log D")).to_be_visible()
     page.get_by_role("spinbutton", name="Steps").fill("5000")
     page.get_by_role("button", name="Run").click()
     expect(step).to_have_value(re.compile(r"^[1-9]\d* / 5000"))
     page.evaluate(
-        "input => { window.steps_seen = [];"
-        " setInterval(() => window.steps_seen.push(input.value), 20) }",
+        "input => { window.step_history = [];"
+        " setInterval(() => window.step_history.push(input.value), 20) }",
         step.element_handle(),
     )
     page.get_by_role("button", name="Stop").click()
-    # The device serves one run at a time: this one starts only after the end of the one before.
+    # The device runs one training at a time, so the next run starts after this one ends.
     page.get_by_role("spinbutton", name="Steps").fill("20")
     page.get_by_role("button", name="Run").click()
     expect(step).to_have_value("20 / 20")
-    assert "5000 / 5000" not in page.evaluate("window.steps_seen")
+    assert "5000 / 5000" not in page.evaluate("window.step_history")
     page.close()
 
 
@@ -146,8 +146,8 @@ def test_a_model_learns_a_drawing(page: Page, url: str) -> None:
     page.get_by_role("radio", name="drawing").check()
     canvas = page.locator("#tab-laboratory canvas").last
     expect(canvas).to_be_visible()
-    # A stroke before the canvas is ready is lost, so draw until one is visible.
-    until(lambda: draw_line(page, canvas))
+    # The canvas ignores strokes until it is ready, so repeat the stroke until it is visible.
+    wait_for(lambda: draw_line(page, canvas))
     page.get_by_role("spinbutton", name="Steps").fill("100")
     step = page.get_by_label("Step", exact=True)
 
@@ -157,12 +157,12 @@ def test_a_model_learns_a_drawing(page: Page, url: str) -> None:
             expect(step).to_have_value("100 / 100", timeout=10_000)
         return step.input_value() == "100 / 100"
 
-    until(train_on_drawing)
+    wait_for(train_on_drawing)
     expect(page.get_by_label("Modes covered", exact=True)).to_have_value(re.compile(r"/ 24$"))
 
 
 def draw_line(page: Page, canvas: Locator) -> bool:
-    """Draw a horizontal line. Return whether it is visible."""
+    """Draw a horizontal line, and return whether it is visible."""
     before = canvas.screenshot()
     box = canvas.bounding_box()
     y = box["y"] + box["height"] / 2
@@ -204,8 +204,8 @@ def test_equal_seeds_give_equal_results(client: Client) -> None:
     ],
 )
 def test_the_api_rejects_invalid_inputs(client: Client, inputs: tuple, message: str) -> None:
-    with pytest.raises((AppError, ValueError)) as caught:
+    with pytest.raises((AppError, ValueError)) as excinfo:
         client.predict(*inputs, api_name="/laboratory")
-    assert message in str(caught.value)
-    assert "Traceback" not in str(caught.value)
-    assert "/work" not in str(caught.value)
+    assert message in str(excinfo.value)
+    assert "Traceback" not in str(excinfo.value)
+    assert "/work" not in str(excinfo.value)

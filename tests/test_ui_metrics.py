@@ -22,7 +22,7 @@ from genmodels.ui.metrics import live_actions, memorisation_actions, runs_action
 from genmodels.ui.metrics.figures import plot_curves
 from genmodels.ui.models import Models
 from genmodels.ui.reference_dataset import ReferenceDatasets
-from tests.conftest import FASHION, ROOT, picture_of
+from tests.conftest import FASHION, ROOT, download_picture
 
 CHECKPOINTS = ROOT / "checkpoints"
 PROJECT = "curves-of-a-test"
@@ -31,12 +31,12 @@ FINISHED = r"gan-fashion: ([\d,]+); gan-saturating-fashion: \1 of \1 samples"
 
 
 def log(name: str, steps: range) -> str:
-    """Log a run with trackio as training does and return its id."""
+    """Log a run to trackio in the format of training, and return its id."""
     run = trackio.init(project=PROJECT, name=name, embed=False, resume="allow")
     for step in steps:
         trackio.log({"critic/real": 1 / (1 + step), "fid": 10.0 - step}, step=step)
-    sheet = Image.fromarray(np.full((30, 30), steps[-1] * 20, np.uint8))
-    trackio.log({"samples": trackio.Image(sheet)}, step=steps[-1])
+    preview = Image.fromarray(np.full((30, 30), steps[-1] * 20, np.uint8))
+    trackio.log({"samples": trackio.Image(preview)}, step=steps[-1])
     trackio.finish()
     return next(
         record["id"]
@@ -47,12 +47,12 @@ def log(name: str, steps: range) -> str:
 
 def wait_until_stable(page: Page, expression: str, seconds: float) -> None:
     """Wait until the value of a JavaScript expression has not changed for some seconds."""
-    page.evaluate("() => { window.watched = undefined }")
+    page.evaluate("() => { window.lastChange = undefined }")
     page.wait_for_function(
         f"""() => {{
             const value = {expression}, now = performance.now()
-            if (window.watched?.value !== value) window.watched = {{value, since: now}}
-            return now - window.watched.since > {1000 * seconds}
+            if (window.lastChange?.value !== value) window.lastChange = {{value, since: now}}
+            return now - window.lastChange.since > {1000 * seconds}
         }}"""
     )
 
@@ -99,7 +99,7 @@ def test_a_training_run_is_updated_only_while_its_tab_is_open(page: Page) -> Non
     expect(tab.get_by_text("step 3").first).to_be_visible()
     log("growing", range(4, 8))
     expect(tab.get_by_text("step 7").first).to_be_visible()
-    picture = picture_of(page, image.get_attribute("src"))
+    picture = download_picture(page, image.get_attribute("src"))
     assert np.asarray(picture.convert("L")).max() == 140
     page.evaluate("performance.setResourceTimingBufferSize(10_000)")
     tab.get_by_role("tab", name="Live metrics").click()
@@ -154,10 +154,10 @@ def test_invalid_inputs_of_a_measurement_are_reported(
     client: Client, position: int, value: object, message: str
 ) -> None:
     inputs = [*VALID[:position], value, *VALID[position + 1 :]]
-    with pytest.raises(AppError) as error:
+    with pytest.raises(AppError) as excinfo:
         client.predict(*inputs, api_name="/measure")
-    assert message in str(error.value).replace("&lt;", "<").replace("&gt;", ">")
-    assert position == 3 or str(ROOT) not in str(error.value)
+    assert message in str(excinfo.value).replace("&lt;", "<").replace("&gt;", ">")
+    assert position == 3 or str(ROOT) not in str(excinfo.value)
 
 
 @pytest.mark.parametrize("distance", memorisation_actions.DISTANCES)
@@ -207,7 +207,7 @@ def test_training_runs_are_available_through_the_api(client: Client) -> None:
     plot = client.predict(PROJECT, [run], ["fid"], api_name="/training_curves")
     assert json.loads(plot["plot"])["data"][0]["name"].startswith("one · ")
     (preview,) = client.predict(PROJECT, [run], 2, api_name="/training_samples")
-    assert preview["caption"].endswith("step 4")  # the first one
+    assert preview["caption"].endswith("step 4")  # the first preview
     for project, ids, curves in [
         ("../" + PROJECT, [run], []),
         (None, [run], []),
@@ -269,9 +269,9 @@ def test_errors_do_not_contain_the_path_of_the_reference_dataset(
     monkeypatch.setenv("GENMODELS_REFERENCE", str(tmp_path))
     references = ReferenceDatasets()
     assert references.name == tmp_path.name
-    with pytest.raises(UserError, match="could not load the reference dataset") as error:
+    with pytest.raises(UserError, match="could not load the reference dataset") as excinfo:
         references.get(references.name, 28)
-    assert str(tmp_path) not in str(error.value)
+    assert str(tmp_path) not in str(excinfo.value)
 
 
 def test_the_app_builds_without_models() -> None:

@@ -1,4 +1,4 @@
-"""The zoo: evaluations in JSON files, cards and tables generated from them, training stability."""
+"""The zoo: evaluations in JSON files, generated cards and tables, and the stability study."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_models_are_evaluated_once(folder: Path, capsys: pytest.CaptureFixture) -> None:
     model, before = folder / "vae-fashion", read_metrics(folder / "vae-fashion")
-    assert zoo.models() == [model]  # inpainting models are evaluated elsewhere
+    assert zoo.models() == [model]  # genmodels.inpainting evaluates inpainting models
     zoo.measure(count=100)
     zoo.nearest()
     zoo.clock()
@@ -61,7 +61,7 @@ def test_models_are_evaluated_once(folder: Path, capsys: pytest.CaptureFixture) 
     assert f"fid {fid:.4g}" in card.text
     assert 0 < zoo.numbers(model, {})["nearness"] < 10
     assert 0 < zoo.numbers(model, {})["seconds"] < 60
-    # Other measurements are kept, and a repeated one replaces the old one.
+    # A repeated measurement replaces the old one and leaves all others.
     zoo.measure((model,), count=100, again=True)
     after = read_metrics(model)
     assert all(it in after for it in before if it.settings or "fid" in it.numbers)
@@ -146,7 +146,7 @@ def test_conditional_models_generate_the_requested_class(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (["--extractor", "no"], "expected --extractor domain or inception-bf16, got 'no'"),
         (["no/such"], "expected a published model in no/such, found no training.json"),
@@ -159,14 +159,14 @@ def test_conditional_models_generate_the_requested_class(
 )
 def test_invalid_arguments_are_reported(
     arguments: list[str],
-    sentence: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
     monkeypatch.setattr("sys.argv", ["zoo", "measure", *arguments])
     with pytest.raises(SystemExit, match="2"):
         errors.run_command({"measure": zoo.measure, "table": zoo_table.table}, "zoo")
-    assert sentence in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_metrics_of_older_versions_are_readable(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_finished_stability_runs_are_not_repeated(
     assert len(runs) == 3 * len(stability.NAMES)
 
 
-def test_stability_trains_as_the_preset_does(
+def test_stability_study_trains_like_the_preset(
     monkeypatch: pytest.MonkeyPatch, small: Callable[..., Config]
 ) -> None:
     monkeypatch.setitem(stability.PRESETS, "sngan-fashion", small("sngan-fashion"))

@@ -33,14 +33,16 @@ from training.objectives import OBJECTIVES
 
 STEPS = 20  # per round, for each kind of loop
 ROUNDS = 3
-# Presets with a tutorial loop
+# Presets that have a tutorial loop
 FASHION = [f"{name}-fashion" for name in OBJECTIVES if name not in ("inpaint-gan", "classifier")]
 
 
 def main() -> None:
     os.chdir(ROOT)
-    cut = data.load("tests/data/fashion_mnist")
-    real = cut._replace(pixels=cut.pixels.repeat(60, 1, 1, 1), labels=cut.labels.repeat(60))
+    subset = data.load("tests/data/fashion_mnist")
+    real = subset._replace(
+        pixels=subset.pixels.repeat(60, 1, 1, 1), labels=subset.labels.repeat(60)
+    )
     peaks = {"no": peak(torch.float32), "bf16": peak(torch.bfloat16)}
     for precision, flops in peaks.items():
         print(f"matrix products, {precision}: {flops / 1e9:.0f} GFLOP/s", flush=True)

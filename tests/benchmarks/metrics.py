@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.distances.divergences import Normal, squared_frechet
+from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 from genmodels.metrics import METRICS, Features
 from genmodels.metrics.evaluation import ImageSource, Processes
@@ -26,7 +27,7 @@ def main() -> None:
     ):
         try:
             extraction(name, make, side, channels, count)
-        except ValueError as error:
+        except UserError as error:
             print(f"{name}: {error}")
     for name in ("fid", "is", "lpips"):
         print(f"{name}: state grows by {growth(name)} bytes from 1,000 to 4,000 samples (goal: 0)")
@@ -39,9 +40,9 @@ def frechet_distance() -> None:
     sides = [Normal(part.mean(0), part.T.cov()) for part in samples]
     product = (sides[0].covariance @ sides[1].covariance).numpy()
     ours = median(lambda: squared_frechet(*sides), warmup=1, repeats=3)
-    theirs = median(lambda: scipy.linalg.sqrtm(product), warmup=0, repeats=1)
-    print(f"Fréchet distance, D = {D}: {ours:.2f} s, scipy.linalg.sqrtm {theirs:.2f} s")
-    show("Fréchet distance over sqrtm", ours / theirs, 1 / 3)
+    scipy_seconds = median(lambda: scipy.linalg.sqrtm(product), warmup=0, repeats=1)
+    print(f"Fréchet distance, D = {D}: {ours:.2f} s, scipy.linalg.sqrtm {scipy_seconds:.2f} s")
+    show("Fréchet distance over sqrtm", ours / scipy_seconds, 1 / 3)
 
 
 def extraction(
@@ -73,8 +74,8 @@ def extraction(
 def bare_seconds(network: nn.Module, inputs: Tensor, size: int) -> float:
     """Return the time of the network alone for all inputs."""
     parts = inputs[: max(size, len(inputs) // 4)].split(size)
-    each = median(lambda: [network(part) for part in parts], 1, 3)
-    return each / sum(map(len, parts)) * len(inputs)
+    seconds = median(lambda: [network(part) for part in parts], 1, 3)
+    return seconds / sum(map(len, parts)) * len(inputs)
 
 
 def growth(name: str) -> int:

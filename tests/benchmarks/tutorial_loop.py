@@ -26,8 +26,8 @@ class ImageFiles(torch.utils.data.Dataset):
 
     def __init__(self) -> None:
         table = datasets.load_dataset("tests/data/fashion_mnist", split="train")
-        undecoded = table.cast_column("image", datasets.Image(decode=False))
-        self.files = [row["bytes"] for row in undecoded["image"]]
+        encoded = table.cast_column("image", datasets.Image(decode=False))
+        self.files = [row["bytes"] for row in encoded["image"]]
         self.labels = table["label"]
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class TutorialLoop:
         sum(losses.values()).backward()
         self.optimizers[name].step()
         self.objective.constrain(name, self.networks[name])
-        float(sum(losses.values()))  # a tutorial prints it
+        float(sum(losses.values()))  # tutorials print the loss
 
     def update(self, name: str, batch: Batch) -> None:
         network = self.networks[name]
@@ -95,4 +95,4 @@ class TutorialLoop:
         self.optimizers[name].step()
         self.optimizers[name].zero_grad()
         self.ema.step(network.parameters())
-        float(sum(losses.values()))  # a tutorial logs it
+        float(sum(losses.values()))  # tutorials log the loss
