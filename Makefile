@@ -1,4 +1,4 @@
-# Both commands set everything up by themselves, in .venv. Python 3.11 or newer.
+# All targets install what they need in .venv. They need Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
@@ -8,14 +8,14 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 demo: .venv/.demo  # the app, on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
-test: .venv/.test browser  # every test, on a small cut of real data
+test: .venv/.test browser  # all tests, on a small subset of real data
 	$(BIN)/python -m pytest
 
 lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: .venv/.test  # how fast: minutes
+bench: .venv/.test  # speed benchmarks, which take minutes
 	$(BIN)/python -m tests.benchmarks
 
 .venv/bin/python:
@@ -31,7 +31,7 @@ bench: .venv/.test  # how fast: minutes
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
-# A browser for the tests of the app: playwright's own, or Debian's where that cannot be had.
+# A browser for the tests of the app: playwright's, or Debian's if that download fails.
 browser: .venv/.test
 	@command -v chromium > /dev/null || \
 	{ $(BIN)/playwright install chromium && $(BIN)/playwright install-deps chromium; } || \

@@ -5,7 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
-# Idle threads must not spin: with many visitors on few cores, that doubles the response time.
+# Idle threads must not spin: with many users on few cores, that doubles the response time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import httpx
@@ -32,7 +32,7 @@ def main(
     """Serve the app.
 
     Args:
-        models: folders of a pipeline, folders of such folders, or ids on the Hub
+        models: model folders, folders that contain model folders, or Hub ids
         host: address to listen on; 0.0.0.0 for all network interfaces
         port: port to listen on
         share: also create a public link, valid for a week

@@ -9,7 +9,7 @@ class UserError(ValueError):
     """Something the user can fix: one sentence that says what is wrong, the value, and the remedy.
 
     Commands print it and exit with code 2; the app shows it as a gr.Error. Every other exception,
-    a ValueError of our own included, is a bug and keeps its traceback.
+    including a plain ValueError, is a bug and keeps its traceback.
     """
 
 

@@ -6,7 +6,7 @@
     times  (T,) in [0, 1] along the whole path; the keys are evenly spaced in time
     ->     (T, *Z), exactly the first key at time 0 and the last key at time 1
 
-B batch, Z latent, K keys, T times, N items.
+Z latent, K keys, T times, N items, C channels, S side.
 """
 
 from collections.abc import Callable, Iterator

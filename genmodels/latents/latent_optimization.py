@@ -35,7 +35,7 @@ def optimize_latents(
     Args:
         loss: maps samples (N, C, S, S) and N rows of each target to (N,)
         targets: tensors (B, ...), passed to the loss
-        guess: one more starting point (B, *Z)
+        guess: starting point (B, *Z) that replaces the best random one
         prior: weight of the standard normal prior's negative log density
         progress: called with the completed fraction; an exception from it stops the search
     """

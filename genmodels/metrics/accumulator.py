@@ -41,7 +41,7 @@ class MetricAccumulator:
         update_consumers(self.consumers, pixels, indices)
 
     def merge(self, processes: Processes) -> None:
-        """Add the samples of the other processes. Call it once on every process, after updates."""
+        """Add the samples of the other processes. Call once on every process, after all updates."""
         for statistics in self.statistics.values():
             statistics |= {kind: processes.merge(it) for kind, it in statistics.items()}
         for metric in self.metrics:
@@ -63,7 +63,7 @@ def compute_metrics(
     extractors: FeatureExtractors,
     processes: Processes = SINGLE_PROCESS,
 ) -> Result:
-    """Compute metrics of generated images against real ones. To be called on every process."""
+    """Compute metrics of generated images against real ones. Call on every process."""
     accumulator = MetricAccumulator(metrics, extractors)
     needs_reference = any(metric.needs_reference for metric in metrics)
     if needs_reference:

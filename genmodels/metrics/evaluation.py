@@ -72,7 +72,7 @@ class Evaluation:
 def evaluate(
     evaluation: Evaluation, processes: Processes = SINGLE_PROCESS, device: torch.device = CPU
 ) -> list[Result]:
-    """Run an evaluation. To be called on every process.
+    """Run an evaluation. Call on every process.
 
     Returns one result for the metrics of samples, and one for each of memorisation, reconstruction
     and path_length, if requested.

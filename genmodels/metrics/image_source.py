@@ -1,4 +1,4 @@
-"""Images in batches, and the processes that share them."""
+"""Batches of images, and their distribution over processes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Self, TypeVar
@@ -49,7 +49,7 @@ class Processes(NamedTuple):
 
     rank: int = 0
     count: int = 1
-    gather: Callable[[list], list] = list  # concatenate the lists of all processes, on each
+    gather: Callable[[list], list] = list  # all-gather: concatenate the lists of all processes
 
     def batches(self, source: ImageSource) -> Iterator[slice]:
         """Yield this process's batches, with a progress bar on the first process."""

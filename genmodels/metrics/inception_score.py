@@ -19,8 +19,8 @@ class Predictions(Sums):
     def update(self, features: Features) -> None:
         logits = features.require_logits("the Inception Score")
         predictions = logits.cpu().double().softmax(1)
-        # The index modulo 10 would not do: samples of conditional models cycle through the classes,
-        # so each split would contain a single class.
+        # Not the index modulo 10: samples of conditional models cycle through the classes, so each
+        # split would contain a single class.
         split = hash_indices(features.indices.cpu().numpy()) % np.uint64(SPLITS)
         splits = F.one_hot(torch.from_numpy(split.astype(np.int64)), SPLITS).double().T
         entropies = torch.xlogy(predictions, predictions).sum(1)

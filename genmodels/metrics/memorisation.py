@@ -54,7 +54,7 @@ def nearest_neighbors(
     """Find the nearest training image to each query in the features of each extractor.
 
     Compare the distances with those of held-out images: small distances alone prove nothing, since
-    blurred samples are close to everything. To be called on every process.
+    blurred samples are close to everything. Call on every process.
     """
     embeddings = {name: Samples() for name in extractors}
     processes.update(queries, [(extractors[name], [it]) for name, it in embeddings.items()])

@@ -17,7 +17,7 @@ from genmodels.metrics.statistics import Moments, Samples, Statistic, from_tenso
 def reference_statistics(
     real: ImageSource, extractors: FeatureExtractors, processes: Processes = SINGLE_PROCESS
 ) -> Mapping[type[Statistic], Statistic]:
-    """Return Moments and Samples of real images, cached on disk. To be called on every process."""
+    """Return Moments and Samples of real images, cached on disk. Call on every process."""
     pixels = real.pixels(slice(None)).contiguous()
     digest = hashlib.sha256(f"{extractors.features.key()} {tuple(pixels.shape)}".encode())
     digest.update(pixels.numpy())

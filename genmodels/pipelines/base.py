@@ -115,7 +115,7 @@ class LatentPipeline(DiffusionPipeline):
             raise UserError("expected samples in [-1, 1]")
 
     def prepare_labels(self, labels: Labels, count: int) -> Tensor | None:
-        """Expand labels to (count,) on the pipeline's device; check them as `decode` says."""
+        """Expand labels to (count,) on the pipeline's device; check them; see `decode`."""
         if self.num_classes is None:
             if labels is not None:
                 raise UserError("expected no labels: this model is unconditional")

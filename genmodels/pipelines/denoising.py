@@ -174,7 +174,7 @@ class DenoisingPipeline(LatentPipeline):
     def timesteps(self, steps: int) -> list[int]:
         """Return the timesteps of the network evaluations, uniform in log SNR from pure noise.
 
-        The ODE is nearly linear in them (DPM-Solver, Lu et al., 2022, section 3.3),
+        This is the schedule of DPM-Solver (Lu et al., 2022, section 3.3),
         https://arxiv.org/abs/2206.00927. More steps end at a lower noise level.
         """
         alphas = self.scheduler.alphas_cumprod.double()

@@ -15,13 +15,13 @@ class Laboratory(NamedTuple):
     """Parts of the training package that two tabs need; app.py passes them in."""
 
     run: Callable[..., object]  # training.studies.laboratory.run
-    critics: Callable[..., object]  # training.studies.laboratory.critics
+    critics: Callable[..., object]  # training.studies.laboratory.train_critics
     objectives: list[str]  # names
     data: list[str]  # names of the 2-D datasets
 
 
 class SavedSample(NamedTuple):
-    """A sample that the visitor clicked, for use in other tabs."""
+    """A sample that the user clicked, for use in other tabs."""
 
     model: str
     latent: Tensor  # (*Z)
@@ -31,7 +31,7 @@ class SavedSample(NamedTuple):
 
 @dataclass(frozen=True)
 class AppState:
-    """The models, and the components that several tabs use. Values are per visitor."""
+    """The models, and the components that several tabs use. Values are per user session."""
 
     models: Models
     laboratory: Laboratory | None

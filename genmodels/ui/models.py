@@ -57,13 +57,13 @@ class Models:
     def get(self, name: object) -> LatentPipeline:
         """Return a model by its name, or by the id "user/name" of a public Hub repository.
 
-        Never reads any other path of the server, whatever the visitor enters.
+        Never reads any other path of the server, whatever the user enters.
         """
         if not isinstance(name, str) or not name:
             raise UserError("expected a model of the list or the id of one on the Hub")
         with self.lock:
             pipeline = self.cache.get(name)
-        if pipeline is None:  # load without the lock, so that other visitors need not wait
+        if pipeline is None:  # load without the lock, so that other users need not wait
             pipeline = self.load(name)
         with self.lock:
             self.cache[name] = pipeline
@@ -94,7 +94,7 @@ def unique_name(folder: Path, folders: Mapping[str, Path]) -> str:
 
 
 def check_public(name: str) -> None:
-    """Raise UserError unless a repository is public: visitors must not use the server's token."""
+    """Raise UserError unless a repository is public: users must not use the server's token."""
     try:
         info = HfApi(token=False).model_info(name, files_metadata=True)
     except Exception as error:  # the client raises many kinds, some undocumented

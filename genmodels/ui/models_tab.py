@@ -1,4 +1,4 @@
-"""Models: a table of all models, and the model card of each."""
+"""The Models tab: a table of all models, and the model card of each."""
 
 import math
 import re

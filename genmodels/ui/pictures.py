@@ -67,7 +67,7 @@ def to_sample(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
 def write_download(content: bytes, name: str) -> str:
     """Write a file that the page can show or download, and return its path.
 
-    The file appears complete or not at all, even if several visitors get the same one.
+    The file appears complete or not at all, even if several users get the same one.
     """
     folder = Path(get_upload_folder(), hashlib.sha256(content).hexdigest())
     folder.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ class ConvolutionalAutoencoder(Architecture):
 class UNet(Architecture):
     """U-Net of diffusers with up to three downsamplings and attention at 8x8 pixels or less.
 
-    Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B, with attention at 16x16
+    Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B (attention at 16x16)
     https://arxiv.org/abs/2006.11239
     """
 

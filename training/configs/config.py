@@ -68,7 +68,7 @@ class Config:
     adam_beta2: float = 0.999  # beta2 of Adam
     max_grad_norm: float | None = None  # clip each network's gradient norm; None: no clipping
     ema_halflife: float = 500.0  # half-life of the weights' exponential moving average, in steps
-    mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: as accelerate is set
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = None  # None: accelerate's setting
     channels_last: bool = True  # store the networks in the channels-last memory format
     gradient_checkpointing: bool = False  # recompute activations to save memory (U-Net only)
     torch_compile: bool = False  # compile the networks with torch.compile

@@ -1,1 +1,1 @@
-"""The training loop and what it is made of: trainer, batches, EMA, checkpoints, interruption."""
+"""The training loop and its parts: trainer, batches, EMA, checkpoints, interruption."""

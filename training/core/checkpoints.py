@@ -21,7 +21,7 @@ WRITE_ERRORS = (OSError, SafetensorError)  # a full disk, for example
 
 # Index files of a published pipeline and of a published classifier.
 INDEX_FILES = ("model_index.json", "config.json")
-RUN = "run.json"  # in a run's folder and in each checkpoint: the settings that decide the result
+RUN = "run.json"  # in a run's folder and in each checkpoint: the settings that determine the result
 
 
 class Progress:
@@ -42,9 +42,9 @@ class Progress:
 
 
 class Checkpoints:
-    """The folders checkpoint-STEP of a run. Each is complete: it gets its name when it is written.
+    """The folders checkpoint-STEP of a run. Each is complete: it is renamed after the last write.
 
-    A run's settings are all that decide its result (`run_settings`).
+    `settings` determine the result of the run (`run_settings`).
     """
 
     def __init__(

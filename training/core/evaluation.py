@@ -18,7 +18,7 @@ from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
 
-Evaluator = Callable[[], Result]  # one value, lower is better; to be called on every process
+Evaluator = Callable[[], Result]  # one value, lower is better; call on every process
 
 
 def evaluator(

@@ -29,7 +29,7 @@ from training.release.push import PAUSES, PushError, create_repository, is_trans
 from training.release.records import run_record
 
 RETRY_AFTER = 30  # seconds between two attempts to write the last checkpoint
-FIT_BATCHES = 32  # for previews; what is measured or published is fitted to all data
+FIT_BATCHES = 32  # for previews; evaluation and publishing fit to all data
 
 
 def train(config: Config) -> LatentPipeline | Classifier:

@@ -108,7 +108,7 @@ def load_split(config: Config, split: str) -> Images:
 
 
 def run_settings(config: Config, images: Images, accelerator: Accelerator) -> dict[str, str]:
-    """Return all that decides the result of a run, except its length.
+    """Return the settings that determine the result of a run, except its length.
 
     The data is identified by its content: it may move between two starts, but not change.
     """

@@ -1,4 +1,4 @@
-"""LossMeter, metrics and sample grids of a run: in its folder and in an experiment tracker."""
+"""Losses, metrics and sample grids of a run: in its folder and in an experiment tracker."""
 
 import json
 import math
@@ -29,7 +29,7 @@ def warn(message: str) -> None:
 
 
 class LossMeter:
-    """LossMeter since the last report; they stay on the device until then."""
+    """Losses since the last report; they stay on the device until then."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator

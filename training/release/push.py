@@ -15,7 +15,7 @@ PAUSES = (5, 20, 60)  # seconds before the next attempts
 TIMEOUT = 60  # seconds without an answer from the Hub before an attempt fails
 PUSH_FAILED = 3  # exit code of a command whose push alone failed
 
-# Busy, broken, or another commit came in between: another attempt may succeed.
+# The server is busy or failed, or another commit came first: another attempt may succeed.
 TRANSIENT_STATUS = {408, 409, 412, 429, 500, 502, 503, 504}
 
 # Permanent push errors, such as a read-only token or an invalid repository id.
@@ -62,7 +62,7 @@ def push(
 
 
 def attempt(name: str, files: Files, private: bool, kind: Kind, replaced: Collection[str]) -> str:
-    """As `push`, once. Raises the client's errors."""
+    """Try once to push; see `push`. Raises the client's errors."""
     hub = HfApi(token=True)
     url, info = create_repository(name, private, kind)
     folders = {path.split("/")[0] for path in files} | set(replaced)

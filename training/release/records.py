@@ -66,7 +66,7 @@ def run_record(
         "precision": accelerator.mixed_precision,
         "processes": accelerator.num_processes,
         "parameters": sum(weight.numel() for it in networks for weight in it.parameters()),
-        "weight_bytes": 0,  # of the published files, which set it
+        "weight_bytes": 0,  # set by `publish`
         "dataset": dataset_record(config, images),
         "base_model": None if base_folder else base,  # Hub id
         "earlier_runs": earlier_runs(base_folder) if base_folder else [],
@@ -75,7 +75,7 @@ def run_record(
 
 
 def dataset_record(config: Config, images: Images) -> Record:
-    """Describe the data; local folders by their name alone, which tells nothing of the machine."""
+    """Describe the data; the source of a local folder is its name without the path."""
     source, folder = images.source, config.train_data_dir is not None
     if folder or Path(source).exists() or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
         source = Path(source).resolve().name

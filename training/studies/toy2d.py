@@ -88,7 +88,7 @@ def resampled_points(points: Tensor, count: int, rng: torch.Generator) -> ToyDat
 
 
 def noisy_points(points: Tensor, rng: torch.Generator, num_modes: int = 24) -> ToyData:
-    """Add noise to points. As modes take some of them by farthest-point sampling."""
+    """Add noise to points, and choose some as modes by farthest-point sampling."""
     points = (points + 0.02 * torch.randn(points.shape, generator=rng)).clamp(-1, 1)
     modes = points[:1]
     for _ in range(num_modes - 1):

@@ -1,3 +1,3 @@
-"""Tab Distances: experiments on distances between distributions."""
+"""The Distances tab: experiments on distances between distributions."""
 
 from genmodels.ui.distances.view import tab as tab

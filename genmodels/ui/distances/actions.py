@@ -1,4 +1,4 @@
-"""Actions of the tab Distances: unchecked inputs in, figures and tables out.
+"""Actions of the Distances tab: validate inputs, return figures and tables.
 
 N points, D values of a slider.
 """

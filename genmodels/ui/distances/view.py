@@ -1,4 +1,4 @@
-"""View of the tab Distances: components and their wiring."""
+"""Components of the Distances tab, and their events."""
 
 from collections.abc import Callable
 

@@ -1,3 +1,3 @@
-"""Generate: draw samples from a model, and compare all models."""
+"""The Generate tab: draw samples from a model, and compare all models."""
 
 from genmodels.ui.generate.view import tab as tab

@@ -1,4 +1,4 @@
-"""Draw samples with a visitor's settings."""
+"""Draw samples with a user's settings."""
 
 import time
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ PREVIEW_STEPS = 4  # diffusion steps between two intermediate results
 
 @dataclass(frozen=True)
 class Settings:
-    """Validated settings of a visitor."""
+    """Validated settings of a user."""
 
     model: str
     count: int

@@ -1,4 +1,4 @@
-"""Components of the tab Generate, and their events."""
+"""Components of the Generate tab, and their events."""
 
 import functools
 import random

@@ -1,3 +1,3 @@
-"""The tab for inpainting: several models and methods complete the same picture."""
+"""The Inpaint tab: several models and methods complete the same picture."""
 
 from genmodels.ui.inpaint.view import tab as tab

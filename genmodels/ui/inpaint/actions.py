@@ -1,4 +1,4 @@
-"""Actions of the inpainting tab, without components."""
+"""Actions of the Inpaint tab, without components."""
 
 import math
 import threading
@@ -187,7 +187,7 @@ def initial_rows(
 
 
 def last_saved(saved: list[SavedSample]) -> Image.Image:
-    """Return the newest sample that the user saved in the tab Generate."""
+    """Return the newest sample that the user saved in the Generate tab."""
     if not saved:
         raise UserError("expected a saved sample: click an image in the tab Generate first")
     return to_pil(saved[-1].image[None])[0]

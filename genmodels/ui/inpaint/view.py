@@ -1,4 +1,4 @@
-"""Components of the inpainting tab, and their events."""
+"""Components of the Inpaint tab, and their events."""
 
 import functools
 from collections.abc import Iterator
@@ -146,7 +146,7 @@ def connect_run(
 
     @functools.wraps(action)  # the API names its parameters by the signature of the action
     def run(*values: object) -> Iterator[list[object]]:
-        # Old rows stay until they are replaced. Superfluous ones are hidden with the first result.
+        # Old rows stay until they are replaced. The first result hides those without a method.
         rows: list[object] = [gr.skip()] * actions.MAX_METHODS
         for index, row, note in action(*values):
             if row is None:

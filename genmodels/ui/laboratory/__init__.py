@@ -1,3 +1,3 @@
-"""Tab Laboratory: train a generative model on 2-D points and watch it learn."""
+"""The Laboratory tab: train a generative model on 2-D points and watch it learn."""
 
 from genmodels.ui.laboratory.view import tab as tab

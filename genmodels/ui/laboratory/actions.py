@@ -1,4 +1,4 @@
-"""Actions of the tab Laboratory: unchecked inputs in, figures and texts out. N points, A arrows."""
+"""Actions of the Laboratory tab: validate inputs, return figures and texts. N points, A arrows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ MAX_FRAMES = 40  # and at most one per 10 steps
 SCORE_COLOURS = [[0, "rgba(13,148,136,0)"], [1, "rgba(13,148,136,0.7)"]]
 MAX_ARROW = 0.13  # nearly the spacing of the arrows
 
-Run = Frame = Any  # those of training.studies.laboratory, which passes them in
+Run = Frame = Any  # of training.studies.laboratory
 # Points, curves, step, seconds, covered modes, fraction of samples near modes, table of losses.
 Outputs = tuple[go.Figure, go.Figure, str, str, str, str, str]
 

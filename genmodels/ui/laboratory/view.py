@@ -1,4 +1,4 @@
-"""View of the tab Laboratory: components and their wiring."""
+"""Components of the Laboratory tab, and their events."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The tab Metrics: live metrics, training runs and memorisation."""
+"""The Metrics tab: live metrics, training runs and memorisation."""
 
 import gradio as gr
 

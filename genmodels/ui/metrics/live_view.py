@@ -1,4 +1,4 @@
-"""The inner tab Live metrics."""
+"""The inner tab for live metrics."""
 
 import gradio as gr
 

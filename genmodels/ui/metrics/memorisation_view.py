@@ -1,4 +1,4 @@
-"""The inner tab Memorisation."""
+"""The inner tab for memorisation."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The inner tab Training runs."""
+"""The inner tab for training runs."""
 
 import gradio as gr
 
@@ -17,10 +17,10 @@ TRAINING_SAMPLES = "Return the last sample grid of each run up to a step."
 
 
 def tab(shared: AppState, inner_tabs: gr.Tabs) -> None:
-    """Build the tab, the last one so far of `inner_tabs`, inside the last one of `shared.tabs`."""
+    """Build the tab. Call before any later tab is added to `inner_tabs` or `shared.tabs`."""
     gr.Markdown(translate("metrics_runs_what"))
     empty = gr.Markdown(translate("metrics_runs_none"))
-    # With allow_custom_value gradio does not check values against the choices at start: none.
+    # Without allow_custom_value, gradio checks values against the initial choices, which are empty.
     settings = {"allow_custom_value": True}
     several = {"multiselect": True, **settings}
     with gr.Row():

@@ -6,7 +6,7 @@ from training.configs.architectures import ConvolutionalClassifier, ResNet, UNet
 from training.configs.config import Config
 from training.objectives import OBJECTIVES
 
-# What most presets share.
+# Settings that most presets share.
 BASE = Config(
     objective=OBJECTIVES["wgan-gp"](),
     architecture=ResNet(),

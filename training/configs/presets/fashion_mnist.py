@@ -12,7 +12,7 @@ from training.configs.architectures import (
 from training.configs.config import Config
 from training.objectives import OBJECTIVES
 
-# What most presets share.
+# Settings that most presets share.
 BASE = Config(
     objective=OBJECTIVES["gan"](),
     architecture=DCGAN(blocks=1),
