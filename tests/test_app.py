@@ -472,7 +472,9 @@ def test_layout_language_and_accessibility_of_each_tab(
     expect(page.get_by_text(start).first).to_be_visible()
     if tab in ("distances", "laboratory"):  # plots appear after the page has loaded
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
-    page.wait_for_function("[...document.images].every(image => image.complete)")
+    page.wait_for_function(  # lazy images load when they are scrolled into view
+        "[...document.images].every(image => image.complete || image.loading === 'lazy')"
+    )
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{tab}-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") == width

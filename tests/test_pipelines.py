@@ -229,9 +229,9 @@ def test_invalid_arguments_raise_one_sentence(arguments: dict, message: str) -> 
 def test_unsupported_arguments_raise_errors() -> None:
     with pytest.raises(UserError, match="expected no guidance_scale: this model is uncond"):
         untrained_pipeline("diffusion-fashion")(guidance_scale=2.0)
-    with pytest.raises(UserError, match=r"expected no num_inference_steps .* one step, got 12"):
+    with pytest.raises(UserError, match=r"expected no num_inference_steps: .* one step, got 12"):
         untrained_pipeline("gan-fashion")(num_inference_steps=12)
-    with pytest.raises(UserError, match=r"expected no guidance_scale .* one step, got 1.5"):
+    with pytest.raises(UserError, match=r"expected no guidance_scale: .* one step, got 1.5"):
         untrained_pipeline("sngan-fashion-conditional")(guidance_scale=1.5)
     with pytest.raises(TypeError, match="unexpected keyword argument 'seed'"):
         untrained_pipeline("gan-fashion")(seed=0)

@@ -84,8 +84,10 @@ class Checkpoints:
             )
         if path is not None:
             self.check(path)
-        if own and path.name != self.all()[-1].name:
-            raise UserError(f"expected {self.all()[-1]}, the last checkpoint, got {path}")
+        last = self.all()[-1:]
+        if own and [path.name] != [checkpoint.name for checkpoint in last]:
+            expected = f"{last[0]}, the last checkpoint" if last else "a checkpoint"
+            raise UserError(f"expected {expected}, got {path}")
         return path
 
     def check(self, path: Path) -> None:
