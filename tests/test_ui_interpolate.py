@@ -140,7 +140,7 @@ def test_saved_samples_are_used_in_other_tabs(
     for index, image in zip((0, STRIP - 1), images, strict=True):
         assert are_similar(pixels(page, f".strip .grid-container img >> nth={index}"), image)
     page.get_by_role("tab", name="Inpaint").click()
-    page.get_by_role("button", name="Take the sample kept last").click()
+    page.get_by_role("button", name="Use the last saved sample").click()
     wait_for(lambda: are_similar(pixels(page, ".completions img"), images[1]))
     page.close()
 

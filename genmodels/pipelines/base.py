@@ -186,7 +186,7 @@ class OneStepPipeline(LatentPipeline):
 
     @property
     def num_classes(self) -> int | None:
-        return self.network_config.get("num_classes")
+        return getattr(self.network_config, "num_classes", None)
 
     @property
     def network_config(self) -> FrozenDict:
