@@ -113,7 +113,7 @@ def test_an_app_without_a_laboratory_names_what_is_missing() -> None:
 def test_training_is_shown_and_stopped(browser: Browser, url: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.goto(f"{url}/?tab=laboratory")
-    points = page.locator("#tab-laboratory .js-plotly-plot .points path")
+    points = page.locator("#tab-laboratory .js-plotly-plot").first.locator(".points path")
     step = page.get_by_label("Step", exact=True)
     expect(points).to_have_count(512)  # only the data, before the first run
     assert page.evaluate("document.documentElement.scrollWidth") == 390
