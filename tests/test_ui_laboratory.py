@@ -133,10 +133,13 @@ def test_training_is_shown_and_stopped(browser: Browser, url: str) -> None:
         step.element_handle(),
     )
     page.get_by_role("button", name="Stop").click()
-    # The device runs one training at a time, so the next run starts after this one ends.
     page.get_by_role("spinbutton", name="Steps").fill("20")
-    page.get_by_role("button", name="Run").click()
-    expect(step).to_have_value("20 / 20")
+
+    def new_run_ended() -> bool:
+        page.get_by_role("button", name="Run").click()  # ignored until the old run has stopped
+        return step.input_value() == "20 / 20"
+
+    wait_for(new_run_ended)
     assert "5000 / 5000" not in page.evaluate("window.step_history")
     page.close()
 
