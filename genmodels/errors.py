@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class UserError(ValueError):
-    """Something the user can fix: one sentence that says what is wrong, the value, and the remedy.
+    """Something the user can fix: one sentence with the problem, the value and the remedy.
 
     Commands print it and exit with code 2; the app shows it as a gr.Error. Every other exception,
     including a plain ValueError, is a bug and keeps its traceback.

@@ -212,7 +212,7 @@ def raw_pixels() -> Perception:
     return Perception(identity, None, "pixels", lambda it: it.flatten(1) / it[0].numel() ** 0.5)
 
 
-# For each name the extractor of features and that of LPIPS embeddings.
+# By name: the extractors of features and of LPIPS embeddings.
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], Perception]]] = {
     "inception": (inception, alexnet_lpips),
     "inception-bf16": (partial(inception, bf16=True), alexnet_lpips),

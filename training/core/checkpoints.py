@@ -68,9 +68,10 @@ class Checkpoints:
         The name is None, "latest" (a new run if there is no checkpoint) or a checkpoint's folder.
         Raises UserError if that is no checkpoint of this run, or the run would overwrite files.
         """
+        last = self.all()[-1:]
         path = None if name in (None, "latest") else Path(name)
-        if name == "latest" and self.all():
-            path = self.all()[-1]
+        if name == "latest" and last:
+            path = last[0]
         own = path is not None and path.resolve().parent == self.folder.resolve()
         # A run that was killed before its first checkpoint may start again.
         restart = name == "latest" and (self.folder / RUN).exists()
@@ -84,7 +85,6 @@ class Checkpoints:
             )
         if path is not None:
             self.check(path)
-        last = self.all()[-1:]
         if own and [path.name] != [checkpoint.name for checkpoint in last]:
             expected = f"{last[0]}, the last checkpoint" if last else "a checkpoint"
             raise UserError(f"expected {expected}, got {path}")

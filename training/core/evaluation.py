@@ -38,7 +38,7 @@ def evaluator(
     if isinstance(published, CompletingPipeline):
         remedy = "evaluate it with python -m genmodels.inpainting"
         raise UserError(f"expected --eval_every None for an inpainting model; {remedy}")
-    processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
+    processes = processes_of(accelerator)
     if isinstance(published, Classifier):
         test = load_test()
         check_test_split(test, real)
@@ -52,6 +52,11 @@ def evaluator(
         return compute_metrics([FrechetDistance], fake, source, extractors, processes)
 
     return measure
+
+
+def processes_of(accelerator: Accelerator) -> Processes:
+    """Return the share of the work of an accelerator's process."""
+    return Processes(accelerator.process_index, accelerator.num_processes, gather_object)
 
 
 @torch.inference_mode()

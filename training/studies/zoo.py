@@ -8,17 +8,17 @@ from typing import Annotated
 import torch
 import tyro
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
 from genmodels import data
 from genmodels.errors import UserError
 from genmodels.media.image import to_pixels
 from genmodels.metrics import FeatureExtractors
-from genmodels.metrics.evaluation import Evaluation, ImageSource, Processes, Result, evaluate
+from genmodels.metrics.evaluation import Evaluation, ImageSource, Result, evaluate
 from genmodels.metrics.memorisation import nearest_neighbors
 from genmodels.pipelines import load, pipeline_class
 from genmodels.pipelines.completing import CompletingPipeline
 from training.configs.presets import PRESETS
+from training.core.evaluation import processes_of
 from training.release.model_cards import write_card
 from training.release.records import add_metrics, cores, read_metrics, read_record
 
@@ -91,8 +91,7 @@ def evaluate_model(
     evaluation = Evaluation(
         source, REFERENCE, tuple(names), extractor, count, reference_count, samples_split=split
     )
-    processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
-    return evaluate(evaluation, processes, accelerator.device)
+    return evaluate(evaluation, processes_of(accelerator), accelerator.device)
 
 
 def nearest(folders: Folders = ()) -> None:

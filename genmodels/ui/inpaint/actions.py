@@ -34,7 +34,7 @@ HOLE = from_pixels(torch.tensor([*bytes.fromhex(HOLE_COLOR[1:])]))[:, None, None
 # Top, bottom, left and right of the area to fill, in 28ths of the side
 FIXED_MASKS = {"middle": (8, 20, 8, 20), "left": (0, 28, 0, 14), "lower": (14, 28, 0, 28)}
 BRUSH = "brush"
-MASK_KINDS = [*FIXED_MASKS, *MASKS, BRUSH]  # those of MASKS depend on the seed
+MASK_KINDS = [*FIXED_MASKS, *MASKS, BRUSH]  # MASKS are random, by the seed
 
 Row = list[tuple[Image.Image, str | None]]  # images and captions
 
