@@ -47,7 +47,11 @@ def main(
     try:
         # Check the port before loading models, which takes longer.
         socket.create_server((host, port), family=family).close()
-        ui.build(Models(models), tools).launch(
+    except (OSError, OverflowError) as error:
+        sys.exit(serving_error(host, port, error))
+    app = ui.build(Models(models), tools)
+    try:
+        app.launch(
             server_name=host,
             server_port=port,
             share=share,
@@ -60,9 +64,14 @@ def main(
             max_file_size="5mb",
             footer_links=["api", "settings"],
         )
-    except (OSError, OverflowError, httpx.TransportError) as error:
-        print(f"error: could not serve on {host}:{port}: {error}", file=sys.stderr)
-        sys.exit(2)
+    except (OSError, httpx.TransportError) as error:
+        sys.exit(serving_error(host, port, error))
+
+
+def serving_error(host: str, port: int, error: Exception) -> int:
+    """Print why the app cannot listen -> the exit code."""
+    print(f"error: could not serve on {host}:{port}: {error}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -33,8 +33,6 @@ from genmodels.distances.optimal_transport import (
     sliced_wasserstein,
 )
 from genmodels.errors import UserError
-from tests.conftest import ROOT
-from tests.test_readme import code_blocks
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -265,11 +263,3 @@ def test_invalid_samples_and_powers_raise_user_errors() -> None:
         exact_transport(randn(3, 2), randn(3, 4))
     with pytest.raises(UserError, match="power of 1 or 2, got 3"):
         exact_transport(randn(3, 2), randn(3, 2), 3)
-
-
-def test_example_of_the_readme_runs() -> None:
-    names: dict = {}
-    for snippet in code_blocks(ROOT / "genmodels/distances/README.md", "python"):
-        exec(snippet, names)
-    p, q, f = (names[name] for name in "pqf")
-    assert ((p.masses - q.masses) * f).sum() == wasserstein(p, q) == 3

@@ -30,7 +30,7 @@ from training.core.loop import train
 from training.publishing import main
 from training.release import push as pushing
 from training.release.publish import published, push_folder
-from training.release.push import PUSH_FAILED, PushError
+from training.release.push import PUSH_FAILED, PushError, push
 from training.release.space import working_tree
 
 Small = Callable[..., Config]
@@ -188,6 +188,20 @@ def test_card_names_the_base_model_on_the_hub(hub: Hub, small: Small, tmp_path: 
         assert card.data.base_model == base
         assert f"--pretrained_model_name_or_path {source}" in card.text
         assert ("| Started from | vae-fashion: 4 steps in" in card.text) == (base is None)
+
+
+def test_a_bug_in_a_push_is_neither_retried_nor_hidden(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.release.push.create_repository", lambda *_: None)
+    with pytest.raises(TypeError, match="cannot unpack"):
+        push("me/it", {})
+
+
+def test_a_broken_config_is_not_pushed(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json in .* is broken"):
+        published(tmp_path)
 
 
 def test_every_save_is_pushed(hub: Hub, small: Small) -> None:
@@ -627,6 +641,10 @@ def test_space_has_all_files_that_it_imports(hub: Hub, tmp_path: Path) -> None:
             "found no model_index.json or config.json in .*; a run",
         ),
         ({"folder": VAE / "autoencoder", "hub_model_id": "me/it"}, "got Autoencoder"),
+        (
+            {"folder": VAE, "hub_model_id": "me/it", "models": ("me/vae",)},
+            "expected --models only with --space",
+        ),
     ],
 )
 def test_invalid_push_arguments_are_rejected(

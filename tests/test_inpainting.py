@@ -1,7 +1,6 @@
 """Inpainting methods, masks, blending, and the command that measures them."""
 
 import itertools
-import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from genmodels.inpainting.task import Task
 from genmodels.latents.latent_optimization import minimize, optimize_latents
 from genmodels.media.image import from_pixels
 from genmodels.pipelines import PIPELINES
-from tests.conftest import FASHION, ROOT
+from tests.conftest import FASHION
 from tests.test_pipelines import untrained_pipeline
 
 MODELS = {
@@ -364,13 +363,3 @@ def test_completions_of_a_conditional_model_depend_on_the_label(real: Tensor) ->
         complete(pipeline, real, mask, seeded(), labels=label).samples for label in (0, 1)
     )
     assert not torch.equal(first, second)
-
-
-def test_readme_example_runs() -> None:
-    readme = (ROOT / "genmodels/inpainting/README.md").read_text()
-    (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    names: dict = {}
-    exec(snippet, names)
-    keep = names["mask"].bool()
-    assert torch.equal(names["completed"][keep], names["images"][keep])
-    assert not torch.equal(names["completed"], names["images"])

@@ -1,13 +1,11 @@
 """Interpolation and traversal of latents, encoding of images, and animated paths."""
 
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 import genmodels
@@ -199,14 +197,3 @@ def test_a_path_length_is_a_squared_slope() -> None:
     pair = [slerp_pairs(start, end, times + shift) for shift in (0, 1e-3)]
     slopes = perception.distance(*map(decode, pair)) / 1e-6
     assert lengths.mean().item() == pytest.approx(slopes.mean().item(), rel=0.1)
-
-
-def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "checkpoints").symlink_to(ROOT / "checkpoints")
-    text = (ROOT / "genmodels/latents/README.md").read_text()
-    monkeypatch.chdir(tmp_path)
-    for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(example)
-    assert Image.open("row.png").width == 9 * 30 + 2
-    assert Image.open("grid.png").size == (5 * 30 + 2, 5 * 30 + 2)
-    assert Image.open("loop.gif").n_frames == 100

@@ -570,7 +570,7 @@ def test_the_command_evaluates_a_folder_of_images_and_a_dataset(
         (["--json", "no/such.json"], "writable folder, got no/such.json"),
         (["--json", "tests"], "expected a file in an existing, writable folder, got tests"),
         (["--pairs", "x.foo", "--metrics", "memorisation"], "expected a .png file in"),
-        (["--samples", "no/such"], "could not get 'no/such'"),
+        (["--samples", "no/such"], "got 'no/such': "),
         (["--reference", "no/such"], "found no folder 'no/such'"),
         (["--count", "0"], "expected --count to be at least 1, got 0"),
         (["--reference_count", "0"], "expected --reference_count to be at least 1, got 0"),

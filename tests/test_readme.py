@@ -6,8 +6,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import ModelCard, RepoCard
+from PIL import Image
 
+from genmodels.distances import wasserstein
 from tests.conftest import ROOT
 from training.__main__ import parse
 from training.objectives import OBJECTIVES
@@ -20,21 +23,33 @@ def code_blocks(file: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", file.read_text(), re.DOTALL)
 
 
-GUIDES = [ROOT / "README.md", *sorted(ROOT.glob("genmodels/**/README.md"))]
+GUIDES = [Path("README.md"), *(it.relative_to(ROOT) for it in ROOT.glob("genmodels/**/README.md"))]
 
 
-@pytest.mark.parametrize("file", GUIDES, ids=lambda file: str(file.parent.relative_to(ROOT)))
-def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("guide", sorted(GUIDES), ids=lambda guide: str(guide.parent))
+def test_snippets_run(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("checkpoints", "tests"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    for snippet in code_blocks(file, "python"):
+    for snippet in code_blocks(ROOT / guide, "python"):
         if "gradio_client" not in snippet:
             exec(snippet, names)
-    if file == ROOT / "README.md":
-        assert names["latents"].shape == (16, 32)
-        assert len(names["images"]) == 4
+    match guide.parent.name:
+        case "":
+            assert names["latents"].shape == (16, 32)
+            assert len(names["images"]) == 4
+        case "inpainting":
+            keep = names["mask"].bool()
+            assert torch.equal(names["completed"][keep], names["images"][keep])
+            assert not torch.equal(names["completed"], names["images"])
+        case "latents":
+            assert Image.open("row.png").width == 9 * 30 + 2
+            assert Image.open("grid.png").size == (5 * 30 + 2, 5 * 30 + 2)
+            assert Image.open("loop.gif").n_frames == 100
+        case "distances":
+            p, q, f = (names[name] for name in "pqf")
+            assert ((p.masses - q.masses) * f).sum() == wasserstein(p, q) == 3
 
 
 def test_commands_parse() -> None:

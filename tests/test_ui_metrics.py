@@ -94,7 +94,7 @@ def test_a_training_run_is_updated_only_while_its_tab_is_open(page: Page) -> Non
     project.click()
     page.get_by_role("option", name=PROJECT).click()
     expect(tab.get_by_text("critic/real").first).to_be_visible()
-    image = tab.locator(".sheets .grid-container img").first
+    image = tab.locator(".grids .grid-container img").first
     expect(image).to_be_visible()
     expect(tab.get_by_text("step 3").first).to_be_visible()
     log("growing", range(4, 8))

@@ -36,6 +36,8 @@ def main(
     """
     if (folder is None) == (space is None) or (folder is None) != (hub_model_id is None):
         raise UserError("expected FOLDER --hub_model_id NAME, or --space NAME")
+    if folder is not None and models:
+        raise UserError("expected --models only with --space, got a FOLDER")
     files = working_tree(models) if folder is None else published(folder)
     if dry_run:
         for path, file in files.items():

@@ -60,7 +60,8 @@ def evaluate(
             raise UserError(f"expected labels in {dataset} for the conditional model {name}")
     mask = random_masks(len(images), images.shape[-1], Generator().manual_seed(seed))
     print(f"{len(images):,} images of split test, masks with seed {seed}; {perception.protocol}\n")
-    print("| method | LPIPS | PSNR inside the hole (dB) | time for 8 images (s) |")
+    timed = f"time for {min(TIMED, count)} images (s)"
+    print(f"| method | LPIPS | PSNR inside the hole (dB) | {timed} |")
     print("|---|---|---|---|", flush=True)
     for name, fill in fills(pipelines, images, mask, labels, train.pixels).items():
         generator = Generator().manual_seed(seed)

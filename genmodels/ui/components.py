@@ -66,6 +66,6 @@ def grid_gallery(key: str) -> gr.Gallery:
         columns=2,
         height="auto",
         object_fit="contain",
-        elem_classes="sheets",
+        elem_classes="grids",
         interactive=False,
     )

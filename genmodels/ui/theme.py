@@ -23,16 +23,16 @@ THEME = gr.themes.Default(
 CSS = """
 .gradio-container { width: 100% !important; max-width: 1200px !important; margin: auto !important; }
 .dark { --color-accent: var(--primary-400); }
-.pixels img, .sheets img { image-rendering: pixelated; }
-.pixels .grid-wrap, .sheets .grid-wrap { max-height: none !important; min-height: 0 !important; }
+.pixels img, .grids img { image-rendering: pixelated; }
+.pixels .grid-wrap, .grids .grid-wrap { max-height: none !important; min-height: 0 !important; }
 .pixels .grid-container { grid-template-columns: repeat(auto-fill, minmax(90px, 1fr)) !important;
   grid-template-rows: none !important; grid-auto-rows: auto !important; }
 .pixels .grid-container * { width: 100% !important; min-width: 0; }
 .pixels .grid-container .thumbnail-item { height: auto !important; aspect-ratio: 1; }
-.sheets .grid-container { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)) !important;
+.grids .grid-container { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)) !important;
   grid-template-rows: none !important; grid-auto-rows: auto !important; }
-.sheets .grid-container .thumbnail-item { height: auto !important; aspect-ratio: auto !important; }
-.sheets .caption-label { position: static !important; display: block; max-width: 100%; }
+.grids .grid-container .thumbnail-item { height: auto !important; aspect-ratio: auto !important; }
+.grids .caption-label { position: static !important; display: block; max-width: 100%; }
 .note [data-testid="status-tracker"]:has(.error) { display: none; }
 .js-plotly-plot text { fill: var(--body-text-color) !important; }
 .js-plotly-plot .gridlayer path { stroke: var(--border-color-primary) !important; }

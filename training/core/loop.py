@@ -25,7 +25,7 @@ from training.core.tracking import Curves, LossMeter, read_curves, warn
 from training.core.trainer import Trainer
 from training.release.previews import preview
 from training.release.publish import publish, push_folder
-from training.release.push import PAUSES, PushError, create_repository, is_transient
+from training.release.push import PAUSES, PUSH_ERRORS, PushError, create_repository, is_transient
 from training.release.records import run_record
 
 RETRY_AFTER = 30  # seconds between two attempts to write the last checkpoint
@@ -200,7 +200,7 @@ class Run:
         """Create the repository, so that permanent errors, such as a read-only token, fail now."""
         try:
             create_repository(self.config.repository, self.config.hub_private_repo)
-        except Exception as error:  # the client and the network raise anything
+        except PUSH_ERRORS as error:
             message = f"could not push to {self.config.repository!r}: {explain_error(error)}"
             if not is_transient(error):
                 raise UserError(message) from error

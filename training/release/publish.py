@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from genmodels.errors import UserError
+from genmodels.errors import UserError, first_line
 from genmodels.metrics.evaluation import Result
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import read_index
@@ -73,7 +73,12 @@ def published(folder: Path) -> dict[str, Path]:
         inside = [f"{part}/*{suffix}" for part in parts for suffix in (".json", ".safetensors")]
         patterns = ["model_index.json", *inside]
     elif (folder / "config.json").exists():
-        kind = Classifier.load_config(folder).get("_class_name")
+        try:
+            kind = Classifier.load_config(folder).get("_class_name")
+        except OSError as error:  # diffusers raises it for invalid JSON too
+            raise UserError(
+                f"the config.json in {folder} is broken: {first_line(error)}"
+            ) from error
         if kind != Classifier.__name__:
             raise UserError(f"expected a pipeline or a classifier in {folder}, got {kind}")
         patterns = ["config.json", "*.safetensors"]

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from httpx2 import HTTPError  # the client of huggingface_hub
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors, get_session
 from huggingface_hub.hf_api import ModelInfo, RepoUrl, SpaceInfo
 
@@ -21,6 +22,9 @@ TRANSIENT_STATUS = {408, 409, 412, 429, 500, 502, 503, 504}
 # Permanent push errors, such as a read-only token or an invalid repository id.
 PERMANENT_ERRORS = (errors.HFValidationError, errors.LocalTokenNotFoundError)
 PERMANENT_ERRORS += (errors.OfflineModeIsEnabled, PermissionError, ValueError)
+
+# Errors of the client, the network and the disk; any other exception is a bug.
+PUSH_ERRORS = (HTTPError, OSError, RuntimeError, ValueError)
 
 Kind = Literal["model", "space"]
 Files = Mapping[str, Path | bytes]  # by path in the repository
@@ -54,7 +58,7 @@ def push(
     for pause in (*pauses, None):
         try:
             return attempt(name, files, private, kind, replaced)
-        except Exception as error:  # the client and the network raise anything
+        except PUSH_ERRORS as error:
             if pause is None or not is_transient(error):
                 raise PushError(f"could not push to {name!r}: {explain_error(error)}") from error
             warn(f"push to {name!r} failed: {explain_error(error)}; next attempt in {pause} s")

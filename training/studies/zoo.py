@@ -115,7 +115,7 @@ def nearest(folders: Folders = ()) -> None:
     reference, *means = neighbors.squared_distances.view(-1, QUERIES).mean(1).tolist()
     protocol = (
         f"{perception.protocol}: mean distance of {QUERIES} samples of seed 0 to the nearest of "
-        f"{len(training):,} training images, divided by that of the first {QUERIES} images of "
+        f"{len(training):,} training images, relative to the first {QUERIES} images of "
         "split test"
     )
     for folder, mean in zip(folders, means, strict=True):

@@ -52,9 +52,9 @@ def tab(shared: AppState, references: ReferenceDatasets) -> None:
     live = live_actions.LiveMetrics(shared.models, references)
     start = show_user_errors(map_results(outputs, live.measure))
     measuring = measure.click(start, inputs, **event, api_name="measure", api_description=MEASURE)
-    go_on, inputs = show_user_errors(map_results(outputs, live.resume)), [token, count]
+    more, inputs = show_user_errors(map_results(outputs, live.resume)), [token, count]
     resuming = resume.click(
-        go_on, inputs, **event, api_name="resume_measuring", api_description=RESUME
+        more, inputs, **event, api_name="resume_measuring", api_description=RESUME
     )
     stop.click(None, cancels=[measuring, resuming], **PRIVATE)
 

@@ -28,14 +28,14 @@ def tab(shared: AppState, inner_tabs: gr.Tabs) -> None:
             project = gr.Dropdown(label=translate("metrics_runs_project"), **settings)
             label = translate("metrics_runs_runs")
             runs = gr.Dropdown(label=label, max_choices=MAX_RUNS, **several)
-            label = label_and_info("metrics_runs_terms")
+            label = label_and_info("metrics_runs_curves")
             curves = gr.Dropdown(**label, max_choices=runs_actions.MAX_CURVES, **several)
             follow = gr.Checkbox(True, label=translate("metrics_runs_follow"))
         with gr.Column(scale=3, min_width=320, elem_classes="first-in-hand"):
             plot = gr.Plot(label=translate("metrics_runs_plot"), show_label=False)
             label, most = translate("metrics_runs_step"), runs_actions.MAX_STEP
             step = gr.Slider(0, most, 0, step=1, label=label, visible=False)
-            previews = grid_gallery("metrics_runs_sheets")
+            previews = grid_gallery("metrics_runs_samples")
     timer = gr.Timer(UPDATE_INTERVAL, active=False)
     connect_tabs(shared.tabs, inner_tabs, project, follow, empty, timer)
     connect_runs([project, runs, curves, plot, step, previews], timer)
