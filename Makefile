@@ -8,7 +8,7 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 demo: .venv/.demo  # the app, on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
-test: .venv/.test browser  # all tests, on a small subset of real data
+test: .venv/.test browser  # all tests, on a small subset of real data; SLOW_TESTS=1 adds one of 10 minutes
 	$(BIN)/python -m pytest
 
 lint: .venv/.test

@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import ModelCard, RepoCard
 from PIL import Image
 
-from genmodels.distances import wasserstein
+from genmodels.distances.divergences import wasserstein
 from tests.conftest import ROOT
 from training.__main__ import parse
 from training.objectives import OBJECTIVES

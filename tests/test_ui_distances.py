@@ -24,6 +24,7 @@ from genmodels.ui.distances.actions import (
     plot_supports,
     plot_transport,
 )
+from tests.conftest import wait_for
 from training.studies.laboratory import train_critics
 
 
@@ -133,8 +134,12 @@ def test_a_fit_is_played_stopped_and_played_again(page: Page, url: str) -> None:
         " setInterval(() => window.frame_history.push(+input.value), 20) }",
         frame.element_handle(),
     )
-    page.get_by_role("button", name="Play").click()
-    page.wait_for_function("window.frame_history.some(frame => frame < 10)")
+
+    def frames_restarted() -> bool:
+        page.get_by_role("button", name="Play").click()  # ignored until the animation has stopped
+        return page.evaluate("window.frame_history.some(frame => frame < 10)")
+
+    wait_for(frames_restarted)
 
 
 @pytest.mark.parametrize(
