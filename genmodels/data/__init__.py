@@ -1,4 +1,11 @@
-"""Training and reference data: a Hub id, a folder in Hub layout or a folder of images."""
+"""Training and reference data: a Hub id, a folder, a ZIP archive or an NPZ file.
 
-from genmodels.data.decoding import SUFFIXES
-from genmodels.data.sources import Images, list_files, load, load_folder
+Images are decoded once into a memory-mapped cache, which processes and later runs share.
+"""
+
+from genmodels.data.cache import cache_folder
+from genmodels.data.decoding import Decoding, ResizeMode, flatten
+from genmodels.data.folders import is_images, list_files
+from genmodels.data.images import Images
+from genmodels.data.pixels import Pixels
+from genmodels.data.sources import load

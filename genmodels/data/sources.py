@@ -1,111 +1,116 @@
-"""Read a dataset from the Hub or from a folder. N images, C channels, S side, K classes."""
+"""Read a dataset from the Hub or from local files. N images, C channels, S side, K classes."""
 
-import os
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import datasets
-import torch
-from torch import Tensor
+from datasets import Dataset, DatasetDict
 
-from genmodels.data.decoding import SUFFIXES, decode_all
+from genmodels.data.cache import CHUNK, Files, decode_files
+from genmodels.data.decoding import UNDECODED, Decoding
+from genmodels.data.folders import Listing, is_images, list_images
+from genmodels.data.images import Images
+from genmodels.data.labels import label_column, to_classes
 from genmodels.errors import UserError, first_line
 
-
-class Images(NamedTuple):
-    """Decoded images with their labels."""
-
-    pixels: Tensor  # (N, C, S, S) uint8; C is 1 if every image is grayscale, else 3
-    labels: Tensor | None  # (N,) int64 from 0 to K - 1; None without labels
-    classes: list[str]  # K names; empty without labels
-    source: str  # Hub id or folder
-
-    @property
-    def channels(self) -> int:
-        return self.pixels.shape[1]
-
-    @property
-    def side(self) -> int:
-        return self.pixels.shape[3]
+AS_STORED = Decoding()
 
 
 def load(
     source: str,
     config: str | None = None,
-    split: str = "train",
+    split: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
-    resolution: int | None = None,
     revision: str | None = None,
+    decoding: Decoding = AS_STORED,
+    skip_broken: bool = False,
 ) -> Images:
-    """Load all images of one split of a Hub dataset or of a local folder in Hub layout.
+    """Load all images of one split.
 
     Args:
+        source: Hub id, folder of images, folder in Hub layout, ZIP archive of images, or NPZ file
         config: name of the dataset's configuration, if it has several
+        split: a name, or several joined by +; None for train, or the only split there is
         image_column: None for the first column of images
-        label_column: None for the first column of classes, if any
-        resolution: side in pixels; images are scaled and center-cropped to it. None if all images
-            are square and of one size
+        label_column: column of classes, integers, strings or booleans; None for the first column
+            of classes, else a column label, labels, class or category, if any
+        revision: branch, tag or commit on the Hub
+        decoding: how images become pixels
+        skip_broken: leave out images that cannot be decoded
 
     Raises:
-        UserError: no such dataset, configuration, split or column, or no readable image.
+        UserError: no such dataset, configuration, split or column, or images that cannot be read.
     """
-    if os.path.isfile(source):
-        raise UserError(f"expected a Hub id or a folder in Hub layout, got the file {source}")
+    if is_images(source):
+        flags = {"dataset_config_name": config, "image_column": image_column}
+        flags |= {"label_column": label_column, "dataset_revision": revision}
+        for flag, value in flags.items():
+            if value is not None:
+                raise UserError(f"expected no --{flag} with the images {source!r}, got {value!r}")
+        listing, names = list_images(source, split), None
+    else:
+        table, split = load_table(source, config, split, revision)
+        listing, names = list_table(table, split, source, image_column, label_column)
+    decoded = decode_files(listing.files, source, decoding, skip_broken)
+    labels, classes, unlabelled = None, [], ""
+    if listing.labels is not None:
+        column = listing.labels.take(decoded.keep)
+        labels, classes, unlabelled = to_classes(
+            column, names, lambda position: listing.name(decoded.keep[position])
+        )
+    return Images(
+        decoded.pixels,
+        labels,
+        classes,
+        source,
+        listing.split,
+        decoded.digest,
+        (*listing.notes, *decoded.notes),
+        unlabelled,
+        decoded.folder,
+    )
+
+
+def load_table(
+    source: str, config: str | None, split: str | None, revision: str | None
+) -> tuple[Dataset, str]:
+    """Load a table and the name of its split by `datasets`."""
     try:
-        table = datasets.load_dataset(source, config, split=split, revision=revision)
+        tables = datasets.load_dataset(source, config, split=split, revision=revision)
     except ConnectionError as error:
         raise UserError(f"found no folder {source!r}, and the Hub cannot be reached") from error
     except FileNotFoundError as error:
-        expected = "expected a dataset on the Hub or a folder in Hub layout"
+        expected = "expected a dataset on the Hub, or a folder, ZIP archive or NPZ file of images"
         raise UserError(f"{expected}, found none at {source!r}") from error
     except Exception as error:  # datasets raises many kinds for broken repositories
         reason = first_line(error.__cause__ or error)
         raise UserError(f"could not read {source!r}: {reason}") from error
-    images = find_column(table, datasets.Image, image_column, source)
-    if images is None:
-        columns = ", ".join(table.features)
-        raise UserError(f"expected a column of images in {source!r}, got {columns}")
-    rows = table.cast_column(images, datasets.Image(decode=False))[images]
-    pixels = decode_all(rows, source, resolution)
-    class_column = find_column(table, datasets.ClassLabel, label_column, source)
-    labels = [] if class_column is None else list(table[class_column])
-    # The Hub marks undisclosed labels of a split with -1.
-    if class_column is None or any(label is None or label < 0 for label in labels):
-        return Images(pixels, None, [], source)
-    return Images(pixels, torch.tensor(labels), table.features[class_column].names, source)
+    if not isinstance(tables, DatasetDict):
+        return tables, split
+    if "train" not in tables and len(tables) > 1:
+        splits = ", ".join(tables)
+        raise UserError(f"expected --dataset_split to be one of {splits} of {source!r}, got none")
+    split = "train" if "train" in tables else next(iter(tables))
+    return tables[split], split
 
 
-def find_column(table: datasets.Dataset, kind: type, name: str | None, source: str) -> str | None:
-    """Return the named column, or the first one of a feature type; None if there is none."""
-    columns = [column for column, feature in table.features.items() if isinstance(feature, kind)]
-    if name is not None and name not in columns:
-        expected = f"expected a column of type {kind.__name__} in {source!r}"
-        raise UserError(f"{expected}, got {name!r}; columns: {', '.join(table.features)}")
-    return name or next(iter(columns), None)
-
-
-def load_folder(folder: str, resolution: int | None = None) -> Images:
-    """Load all images of a folder and its subfolders; see `load`.
-
-    If every image lies in a subfolder, the top-level subfolders are the classes.
-    """
-    if not os.path.isdir(folder):
-        raise UserError(f"expected a folder of images, but there is no folder {folder!r}")
-    paths = [path for path in list_files(Path(folder)) if path.suffix.lower() in SUFFIXES]
-    pixels = decode_all([{"bytes": None, "path": str(path)} for path in paths], folder, resolution)
-    tops = [path.relative_to(folder).parts[0] for path in paths]
-    if any(top == path.name for top, path in zip(tops, paths, strict=True)):
-        return Images(pixels, None, [], folder)
-    classes = sorted(set(tops))
-    labels = torch.tensor([classes.index(top) for top in tops])
-    return Images(pixels, labels, classes, folder)
-
-
-def list_files(folder: Path) -> list[Path]:
-    """List everything below a folder in sorted order, without hidden files and folders."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+def list_table(
+    table: Dataset, split: str, source: str, image_column: str | None, labels: str | None
+) -> tuple[Listing, Sequence[str] | None]:
+    """List the images of a table, and the names of its classes if it has them."""
+    features = table.features
+    images = [name for name, it in features.items() if isinstance(it, datasets.Image)]
+    if image_column is not None and image_column not in images:
+        expected = f"expected a column of images in {source!r}"
+        raise UserError(f"{expected}, got {image_column!r}; columns: {', '.join(features)}")
+    if not images:
+        raise UserError(f"expected a column of images in {source!r}, got {', '.join(features)}")
+    labels = label_column(features, labels, source)
+    name = image_column or images[0]
+    rows = table.select_columns([name]).cast_column(name, UNDECODED["image"])
+    rows = rows if name == "image" else rows.rename_column(name, "image")
+    starts = range(0, len(table), CHUNK)
+    chunks = [rows.select(range(start, min(start + CHUNK, len(table)))) for start in starts]
+    column = None if labels is None else table.data.column(labels)
+    names = getattr(features[labels], "names", None) if labels else None
+    return Listing(Files(rows._fingerprint, chunks), column, split), names

@@ -1,0 +1,209 @@
+"""Decode images once into files that all processes and later runs map into memory."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import datasets
+import numpy as np
+from datasets import Dataset
+from filelock import FileLock
+from tqdm import tqdm
+
+from genmodels.data.decoding import (
+    FEATURES,
+    UNDECODED,
+    Decoding,
+    decode_row,
+    file_name,
+    to_uint8,
+    value_range,
+)
+from genmodels.data.pixels import Pixels
+from genmodels.errors import UserError, first_line
+
+CHUNK = 8192  # images per cache file: what an interrupted run loses, and a process gets at once
+BUFFER = 2**24  # bytes of pixels that a process holds before it writes them
+VERSION = 1  # of the content of the cache
+EXAMPLES = 10  # broken files that a message names
+
+Chunk = Dataset | list[str]  # undecoded images in a column `image`, or their locations
+
+
+class Files(NamedTuple):
+    """Undecoded images in chunks of CHUNK."""
+
+    fingerprint: str  # changes if a file changes
+    chunks: Sequence[Chunk]
+
+
+class Decoded(NamedTuple):
+    """Decoded images."""
+
+    pixels: Pixels
+    keep: np.ndarray  # (N,) row numbers of the images that could be decoded
+    digest: str  # SHA-256 of the pixels
+    notes: list[str]
+    folder: Path  # the cache
+
+
+def cache_folder() -> Path:
+    """Return GENMODELS_CACHE or ~/.cache/genmodels."""
+    return Path(os.environ.get("GENMODELS_CACHE") or Path.home() / ".cache/genmodels")
+
+
+def decode_files(files: Files, source: str, decoding: Decoding, skip_broken: bool) -> Decoded:
+    """Decode images in parallel, or map them if the cache has them.
+
+    Raises:
+        UserError: no images, broken ones unless `skip_broken`, different sizes without a
+            resolution, or a cache that cannot be written.
+    """
+    key = f"{files.fingerprint} {tuple(decoding)} {VERSION}"
+    folder = cache_folder() / "pixels" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):  # the first process decodes, the others wait
+            (folder / "source.txt").write_text(f"{source}\n{decoding}\n")
+            for leftover in folder.glob("tmp*"):  # of a killed run
+                leftover.unlink()
+            parts = run_all(decode_chunk, files.chunks, folder, "", decoding)
+            table = datasets.concatenate_datasets(parts)
+            keep = check_broken(table, files, source, skip_broken)
+            settings, notes = conversion(table, keep)
+            if settings:
+                parts = run_all(convert_chunk, parts, folder, "-8bit", (*settings, decoding))
+                table = datasets.concatenate_datasets(parts)
+    except OSError as error:
+        raise UserError(
+            f"could not write the image cache {folder}: {first_line(error)}; free some space, or "
+            "set GENMODELS_CACHE to another folder"
+        ) from error
+    if broken := len(table) - len(keep):
+        notes.append(f"left out {broken:,} broken images")
+    names = ("channels", "height", "width", "digest")
+    columns = [values(table, name, keep) for name in names]
+    sizes = np.stack(columns[:3], 1)
+    check_sizes(sizes, source, decoding)
+    digest = hashlib.sha256(columns[3].tobytes()).hexdigest()
+    return Decoded(Pixels(table.data.column("pixels"), sizes, keep), keep, digest, notes, folder)
+
+
+def run_all(
+    function: Callable, chunks: Sequence[Chunk], folder: Path, suffix: str, settings: tuple
+) -> list[Dataset]:
+    """Map each chunk to a cache file, in processes if several are missing -> the mapped files."""
+    files = [folder / f"{number:05d}{suffix}.arrow" for number in range(len(chunks))]
+    todo = [index for index, file in enumerate(files) if not file.exists()]
+    arguments = [[item[index] for index in todo] for item in (chunks, files)]
+    total, silent = sum(map(len, arguments[0])), datasets.are_progress_bars_disabled()
+    bar = tqdm(total=total, desc="Decoding images", unit="image", disable=silent or not todo)
+    datasets.disable_progress_bars()  # one bar for all chunks
+    try:
+        workers = min(len(todo), len(os.sched_getaffinity(0)))
+        if workers < 2:
+            for chunk, file in zip(*arguments, strict=True):
+                function(chunk, file, settings)
+                bar.update(len(chunk))
+        else:
+            with bar, ProcessPoolExecutor(workers) as pool:
+                results = pool.map(function, *arguments, [settings] * len(todo))
+                for chunk, _ in zip(arguments[0], results, strict=True):
+                    bar.update(len(chunk))
+    finally:
+        bar.close()
+        if not silent:
+            datasets.enable_progress_bars()
+    return [Dataset.from_file(str(file)) for file in files]
+
+
+def decode_chunk(chunk: Chunk, file: Path, decoding: Decoding) -> None:
+    """Decode a chunk into a file."""
+    if not isinstance(chunk, Dataset):
+        rows = [{"bytes": None, "path": location} for location in chunk]
+        chunk = Dataset.from_dict({"image": rows}, features=UNDECODED)
+    write(chunk, file, decode_row, {"decoding": decoding})
+
+
+def convert_chunk(chunk: Dataset, file: Path, settings: tuple) -> None:
+    """Convert a decoded chunk to uint8 and to one number of channels."""
+    names = ("channels", "black", "white", "decoding")
+    write(chunk, file, to_uint8, dict(zip(names, settings, strict=True)))
+
+
+def write(chunk: Dataset, file: Path, function: Callable, arguments: dict) -> None:
+    """Map the rows of a chunk to rows of FEATURES in a file, which appears when it is complete."""
+    first = function(chunk[0], **arguments)["pixels"] or b" " * BUFFER
+
+    def convert(columns: dict[str, list]) -> dict[str, list]:
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        results = [function(row, **arguments) for row in rows]
+        return {name: [result[name] for result in results] for name in FEATURES}
+
+    chunk.map(
+        convert,
+        batched=True,
+        batch_size=max(1, min(1000, BUFFER // len(first))),
+        features=FEATURES,
+        remove_columns=chunk.column_names,
+        cache_file_name=str(file),
+        writer_batch_size=max(1, min(1000, BUFFER // len(first))),
+        new_fingerprint=file.stem,
+    )
+
+
+def values(table: Dataset, name: str, rows: np.ndarray) -> np.ndarray:
+    """Return some rows of a numeric column; missing values become NaN."""
+    return table.data.column(name).take(rows).to_numpy()
+
+
+def check_broken(table: Dataset, files: Files, source: str, skip_broken: bool) -> np.ndarray:
+    """Return the rows that could be decoded. Raises UserError with the broken ones."""
+    errors = table.data.column("error")
+    if errors.null_count == len(table) or (skip_broken and errors.null_count):
+        return np.flatnonzero(errors.is_null().to_numpy())
+    broken = np.flatnonzero(errors.is_valid().to_numpy()).tolist()
+    examples = []
+    for row in broken[:EXAMPLES]:
+        chunk, place = files.chunks[row // CHUNK], row % CHUNK
+        file = chunk[place]["image"] if isinstance(chunk, Dataset) else {"path": chunk[place]}
+        examples.append(f"{file_name(file, row)} ({errors[row].as_py()})")
+    if len(broken) > EXAMPLES:
+        examples.append("...")
+    remedy = "" if len(broken) == len(table) else ", or leave them out with --skip_broken"
+    raise UserError(
+        f"could not decode {len(broken):,} of {len(table):,} images of {source!r}: "
+        f"{', '.join(examples)}; replace them{remedy}"
+    )
+
+
+def conversion(table: Dataset, keep: np.ndarray) -> tuple[tuple[int, float, float] | None, list]:
+    """Return the channels, black and white to convert to, None if not needed, and notes."""
+    channels, lows, highs = (values(table, name, keep) for name in ("channels", "low", "high"))
+    deep = ~np.isnan(lows)
+    if not deep.any():
+        mixed = len(channels) > 0 and channels.min() < channels.max()
+        return ((int(channels.max()), 0.0, 255.0) if mixed else None), []
+    lows, highs = lows[deep], highs[deep]
+    whole = bool((lows % 1 == 0).all() and (highs % 1 == 0).all())
+    black, white = value_range(lows.min(), highs.max(), whole)
+    note = f"{deep.sum():,} images with more than 8 bits per channel: black is {black:g}, white "
+    return (int(channels.max()), black, white), [f"{note}{white:g}"]
+
+
+def check_sizes(sizes: np.ndarray, source: str, decoding: Decoding) -> None:
+    """Raise UserError unless the images have one square size, or are scaled to one."""
+    if not len(sizes):
+        raise UserError(f"expected images in {source!r}, found none")
+    shapes, counts = np.unique(sizes[:, 1:], axis=0, return_counts=True)
+    if decoding.resolution is None and (len(shapes) > 1 or shapes[0, 0] != shapes[0, 1]):
+        common = np.argsort(-counts, kind="stable")[:3]
+        named = ", ".join(f"{shapes[it, 1]}x{shapes[it, 0]}" for it in common)
+        more = "" if len(shapes) <= 3 else f" and {len(shapes) - 3:,} other sizes"
+        raise UserError(
+            f"expected square images of one size in {source!r}, got {named}{more}: set "
+            "--resolution to a side in pixels, and --resize_mode to crop, pad or stretch"
+        )

@@ -1,0 +1,65 @@
+"""A dataset of decoded images. N images, C channels, S side, K classes."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor, bincount
+
+from genmodels.data.pixels import Pixels
+
+LISTED = 20  # classes whose counts are listed one by one
+
+
+class Images(NamedTuple):
+    """Decoded images with their labels."""
+
+    pixels: Pixels  # (N, C, S, S) uint8; C is 1 if every image is grayscale, else 3
+    labels: Tensor | None  # (N,) int64 from 0 to K - 1; None without labels
+    classes: list[str]  # K names, each of one image at least; empty without labels
+    source: str  # Hub id, folder or file
+    split: str | None = None  # None if the source has no splits
+    digest: str = ""  # SHA-256 of the pixels
+    notes: tuple[str, ...] = ()  # what was left out or converted, and why
+    unlabelled: str = ""  # why there are no labels
+    cache: Path | None = None
+
+    @property
+    def channels(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def side(self) -> int:
+        return self.pixels.shape[3]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the pixels and labels: equal data have equal fingerprints."""
+        digest = hashlib.sha256(f"{self.digest} {tuple(self.pixels.shape)}".encode())
+        if self.labels is not None:
+            digest.update(self.labels.numpy())
+        return f"SHA-256 {digest.hexdigest()}"
+
+    def describe(self) -> str:
+        """Say what was read, in one line and one more for each note."""
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        split = f", split {self.split}" if self.split else ""
+        lines = [
+            f"read {len(self.pixels):,} images of {self.side}x{self.side} pixels, {channels}, "
+            f"{self.describe_classes()} from {self.source}{split}",
+            *self.notes,
+        ]
+        return "\n".join([*lines, f"cache: {self.cache}"] if self.cache else lines)
+
+    def describe_classes(self) -> str:
+        """Say how many images each class has."""
+        if self.labels is None:
+            return "no classes" + (f" ({self.unlabelled})" if self.unlabelled else "")
+        counts = bincount(self.labels, minlength=len(self.classes)).tolist()
+        if len(set(counts)) == 1:
+            each = f"{counts[0]:,} images each"
+        elif len(counts) <= LISTED:
+            each = ", ".join(map("{} {:,}".format, self.classes, counts))
+        else:
+            each = f"{min(counts):,} to {max(counts):,} images each"
+        return f"{len(counts):,} classes ({each})"
