@@ -62,6 +62,9 @@ def decode_files(files: Files, source: str, decoding: Decoding, skip_broken: boo
         UserError: no images, broken ones unless `skip_broken`, different sizes without a
             resolution, or a cache that cannot be written.
     """
+    decoding.check()
+    if not files.chunks:
+        raise UserError(f"expected images in {source!r}, found none")
     key = f"{files.fingerprint} {tuple(decoding)} {VERSION}"
     folder = cache_folder() / "pixels" / hashlib.sha256(key.encode()).hexdigest()[:32]
     try:

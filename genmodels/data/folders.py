@@ -85,13 +85,12 @@ def list_files(folder: Path) -> list[Path]:
 
 def is_images(source: str) -> bool:
     """Return whether a local source is read here: a file, or a folder of images."""
-    path = Path(source)
-    if path.is_file():
-        return True
-    files = list_files(path) if path.is_dir() else []
+    if not os.path.isdir(source):
+        return os.path.isfile(source)
+    files = list_files(Path(source))
     if any(it.suffix.lower() in TABLES or it.name.lower() in METADATA for it in files):
         return False
-    return not files or any(it.suffix.lower() in image_suffixes() for it in files)
+    return not files or any(it.suffix.lower() not in OTHER_SUFFIXES for it in files)
 
 
 def list_images(source: str, split: str | None) -> Listing:

@@ -1,12 +1,14 @@
 """A dataset of decoded images. N images, C channels, S side, K classes."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from torch import Tensor, bincount
+from torch import Tensor, bincount, tensor
 
 from genmodels.data.pixels import Pixels
+from genmodels.errors import UserError
 
 LISTED = 20  # classes whose counts are listed one by one
 
@@ -39,6 +41,17 @@ class Images(NamedTuple):
         if self.labels is not None:
             digest.update(self.labels.numpy())
         return f"SHA-256 {digest.hexdigest()}"
+
+    def with_classes(self, classes: Sequence[str]) -> Self:
+        """Number the labels by other class names. Raises UserError if those lack a class."""
+        for name in self.classes:
+            if name not in classes:
+                expected = f"expected the classes {', '.join(classes)} in {self.source!r}"
+                raise UserError(f"{expected}, got {name!r}")
+        if self.labels is None:
+            raise UserError(f"expected class labels in {self.source!r}, found none")
+        numbers = tensor([classes.index(name) for name in self.classes])
+        return self._replace(labels=numbers[self.labels], classes=list(classes))
 
     def describe(self) -> str:
         """Say what was read, in one line and one more for each note."""

@@ -41,7 +41,7 @@ class Pixels:
         )
         self.starts = torch.from_numpy(addresses - base)
         channels, height, width = map(int, sizes.min(axis=0))
-        self.varies = bool((sizes != sizes[0]).any())
+        self.varies = height != width or bool((sizes != sizes[0]).any())
         if self.varies:
             height = width = min(height, width)
         self.shape = (len(sizes), channels, height, width)

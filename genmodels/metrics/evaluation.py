@@ -140,7 +140,7 @@ def is_image_folder(source: str) -> bool:
         return False
     suffixes = {path.suffix.lower() for path in data.list_files(Path(source))}
     splits = any((Path(source) / split).is_dir() for split in ("train", "test", "data"))
-    return bool(suffixes & data.SUFFIXES) and not suffixes & TABLE_SUFFIXES and not splits
+    return bool(suffixes & {".png"}) and not suffixes & TABLE_SUFFIXES and not splits
 
 
 def load_images(source: str, split: str | None, resolution: int | None = None) -> Images:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes
 
+from genmodels.data import Decoding, ResizeMode
 from genmodels.errors import UserError
 from genmodels.networks.convolutions import pyramid
 from training.configs.architectures import Architecture
@@ -46,11 +47,21 @@ class Config:
     dataset_name: str = "zalando-datasets/fashion_mnist"  # Hub id or folder of a Hub dataset
     dataset_config_name: str | None = None  # configuration of a dataset with several
     dataset_revision: str | None = None  # branch, tag or commit of the dataset on the Hub
-    train_data_dir: str | None = None  # folder of images, used instead of --dataset_name
+    # folder, ZIP archive or NPZ file of images, used instead of --dataset_name
+    train_data_dir: str | None = None
+    # split to train on, or several joined by +; None: train, or the only split there is
+    dataset_split: str | None = None
     image_column: str | None = None  # column of the images; None: the first image column
-    label_column: str | None = None  # column of the labels; None: the first ClassLabel column
+    # column of the labels: classes, integers, strings or booleans; None: the first column of
+    # classes, else the column label, labels, class or category
+    label_column: str | None = None
     conditional: bool = False  # condition the model on the class labels
     resolution: int | None = None  # side in pixels; None: the size of the images
+    # how images become square: crop the longer side in the middle or at random positions, pad the
+    # shorter one with the background, or stretch
+    resize_mode: ResizeMode = "crop"
+    background: str = "white"  # color behind transparent images and beside padded ones
+    skip_broken: bool = False  # leave out images that cannot be decoded
     random_flip: bool = False  # flip each image horizontally with probability 1/2
 
     # start from the weights of a published model (folder or Hub id); GAN critics are not published
@@ -96,7 +107,8 @@ class Config:
         for part in (self, self.objective, self.architecture):
             for field in fields(part):
                 check_range(field.name, getattr(part, field.name), field.type in (int, int | None))
-        for name in ("dataset_config_name", "dataset_revision", "image_column", "label_column"):
+        Decoding(self.resolution, self.resize_mode, self.background).check()
+        for name in ("dataset_config_name", "dataset_revision"):
             if self.train_data_dir is not None and (value := getattr(self, name)) is not None:
                 raise UserError(f"expected no --{name} with --train_data_dir, got {value}")
         if not self.push_to_hub and (self.hub_model_id is not None or self.hub_private_repo):

@@ -126,7 +126,7 @@ class Run:
                 config.eval_extractor,
                 config.eval_samples,
                 config.seed,
-                lambda: load_test(config),
+                lambda: load_test(config, images.classes),
                 accelerator,
             )
         self.result: tuple[int, Result | None] = (0, None)  # step and result of the last evaluation

@@ -1,9 +1,9 @@
 """The start of a run: its devices, its data, its identity, and pretrained weights."""
 
-import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator
@@ -24,7 +24,8 @@ from training.objectives.base import Networks
 
 # Fields that a resumed run may change: its length, and where the same data is read from.
 RESUMABLE = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
-RESUMABLE |= {"dataset_revision", "train_data_dir", "image_column", "label_column", "resolution"}
+RESUMABLE |= {"dataset_revision", "dataset_split", "train_data_dir", "image_column"}
+RESUMABLE |= {"label_column", "resolution", "background", "skip_broken"}
 
 
 def start(config: Config) -> Accelerator:
@@ -80,31 +81,37 @@ def set_threads(accelerator: Accelerator) -> None:
 
 def load(config: Config) -> Images:
     """Load the training data. Raises UserError if a conditional model has no classes to learn."""
-    if config.train_data_dir is not None:
-        images = data.load_folder(config.train_data_dir, config.resolution)
-    else:
-        images = load_split(config, "train")
+    images = load_split(config, config.dataset_split)
     if config.conditional and not images.classes:
-        missing = f"expected class labels in {images.source!r} for --conditional, found none"
+        missing = f"expected class labels in {images.source!r} for --conditional, found "
+        missing += images.unlabelled or "none"
         raise UserError(f"{missing}; set --label_column or use --no_conditional")
     return images
 
 
-def load_test(config: Config) -> Images:
-    """Load the test split of the dataset. Raises UserError for a folder."""
-    if config.train_data_dir is not None:
-        raise UserError(
-            "expected a dataset with a split 'test' to evaluate a classifier, got a folder of "
-            "images; set --eval_every None"
-        )
-    return load_split(config, "test")
+def load_test(config: Config, classes: Sequence[str]) -> Images:
+    """Load the test split, with labels that number the classes as the training images do.
+
+    Raises UserError if there is no such split, or it has other classes.
+    """
+    try:
+        return load_split(config, "test").with_classes(classes)
+    except UserError as error:
+        raise UserError(f"{error}; use --eval_every None to train without a test split") from error
 
 
-def load_split(config: Config, split: str) -> Images:
-    """Load a split of the dataset."""
-    name, columns = config.dataset_config_name, (config.image_column, config.label_column)
-    revision, resolution = config.dataset_revision, config.resolution
-    return data.load(config.dataset_name, name, split, *columns, resolution, revision)
+def load_split(config: Config, split: str | None) -> Images:
+    """Load a split of the data."""
+    return data.load(
+        config.train_data_dir or config.dataset_name,
+        config.dataset_config_name,
+        split,
+        config.image_column,
+        config.label_column,
+        config.dataset_revision,
+        data.Decoding(config.resolution, config.resize_mode, config.background),
+        config.skip_broken,
+    )
 
 
 def run_settings(config: Config, images: Images, accelerator: Accelerator) -> dict[str, str]:
@@ -112,13 +119,12 @@ def run_settings(config: Config, images: Images, accelerator: Accelerator) -> di
 
     The data is identified by its content: it may move between two starts, but not change.
     """
-    digest = hashlib.sha256(images.pixels.numpy())
-    if config.conditional:
-        digest.update(images.labels.numpy())
+    if not config.conditional:
+        images = images._replace(labels=None)
     settings = {
         "objective": type(config.objective).__name__,
         "architecture": type(config.architecture).__name__,
-        "data": f"{tuple(images.pixels.shape)}, SHA-256 {digest.hexdigest()}",
+        "data": f"{tuple(images.pixels.shape)}, {images.fingerprint}",
         "processes": accelerator.num_processes,
         "precision": accelerator.mixed_precision,
     }
