@@ -49,8 +49,8 @@ def open_picture(file: object) -> Image.Image:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"expected {ACCEPTED_PICTURE}, got another kind of file") from error
     side = min(upright.size)
-    # Transparent parts become black, like the background of Fashion-MNIST.
-    background = Image.new("RGBA", (side, side), "black")
+    # Training composites transparent images onto white too.
+    background = Image.new("RGBA", (side, side), "white")
     return Image.alpha_composite(background, ImageOps.fit(upright, (side, side)))
 
 

@@ -89,6 +89,8 @@ class Run:
         self.accelerator = accelerator = start(config)
         with accelerator.main_process_first():  # it fills the dataset cache for the others
             self.images = images = load(config)
+        if accelerator.is_main_process:
+            tqdm.write(images.describe())
         self.checkpoints = Checkpoints(
             self.folder,
             config.checkpoints_total_limit,

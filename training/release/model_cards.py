@@ -215,7 +215,8 @@ def describe_dataset(dataset: Record) -> str:
     source = dataset["source"] if "/" in dataset["source"] else f"folder {dataset['source']}"
     split = f", split `{dataset['split']}`" if dataset["split"] else ""
     colour, side = "grayscale" if dataset["channels"] == 1 else "RGB", dataset["side"]
-    return f"{source}{split}: {dataset['count']:,} {colour} images, {side}x{side} pixels"
+    text = f"{source}{split}: {dataset['count']:,} {colour} images, {side}x{side} pixels"
+    return "; ".join([text, *dataset.get("notes", ())])
 
 
 def describe(name: str, kind: type, record: Record) -> str:

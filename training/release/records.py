@@ -76,16 +76,21 @@ def run_record(
 
 def dataset_record(config: Config, images: Images) -> Record:
     """Describe the data; the source of a local folder is its name without the path."""
-    source, folder = images.source, config.train_data_dir is not None
-    if folder or Path(source).exists() or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
+    source = images.source
+    if (
+        config.train_data_dir is not None
+        or Path(source).exists()
+        or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source)
+    ):
         source = Path(source).resolve().name
     return {
         "source": source,  # Hub id, or the name of a local folder, which has no "/"
-        "split": None if folder else "train",
+        "split": images.split,
         "count": len(images.pixels),
         "side": images.side,
         "channels": images.channels,
         "classes": images.classes,
+        "notes": list(images.notes),
     }
 
 
