@@ -86,8 +86,8 @@ VAE_BETA_7 = VariationalAutoencoder(beta=7.0, likelihood="bernoulli")
         (["wgan-fashion", "--clip_value", "0"], "expected --clip_value >= 1e-12, got 0"),
         (["diffusion-fashion", "--ddpm_num_steps", "9", "--ddpm_beta_schedule", "linear"], "91%"),
         (
-            ["vae-fashion", "--train_data_dir", ".", "--label_column", "a"],
-            "expected no --label_column with --train_data_dir, got a",
+            ["vae-fashion", "--train_data_dir", ".", "--dataset_config_name", "a"],
+            "expected no --dataset_config_name with --train_data_dir, got a",
         ),
         (
             ["vae-fashion", "--train_data_dir", ".", "--dataset_revision", "main"],

@@ -102,8 +102,11 @@ def load_test(config: Config, classes: Sequence[str]) -> Images:
 
 def load_split(config: Config, split: str | None) -> Images:
     """Load a split of the data."""
+    folder = config.train_data_dir
+    if folder is not None and not os.path.exists(folder):
+        raise UserError(f"expected --train_data_dir to exist, got {folder!r}")
     return data.load(
-        config.train_data_dir or config.dataset_name,
+        config.dataset_name if folder is None else folder,
         config.dataset_config_name,
         split,
         config.image_column,

@@ -77,11 +77,8 @@ def run_record(
 def dataset_record(config: Config, images: Images) -> Record:
     """Describe the data; the source of a local folder is its name without the path."""
     source = images.source
-    if (
-        config.train_data_dir is not None
-        or Path(source).exists()
-        or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source)
-    ):
+    local = config.train_data_dir is not None or Path(source).exists()
+    if local or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
         source = Path(source).resolve().name
     return {
         "source": source,  # Hub id, or the name of a local folder, which has no "/"
