@@ -194,6 +194,17 @@ def test_invalid_source_names(source: str) -> None:
         data.load(source)
 
 
+def test_a_limit_loads_the_first_images(tmp_path: Path) -> None:
+    array = np.arange(3 * 64, dtype=np.uint8).reshape(3, 8, 8)
+    np.savez(tmp_path / "set.npz", array, np.arange(3))
+    for level in range(3):
+        write_gray(tmp_path / f"set/{level}/0.png", level)
+    for source in (tmp_path / "set.npz", tmp_path / "set", Path(FASHION)):
+        images = load(source, limit=2)
+        assert torch.equal(images.pixels[:], load(source).pixels[:2])
+        assert len(images.labels) == 2
+
+
 # Splits and classes.
 
 

@@ -93,15 +93,15 @@ def is_images(source: str) -> bool:
     return not files or any(it.suffix.lower() not in OTHER_SUFFIXES for it in files)
 
 
-def list_images(source: str, split: str | None) -> Listing:
-    """List the images of one split: the named one, else `train`, else the only one.
+def list_images(source: str, split: str | None, limit: int | None = None) -> Listing:
+    """List the first images of one split: the named one, else `train`, else the only one.
 
     Folders train, validation and test are splits if there is no image outside of them. The first
     folder below is the class. Raises UserError if there is no such split.
     """
     path = Path(source)
     if path.is_file() and path.suffix.lower() in (".npz", ".npy"):
-        return list_array(path, split)
+        return list_array(path, split, limit)
     if path.is_file() and not zipfile.is_zipfile(path):
         raise UserError(f"expected a folder, a ZIP archive or an NPZ file, got the file {source}")
     files, others = [], Counter()
@@ -120,6 +120,7 @@ def list_images(source: str, split: str | None) -> Listing:
         chosen, files = choose_split(files, split, source)
     elif split not in (None, "train"):
         raise UserError(f"expected a folder {split} in {source!r}, found no splits")
+    files = files[:limit]
     classes = [it.name.parts[0] if len(it.name.parts) > 1 else None for it in files]
     fingerprint = sha256("\n".join(f"{it.location} {it.version}" for it in files).encode())
     locations = [it.location for it in files]
@@ -191,8 +192,8 @@ def choose_split(files: list[File], split: str | None, source: str) -> tuple[str
     ]
 
 
-def list_array(path: Path, split: str | None) -> Listing:
-    """List the images of a NumPy file: arr_0 (N, H, W, C) uint8, and labels or arr_1 (N,) if any.
+def list_array(path: Path, split: str | None, limit: int | None) -> Listing:
+    """List images of a NumPy file: arr_0 (N, H, W, C) uint8, and labels or arr_1 (N,), if any.
 
     This is the format of ADM's samples and references (Dhariwal & Nichol, 2021)
     https://github.com/openai/guided-diffusion/tree/main/evaluations
@@ -225,6 +226,6 @@ def list_array(path: Path, split: str | None) -> Listing:
             f"expected images (N, H, W) or (N, H, W, C) with C of 1 or 3 in uint8 in {path}, got "
             f"{array.shape} in {array.dtype}; other data are not supported"
         )
-    locations = [f"npy://{index}::{path}" for index in range(len(array))]
-    chunks = [locations[start : start + CHUNK] for start in range(0, len(array), CHUNK)]
-    return Listing(Files(version, chunks), labels)
+    locations = [f"npy://{index}::{path}" for index in range(len(array))][:limit]
+    chunks = [locations[start : start + CHUNK] for start in range(0, len(locations), CHUNK)]
+    return Listing(Files(f"{version} {len(locations)}", chunks), labels)

@@ -24,8 +24,9 @@ def load(
     revision: str | None = None,
     decoding: Decoding = AS_STORED,
     skip_broken: bool = False,
+    limit: int | None = None,
 ) -> Images:
-    """Load all images of one split.
+    """Load the images of one split.
 
     Args:
         source: Hub id, folder of images, folder in Hub layout, ZIP archive of images, or NPZ file
@@ -37,6 +38,7 @@ def load(
         revision: branch, tag or commit on the Hub
         decoding: how images become pixels
         skip_broken: leave out images that cannot be decoded
+        limit: load the first images only
 
     Raises:
         UserError: no such dataset, configuration, split or column, or images that cannot be read.
@@ -47,9 +49,11 @@ def load(
         for flag, value in flags.items():
             if value is not None:
                 raise UserError(f"expected no --{flag} with the images {source!r}, got {value!r}")
-        listing, names = list_images(source, split), None
+        listing, names = list_images(source, split, limit), None
     else:
         table, split = load_table(source, config, split, revision)
+        if limit is not None:
+            table = table.select(range(min(limit, len(table))))
         listing, names = list_table(table, split, source, image_column, label_column)
     decoded = decode_files(listing.files, source, decoding, skip_broken)
     labels, classes, unlabelled = None, [], ""

@@ -3,12 +3,15 @@
 import os
 import threading
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from huggingface_hub.utils import validate_repo_id
-from torch import Tensor
 
 from genmodels.errors import UserError, display_name
 from genmodels.ui.validation import parse_choice
+
+if TYPE_CHECKING:
+    from genmodels.data import Pixels
 
 VARIABLE = "GENMODELS_REFERENCE"  # environment variable: a Hub id or a folder
 DATASET = "zalando-datasets/fashion_mnist"  # if the variable is not set
@@ -26,21 +29,26 @@ class ReferenceDatasets:
     def __init__(self) -> None:
         self.source = os.environ.get(VARIABLE) or DATASET
         self.name = self.source if is_repo_id(self.source) else display_name(self.source)
-        self.splits = OrderedDict[tuple[str, int], Tensor]()  # the latest used last
+        self.splits = OrderedDict[tuple[str, int, int], "Pixels"]()  # the latest used last
         self.lock = threading.Lock()
 
-    def get(self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES) -> Tensor:
+    def get(
+        self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES
+    ) -> "Pixels":
         """Load the first images of a split (N, C, S, S), uint8, scaled to a side in pixels."""
         from genmodels import data  # slow to import, and the app must start quickly
 
         parse_choice(name, [self.name], "the reference")
-        key = (f"{split}[:{count}]", side)
+        key = (split, side, count)
         with self.lock:
             if key not in self.splits:
                 try:
-                    self.splits[key] = data.load(self.source, split=key[0], resolution=side).pixels
+                    images = data.load(
+                        self.source, split=split, decoding=data.Decoding(side), limit=count
+                    )
                 except UserError as error:  # its message may contain the path
                     raise UserError(f"could not load the reference dataset {name!r}") from error
+                self.splits[key] = images.pixels
             self.splits.move_to_end(key)
             while len(self.splits) > MAX_SPLITS:
                 self.splits.popitem(last=False)
