@@ -96,7 +96,7 @@ class Run:
     def __init__(self, config: Config) -> None:
         self.config, self.folder = config, Path(config.output_dir)
         self.accelerator = accelerator = start(config)
-        self.images = images = call_on_all(accelerator, lambda: load(config))
+        self.images = images = call_on_all(accelerator, partial(load, config))
         settings = run_settings(config, images, accelerator)
         check_equal(accelerator, settings)
         self.checkpoints = Checkpoints(
@@ -109,7 +109,8 @@ class Run:
         num_classes = len(images.classes) if config.conditional else None
         networks = config.architecture.networks(images.channels, images.side, num_classes)
         if (source := config.pretrained_model_name_or_path) is not None and not checkpoint:
-            call_on_all(accelerator, lambda: load_pretrained(source, config.objective, networks))
+            copy = partial(load_pretrained, source, config.objective, networks)
+            call_on_all(accelerator, copy)
         self.trainer = Trainer(config, networks, accelerator)
         self.progress = self.trainer.progress
         if checkpoint:
@@ -126,9 +127,9 @@ class Run:
         self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None
         if config.eval_every is not None:
-            settings = (config.eval_extractor, config.eval_samples, config.seed)
+            sampling = (config.eval_extractor, config.eval_samples, config.seed)
             test = partial(load_test, config)
-            build = partial(evaluator, self.pipeline, images, *settings, test, accelerator)
+            build = partial(evaluator, self.pipeline, images, *sampling, test, accelerator)
             self.evaluation = call_on_all(accelerator, build)
         self.result: tuple[int, Result | None] = (0, None)  # step and result of the last evaluation
         if config.push_to_hub:

@@ -24,17 +24,12 @@ T = TypeVar("T")
 def call_on_main(accelerator: Accelerator, function: Callable[[], T]) -> T:
     """Call a function on the main process and return its result on every process.
 
-    Every process raises its UserError.
+    Every process raises its UserError or OSError.
     """
-    result, error = None, None
-    if accelerator.is_main_process:
-        try:
-            result = function()
-        except UserError as caught:
-            error = caught
-    result, error = broadcast_object_list([result, error])
-    if error is not None:
-        raise error
+    result, error = try_call(function) if accelerator.is_main_process else (None, None)
+    result, shared = broadcast_object_list([result, portable(error)])
+    if shared is not None:
+        raise error or shared
     return result
 
 
@@ -42,18 +37,29 @@ def call_on_all(accelerator: Accelerator, function: Callable[[], T]) -> T:
     """Call a function on every process and return its result.
 
     One process of each machine calls it first, and fills caches for the others. If it raises
-    UserError on any process, all processes raise it.
+    UserError or OSError on any process, all processes raise it.
     """
-    result, errors = None, [None]
     with accelerator.local_main_process_first():
-        try:
-            result = function()
-        except UserError as caught:
-            errors = [caught]
-    for error in gather_object(errors):
-        if error is not None:
-            raise errors[0] or error
+        result, error = try_call(function)
+    for shared in gather_object([portable(error)]):
+        if shared is not None:
+            raise error or shared
     return result
+
+
+def try_call(function: Callable[[], T]) -> tuple[T | None, UserError | OSError | None]:
+    """Call a function -> its result, and the error that ends the run with one sentence."""
+    try:
+        return function(), None
+    except (UserError, OSError) as error:
+        return None, error
+
+
+def portable(error: UserError | OSError | None) -> UserError | OSError | None:
+    """Copy an error without the attributes of subclasses, some of which cannot be sent."""
+    if error is None:
+        return None
+    return (UserError if isinstance(error, UserError) else OSError)(str(error))
 
 
 def check_equal(accelerator: Accelerator, settings: dict[str, str]) -> None:
@@ -61,10 +67,10 @@ def check_equal(accelerator: Accelerator, settings: dict[str, str]) -> None:
     first, *others = gather_object([settings])
     for rank, other in enumerate(others, 1):
         for name, value in first.items():
-            if other[name] != value:
+            if other.get(name) != value:
                 raise UserError(
                     f"expected the same {name} on every machine, got {value} in process 0 and "
-                    f"{other[name]} in process {rank}"
+                    f"{other.get(name)} in process {rank}"
                 )
 
 
