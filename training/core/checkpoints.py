@@ -1,13 +1,14 @@
 """Checkpoints of a run: weights and their EMA, optimizers, and progress.
 
 Data order and randomness are functions of the step (see batches), so checkpoints hold neither.
+They lie on the disk of the main process, which other machines need not see.
 """
 
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
 from genmodels.errors import UserError, first_line
+from training.core.processes import call_on_main, saves_shards, shared_folder
 
 WRITE_ERRORS = (OSError, SafetensorError)  # a full disk, for example
 
@@ -29,7 +31,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.step = 0
-        self.passes = 0  # batches, over all networks
+        self.updates = 0  # optimizer steps, over all networks
         self.seconds = 0.0  # training time, over all restarts
         self.best = math.inf  # lowest score so far
         self.protocol = ""  # how that score was computed
@@ -44,13 +46,15 @@ class Progress:
 class Checkpoints:
     """The folders checkpoint-STEP of a run. Each is complete: it is renamed after the last write.
 
-    `settings` determine the result of the run (`run_settings`).
+    `settings` determine the result of the run (`run_settings`). Call the methods that take an
+    accelerator on every process.
     """
 
     def __init__(
         self, folder: Path, limit: int, max_steps: int, settings: Mapping[str, str]
     ) -> None:
         self.folder, self.limit, self.max_steps, self.settings = folder, limit, max_steps, settings
+        self.last: Path | None = None  # known on every process
 
     def all(self) -> list[Path]:
         """List checkpoints, oldest first."""
@@ -59,15 +63,21 @@ class Checkpoints:
 
     def describe_last(self) -> str:
         """Name the last checkpoint, for error messages."""
-        last = self.all()[-1:]
-        return f"the last good checkpoint is {last[0]}" if last else "there is no checkpoint yet"
+        if self.last is None:
+            return "there is no checkpoint yet"
+        return f"the last good checkpoint is {self.last}"
 
-    def find(self, name: str | None) -> Path | None:
+    def find(self, accelerator: Accelerator, name: str | None) -> Path | None:
         """Return the checkpoint to resume from, None for a new run.
 
         The name is None, "latest" (a new run if there is no checkpoint) or a checkpoint's folder.
         Raises UserError if that is no checkpoint of this run, or the run would overwrite files.
         """
+        self.last = call_on_main(accelerator, lambda: self.find_on_disk(name))
+        return self.last
+
+    def find_on_disk(self, name: str | None) -> Path | None:
+        """Return the checkpoint to resume from; see `find`."""
         last = self.all()[-1:]
         path = None if name in (None, "latest") else Path(name)
         if name == "latest" and last:
@@ -111,8 +121,17 @@ class Checkpoints:
                 f"expected --max_train_steps >= {step} to resume from {path}, got {self.max_steps}"
             )
 
-    def begin(self) -> None:
-        """Create the run's folder. Raises UserError if it is not writable."""
+    def begin(self, accelerator: Accelerator) -> None:
+        """Create the run's folder. Raises UserError if it is not writable, or must be shared."""
+        call_on_main(accelerator, self.create_folder)
+        if saves_shards(accelerator) and not all(gather_object([(self.folder / RUN).exists()])):
+            raise UserError(
+                f"expected --output_dir {self.folder} on a disk that all machines share, because "
+                "with FSDP and DeepSpeed every process saves its part; use a shared disk, or DDP"
+            )
+
+    def create_folder(self) -> None:
+        """Create the run's folder with its settings. Raises UserError if it is not writable."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / RUN).write_text(json.dumps(self.settings, indent=1))
@@ -121,16 +140,21 @@ class Checkpoints:
             raise UserError(f"could not write to --output_dir {self.folder}: {reason}") from error
 
     def load(self, accelerator: Accelerator, path: Path) -> None:
-        """Load a checkpoint on every process. Raises UserError if it is damaged."""
-        try:
-            accelerator.load_state(str(path))
-        except Exception as error:  # damaged files fail in many ways
+        """Load a checkpoint. Raises UserError if it is damaged."""
+        errors: list[Exception | None] = [None]
+        with shared_folder(accelerator, path) as folder:
+            try:
+                accelerator.load_state(str(folder))
+            except Exception as error:  # damaged files fail in many ways
+                errors = [error]
+        reasons = [first_line(error) if error else "" for error in errors]
+        if reason := next(filter(None, gather_object(reasons)), ""):
             others = [other for other in self.all() if other != path]
             remedy = f"; delete it to resume from {others[-1].name}" if others else ""
-            raise UserError(f"checkpoint {path} is damaged: {first_line(error)}{remedy}") from error
+            raise UserError(f"checkpoint {path} is damaged: {reason}{remedy}") from errors[0]
 
     def save(self, accelerator: Accelerator, step: int) -> None:
-        """Write a checkpoint and delete old ones. Call on every process.
+        """Write a checkpoint and delete old ones.
 
         If the write fails, all earlier checkpoints but the last are deleted to make room before a
         second attempt. If that fails on any process, all of them raise OSError.
@@ -141,40 +165,62 @@ class Checkpoints:
             failure = self.write(accelerator, step)
         if failure:
             raise OSError(f"could not write a checkpoint at step {step}: {failure}")
+        self.last = self.folder / f"checkpoint-{step}"
         self.delete_old(self.limit, accelerator)
 
     def write(self, accelerator: Accelerator, step: int) -> str:
         """Write a checkpoint -> the error message of a process that failed, or ""."""
         partial, complete = self.folder / f".checkpoint-{step}", self.folder / f"checkpoint-{step}"
-        if accelerator.is_main_process:
-            for leftover in self.folder.glob(".checkpoint-*"):  # of a killed run
-                shutil.rmtree(leftover, ignore_errors=True)
-        accelerator.wait_for_everyone()
-        failures = [""]
-        try:
+        is_main = accelerator.is_main_process
+
+        def save() -> None:
             accelerator.save_state(str(partial))
-            shutil.copy(self.folder / RUN, partial)
+            if is_main:
+                shutil.copy(self.folder / RUN, partial)
             flush([*partial.rglob("*"), partial])
-        except (*WRITE_ERRORS, RuntimeError) as error:
-            # torch's writer raises RuntimeError, which many bugs raise too.
-            if isinstance(error, RuntimeError) and "write" not in str(error).lower():
-                raise
-            failures = [first_line(error)]
-        failure = next(filter(None, gather_object(failures)), "")
-        if accelerator.is_main_process:
-            if failure:
-                shutil.rmtree(partial, ignore_errors=True)
-            else:
-                shutil.rmtree(complete, ignore_errors=True)
-                partial.rename(complete)
-                flush([self.folder])
+
+        def rename() -> None:
+            shutil.rmtree(complete, ignore_errors=True)
+            partial.rename(complete)
+            flush([self.folder])
+
+        self.delete_partial(accelerator)  # of a killed run
+        accelerator.wait_for_everyone()
+        # All processes have the same networks, unless they are sharded.
+        failure = try_write(save if is_main or saves_shards(accelerator) else None)
+        failure = failure or try_write(rename if is_main else None)
+        if failure:
+            self.delete_partial(accelerator)
         return failure
+
+    def delete_partial(self, accelerator: Accelerator) -> None:
+        """Delete incomplete checkpoints."""
+        if accelerator.is_main_process:
+            for partial in self.folder.glob(".checkpoint-*"):
+                shutil.rmtree(partial, ignore_errors=True)
 
     def delete_old(self, count: int, accelerator: Accelerator) -> None:
         """Delete all checkpoints but the newest."""
         if accelerator.is_main_process:
             for old in self.all()[:-count]:
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def try_write(function: Callable[[], None] | None) -> str:
+    """Call a function that writes -> the error message of a process that failed, or "".
+
+    Call on every process; those that have nothing to write pass None.
+    """
+    failures = [""]
+    try:
+        if function is not None:
+            function()
+    except (*WRITE_ERRORS, RuntimeError) as error:
+        # torch's writer raises RuntimeError, which many bugs raise too.
+        if isinstance(error, RuntimeError) and "write" not in str(error).lower():
+            raise
+        failures = [first_line(error)]
+    return next(filter(None, gather_object(failures)), "")
 
 
 def flush(paths: Iterable[Path]) -> None:

@@ -17,7 +17,7 @@ class CudaGraphStep:
     """An update that is captured as a CUDA graph after a few warm-up calls, then replayed.
 
     The update must run the same operations in every call and never wait for a value from the GPU.
-    Random draws follow the seed of the batch's generator at each call.
+    A graph keeps the generator of its capture, so each call gives it the state of its batch's one.
     """
 
     WARMUP = 3  # calls before the capture, in which libraries choose algorithms and allocate
@@ -35,6 +35,7 @@ class CudaGraphStep:
         for static, current in zip(self.batch[:2], batch[:2], strict=True):
             if static is not None:
                 static.copy_(current)
+        self.batch.rng.set_state(batch.rng.get_state())
         self.graph.replay()
         # A copy, because the next replay overwrites the values.
         return dict(zip(self.names, self.values.clone(), strict=True))
@@ -50,11 +51,13 @@ class CudaGraphStep:
 
     def capture(self, batch: Batch) -> None:
         """Record the update's kernels, without running them, on static copies of the batch."""
-        samples, labels, rng = batch
+        samples, labels, _ = batch
+        rng = torch.Generator(samples.device)
         self.batch = Batch(samples.clone(), None if labels is None else labels.clone(), rng)
         self.graph = torch.cuda.CUDAGraph()
         self.graph.register_generator_state(rng)
-        with torch.cuda.graph(self.graph):
+        # Another thread may pin memory meanwhile.
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             losses = self.update(self.batch)
             self.values = torch.stack([value.float() for value in losses.values()])
         self.names = list(losses)

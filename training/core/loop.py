@@ -1,10 +1,12 @@
 """The training loop, the same for every objective."""
 
+import itertools
 import math
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,10 +18,11 @@ from genmodels.metrics.evaluation import Result
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines.base import LatentPipeline
 from training.configs.config import Config
-from training.core.batches import Batches
+from training.core.batches import Batches, PrefetchedBatches, mix_seed
 from training.core.checkpoints import WRITE_ERRORS, Checkpoints
 from training.core.evaluation import evaluator
 from training.core.interruption import Interrupted, Interruption, interruptible
+from training.core.processes import call_on_all, call_on_main, check_equal
 from training.core.setup import load, load_pretrained, load_test, run_settings, start
 from training.core.tracking import Curves, LossMeter, read_curves, warn
 from training.core.trainer import Trainer
@@ -29,6 +32,7 @@ from training.release.push import PAUSES, PUSH_ERRORS, PushError, create_reposit
 from training.release.records import run_record
 
 RETRY_AFTER = 30  # seconds between two attempts to write the last checkpoint
+ATTEMPTS = 20  # to write the last checkpoint: ten minutes to make room on the disk
 FIT_BATCHES = 32  # for previews; evaluation and publishing fit to all data
 
 
@@ -43,7 +47,12 @@ def train(config: Config) -> LatentPipeline | Classifier:
     total = config.max_train_steps
     bar = tqdm(total=total, initial=progress.step, unit="step", disable=not is_main)
     started = time.perf_counter() - progress.seconds
-    with interruptible() as interruption, closing(run.curves), closing(bar):
+    with (
+        interruptible() as interruption,
+        closing(run.curves),
+        closing(bar),
+        closing(run.batches),
+    ):
         while progress.step < total:
             for network, losses in run.trainer.train_step(run.batches):
                 run.losses.add(progress.step, network, losses)
@@ -87,55 +96,47 @@ class Run:
     def __init__(self, config: Config) -> None:
         self.config, self.folder = config, Path(config.output_dir)
         self.accelerator = accelerator = start(config)
-        with accelerator.main_process_first():  # it fills the dataset cache for the others
-            self.images = images = load(config)
+        self.images = images = call_on_all(accelerator, partial(load, config))
         if accelerator.is_main_process:
             tqdm.write(images.describe())
+        settings = run_settings(config, images, accelerator)
+        check_equal(accelerator, settings)
         self.checkpoints = Checkpoints(
-            self.folder,
-            config.checkpoints_total_limit,
-            config.max_train_steps,
-            run_settings(config, images, accelerator),
+            self.folder, config.checkpoints_total_limit, config.max_train_steps, settings
         )
-        checkpoint = self.checkpoints.find(config.resume_from_checkpoint)
-        accelerator.wait_for_everyone()  # all must have looked before the first write
+        checkpoint = self.checkpoints.find(accelerator, config.resume_from_checkpoint)
 
-        torch.manual_seed(config.seed)
+        torch.manual_seed(mix_seed("weights", config.seed))
         labels = images.labels if config.conditional else None
         num_classes = len(images.classes) if config.conditional else None
         networks = config.architecture.networks(images.channels, images.side, num_classes)
-        if config.pretrained_model_name_or_path is not None and not checkpoint:
-            with accelerator.main_process_first():  # it downloads the weights for the others
-                load_pretrained(config.pretrained_model_name_or_path, config.objective, networks)
+        if (source := config.pretrained_model_name_or_path) is not None and not checkpoint:
+            copy = partial(load_pretrained, source, config.objective, networks)
+            call_on_all(accelerator, copy)
         self.trainer = Trainer(config, networks, accelerator)
         self.progress = self.trainer.progress
         if checkpoint:
             self.checkpoints.load(accelerator, checkpoint)
 
-        settings = (config.train_batch_size, config.seed, accelerator.device)
+        common = (config.train_batch_size, config.seed, accelerator.device)
         ranks = (accelerator.process_index, accelerator.num_processes)
-        self.batches = Batches(images.pixels, *settings, *ranks, labels, config.random_flip)
+        batches = Batches(images.pixels, *common, *ranks, labels, config.random_flip)
+        self.batches = PrefetchedBatches(batches)
         # Unaugmented, the same on every process; the pixels may already be on the device.
-        self.clean_batches = Batches(self.batches.pixels, *settings, labels=labels)
+        self.clean_batches = Batches(batches.pixels, *common, labels=labels)
         self.losses = LossMeter(accelerator)
         self.pipeline = config.objective.pipeline(self.trainer.ema.networks)
         self.preview = preview(self.pipeline, self.clean_batches)
         self.evaluation = None
         if config.eval_every is not None:
-            self.evaluation = evaluator(
-                self.pipeline,
-                images,
-                config.eval_extractor,
-                config.eval_samples,
-                config.seed,
-                lambda: load_test(config, images.classes),
-                accelerator,
-            )
+            sampling = (config.eval_extractor, config.eval_samples, config.seed)
+            test = partial(load_test, config, images.classes)
+            build = partial(evaluator, self.pipeline, images, *sampling, test, accelerator)
+            self.evaluation = call_on_all(accelerator, build)
         self.result: tuple[int, Result | None] = (0, None)  # step and result of the last evaluation
-        if accelerator.is_main_process:
-            if config.push_to_hub:
-                self.check_hub()
-            self.checkpoints.begin()
+        if config.push_to_hub:
+            call_on_main(accelerator, self.check_hub)
+        self.checkpoints.begin(accelerator)
         self.curves = Curves(accelerator, self.folder, vars(config), checkpoint is not None)
 
     def report(self) -> dict[str, float]:
@@ -225,14 +226,15 @@ class Run:
     def save(self, last: bool, interruption: Interruption) -> None:
         """Write a checkpoint; if the disk is full, training continues. Call on every process.
 
-        The last one is retried until it succeeds or the run is interrupted, which raises OSError.
+        The last one is retried. Raises OSError after ATTEMPTS, or if the run is interrupted.
         """
-        while True:
+        for attempt in itertools.count(1):
             try:
                 return self.checkpoints.save(self.accelerator, self.progress.step)
             except OSError as error:
-                if interruption.agreed(self.accelerator, 0):
-                    raise
+                stop = interruption.agreed(self.accelerator, 0)
+                if stop or (last and attempt == ATTEMPTS):
+                    raise OSError(f"{error}; {self.checkpoints.describe_last()}") from error
                 if self.accelerator.is_main_process:
                     follow = f"next attempt in {RETRY_AFTER} s" if last else "training continues"
                     warn(f"{error}; {follow}")

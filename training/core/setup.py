@@ -26,6 +26,9 @@ from training.objectives.base import Networks
 RESUMABLE = {"max_train_steps", "mixed_precision", "dataset_name", "dataset_config_name"}
 RESUMABLE |= {"dataset_revision", "dataset_split", "train_data_dir", "image_column"}
 RESUMABLE |= {"label_column", "resolution", "background", "skip_broken"}
+# The factors of the number of samples per update, which may not change.
+RESUMABLE |= {"train_batch_size", "gradient_accumulation_steps"}
+GLOBAL_BATCH = "train_batch_size x gradient_accumulation_steps x processes"
 
 
 def start(config: Config) -> Accelerator:
@@ -61,8 +64,23 @@ def start(config: Config) -> Accelerator:
     if config.torch_compile and accelerator.device.type == "cpu" and not shutil.which(compiler):
         missing = f"expected a C++ compiler for --torch_compile, found no {compiler}"
         raise UserError(f"{missing}; install it or set CXX")
+    warn_of_missing_processes(accelerator)
     set_threads(accelerator)
     return accelerator
+
+
+def warn_of_missing_processes(accelerator: Accelerator) -> None:
+    """Warn if `accelerate launch --num_processes N` started one process, as it does on CPUs.
+
+    It sets MASTER_PORT for several processes only, and starts them on several GPUs only.
+    """
+    asked = started_by_accelerate() and "MASTER_PORT" in os.environ
+    if asked and accelerator.num_processes == 1 and "WORLD_SIZE" not in os.environ:
+        warn(
+            "accelerate launch was set to start several processes, but it started one, because "
+            "they need as many GPUs; to start two on the CPU, use ACCELERATE_USE_CPU=true "
+            "torchrun --nproc-per-node 2 -m training ..."
+        )
 
 
 def set_threads(accelerator: Accelerator) -> None:
@@ -128,7 +146,9 @@ def run_settings(config: Config, images: Images, accelerator: Accelerator) -> di
         "objective": type(config.objective).__name__,
         "architecture": type(config.architecture).__name__,
         "data": f"{tuple(images.pixels.shape)}, {images.fingerprint}",
-        "processes": accelerator.num_processes,
+        GLOBAL_BATCH: config.train_batch_size
+        * config.gradient_accumulation_steps
+        * accelerator.num_processes,
         "precision": accelerator.mixed_precision,
     }
     excluded = set(RESUMABLE)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genmodels.errors import UserError
 from training.configs.config import Config
-from training.core.batches import Batch
+from training.core.batches import Batch, mix_seed
 from training.core.checkpoints import Progress
 from training.core.cuda_graphs import CudaGraphStep
 from training.core.ema import EMA
@@ -50,6 +50,9 @@ class Trainer:
             name: prepare(network, config, accelerator) for name, network in networks.items()
         }
         self.networks = nn.ModuleDict({name: state.network for name, state in self.states.items()})
+        self.has_dropout = any(
+            isinstance(part, nn.Dropout) and part.p > 0 for part in self.networks.modules()
+        )
         self.learning_rate = learning_rate_schedule(config)
         # A graph cannot contain the gradient exchange of several processes, the overflow check of
         # fp16, accumulation over batches, or the random state that checkpointing saves.
@@ -86,14 +89,16 @@ class Trainer:
         means: Losses = {}
         count = config.gradient_accumulation_steps
         for index in range(count):
-            batch = batches[progress.passes]
-            progress.passes += 1
+            batch = batches[progress.updates * count + index]
+            if self.has_dropout:  # dropout draws from the global generator
+                torch.manual_seed(mix_seed("dropout", batch.rng.initial_seed()))
             if use_graph:
                 losses = self.graph_steps[name](batch)
             else:
                 losses = self.micro_step(name, batch, index == 0, index == count - 1)
             for loss, value in losses.items():
                 means[loss] = means.get(loss, 0) + value / count
+        progress.updates += 1
         return means
 
     def micro_step(self, name: str, batch: Batch, first: bool = True, last: bool = True) -> Losses:

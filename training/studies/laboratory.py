@@ -173,7 +173,7 @@ def run(
         raise UserError(f"expected steps from 1 to {MAX_STEPS}, got {steps}")
     if seed < 0:
         raise UserError(f"expected a seed of at least 0, got {seed}")
-    rng = torch.Generator().manual_seed(mix_seed(seed))
+    rng = torch.Generator().manual_seed(mix_seed("points", seed))
     make = partial(toy2d.resampled_points, data) if isinstance(data, Tensor) else DATASETS[data]
     real = make(POINTS, rng)
     points, samples = real.points, real.points[:PLOT_SAMPLES]
@@ -192,7 +192,7 @@ def train(
     trainer = new_trainer(config, 2, seed)
     networks = trainer.ema.networks
     pipeline = config.objective.pipeline(networks)
-    rng = torch.Generator().manual_seed(mix_seed(seed, 1))
+    rng = torch.Generator().manual_seed(mix_seed("latents", seed))
     latents = torch.randn(EVAL_SAMPLES, *pipeline.latent_shape, generator=rng)
     batches = PointBatches(real.points, config.train_batch_size, seed)
     real_histogram = histogram(real.points[EVAL_SAMPLES:])
@@ -227,7 +227,7 @@ def new_trainer(
 ) -> Trainer:
     """Create a trainer on the CPU. Some of the config's networks can be replaced by others."""
     with SEED_LOCK:
-        torch.manual_seed(mix_seed(seed, 2))
+        torch.manual_seed(mix_seed("weights", seed))
         networks = config.architecture.networks(channels, 1)
     return Trainer(config, networks | dict(replacements or {}), Accelerator(cpu=True))
 
@@ -260,7 +260,7 @@ def train_critics(
 ) -> dict[str, CriticEstimate]:
     """Train each of CRITICS to estimate W₁, whose exact critic is the Kantorovich potential."""
     points, left, right = align_supports(p, q)
-    rng = torch.Generator().manual_seed(mix_seed(seed))
+    rng = torch.Generator().manual_seed(mix_seed("points", seed))
     real, fake = (
         points[masses.multinomial(POINTS, replacement=True, generator=rng)].float()[:, None]
         for masses in (left, right)

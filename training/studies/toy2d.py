@@ -108,10 +108,10 @@ class PointBatches:
     """Batches of points, sampled with replacement; each is a function of (seed, number)."""
 
     def __init__(self, points: Tensor, size: int, seed: int) -> None:
-        self.points, self.size, self.seed, self.rng = points, size, seed, torch.Generator()
+        self.points, self.size, self.seed = points, size, seed
 
     def __getitem__(self, number: int) -> Batch:
-        rng = self.rng.manual_seed(mix_seed(self.seed, number))
+        rng = torch.Generator().manual_seed(mix_seed("batch", self.seed, number))
         chosen = torch.randint(len(self.points), (self.size,), generator=rng)
         return Batch(self.points[chosen, :, None, None], None, rng)
 
