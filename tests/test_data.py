@@ -43,6 +43,23 @@ def test_labels_and_class_names() -> None:
     assert images.classes[9] == "Ankle boot"
 
 
+def test_the_fingerprint_identifies_pixels_and_labels() -> None:
+    images, again = data.load(FASHION), data.load(FASHION)
+    assert images.fingerprint == again.fingerprint
+    again.pixels[7, 0, 3, 3] ^= 1
+    assert images.fingerprint != again.fingerprint
+    assert images._replace(labels=images.labels.flip(0)).fingerprint != images.fingerprint
+
+
+def test_images_are_described_in_one_line(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", ["RGB", "RGB"], [32, 32])
+    write_images(tmp_path / "b", ["RGB", "RGB"], [32, 32])
+    images = data.load_folder(str(tmp_path))
+    assert images.describe() == "4 images of 32x32, 3 channels, 2 classes (2 each)"
+    images = images._replace(labels=None, classes=[])
+    assert images.describe() == "4 images of 32x32, 3 channels, no classes"
+
+
 def test_subfolders_are_classes_if_every_image_is_in_one(tmp_path: Path) -> None:
     write_images(tmp_path / "dog", ["L", "L"], [32, 32])
     write_images(tmp_path / "cat", ["L"], [32])

@@ -34,6 +34,7 @@ from genmodels.metrics.extractors import (
     raw_pixels,
 )
 from genmodels.metrics.frechet import FrechetDistance
+from genmodels.metrics.image_source import BLOCK, Latents
 from genmodels.metrics.inception_score import InceptionScore
 from genmodels.metrics.kernel import KernelDistance
 from genmodels.metrics.manifold import Manifold
@@ -44,6 +45,7 @@ from genmodels.metrics.statistics import Moments, Samples
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import resize
 from tests.conftest import FASHION, ROOT
+from tests.test_pipelines import untrained_pipeline
 from tests.test_training import finish, launch
 
 WEIGHTS = os.environ.get("GENMODELS_WEIGHTS")
@@ -394,10 +396,16 @@ def test_reference_statistics_are_cached_until_images_or_weights_change() -> Non
     pixels = torch.randint(0, 256, (130, 1, 28, 28), dtype=torch.uint8)
     extract = CountingExtractor()
 
-    def moments(images: Tensor) -> Moments:
+    def moments(images: Tensor, cached: bool = True) -> Moments:
         extractors = SimpleNamespace(features=extract, reference_statistics={})
-        return reference_statistics(ImageSource.from_tensor("noise", images), extractors)[Moments]
+        fingerprint = str(images.sum().item()) if cached else None
+        source = ImageSource.from_tensor("noise", images, fingerprint)
+        return reference_statistics(source, extractors)[Moments]
 
+    first = moments(pixels, cached=False)
+    assert torch.equal(moments(pixels, cached=False).mean, first.mean)
+    assert extract.images == 260
+    extract.images = 0
     first = moments(pixels)
     assert extract.images == 130
     second = moments(pixels)
@@ -425,7 +433,7 @@ def test_a_read_only_cache_is_ignored(tmp_path: Path, monkeypatch: pytest.Monkey
     extract = CountingExtractor()
     for _ in range(2):
         extractors = SimpleNamespace(features=extract, reference_statistics={})
-        reference_statistics(ImageSource.from_tensor("noise", pixels), extractors)
+        reference_statistics(ImageSource.from_tensor("noise", pixels, "noise"), extractors)
     assert extract.images == 120
 
 
@@ -470,6 +478,35 @@ def test_copies_are_nearer_to_training_images_than_held_out_images() -> None:
     assert torch.equal(other.indices, nearest.indices)
     expected = nearest.squared_distances.tolist()
     assert other.squared_distances.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 79, 80, 130, 200])
+def test_latents_drawn_in_blocks_equal_a_single_draw(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for values, dtype in ((3, torch.float32), (8, torch.float32), (8, torch.float16)):
+        pipeline = untrained_pipeline("vae-fashion").to(dtype)
+        monkeypatch.setattr(type(pipeline), "latent_shape", (values,))
+        generators = [torch.Generator().manual_seed(4) for _ in range(2)]
+        expected = pipeline.draw(count, generators[0])
+        sizes: list[int] = []
+        draw = pipeline.draw
+        pipeline.draw = lambda size, rng: (sizes.append(size), draw(size, rng))[1]
+        latents = Latents(pipeline, count, generators[1])
+        assert len(latents) == count
+        assert torch.equal(generators[0].get_state(), generators[1].get_state())
+        assert torch.equal(latents[:], expected)
+        for start in [*range(0, count, 9)][::-1]:  # in any order
+            assert torch.equal(latents[start : start + 9], expected[start : start + 9])
+        assert max(sizes) < BLOCK + 16
+
+
+def test_more_queries_than_metrics_keep_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Samples, "MAX_SAMPLES", 20)
+    training = data.load(FASHION, split="train").pixels[:150]
+    sources = [ImageSource.from_tensor("images", pixels) for pixels in (training.flip(0), training)]
+    nearest = nearest_neighbors(*sources, {"pixels": raw_pixels()})["pixels"]
+    assert nearest.indices.tolist() == list(range(150))[::-1]
 
 
 def test_reconstruction_errors_merge() -> None:
@@ -544,6 +581,26 @@ def test_the_command_evaluates_a_folder_of_images_and_a_dataset(
     test = run_command(tmp_path, "--samples", FASHION, *fields[:2], *arguments)
     assert 0 < test["fid"] < few["fid"]
     assert "200 images of fashion_mnist, split test against 1,000 images" in test["protocol"][0]
+
+
+def test_the_command_prints_what_it_read(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """On stderr, because others may read the values from stdout."""
+    argv = ["--samples", "checkpoints/sngan-fashion-conditional", "--reference", FASHION]
+    argv += ["--metrics", "memorisation", "--count", "4", "--reference_count", "30"]
+    monkeypatch.setattr("sys.argv", ["metrics", *argv, "--extractor", str(classifier)])
+    main()
+    output = capsys.readouterr()
+    assert output.out.startswith("memorisation_lpips: ")
+    lines = [line for line in output.err.splitlines() if line.startswith("--")]
+    classes = "10 classes (86 to 115 each)", "10 classes (16 to 27 each)"
+    assert lines == [
+        f"--reference {FASHION}, split train: 1,000 images of 28x28, 1 channel, {classes[0]}",
+        f"--held_out {FASHION}, split test: 200 images of 28x28, 1 channel, {classes[1]}",
+        "--samples checkpoints/sngan-fashion-conditional: a model that generates samples of shape "
+        "1x28x28 of 10 classes",
+    ]
 
 
 @pytest.mark.parametrize(

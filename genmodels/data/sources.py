@@ -1,5 +1,6 @@
 """Read a dataset from the Hub or from a folder. N images, C channels, S side, K classes."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +12,13 @@ from torch import Tensor
 from genmodels.data.decoding import SUFFIXES, decode_all
 from genmodels.errors import UserError, first_line
 
+Pixels = Tensor  # (N, C, S, S) uint8; read by len, shape, nbytes and [slice or (B,) int64]
+
 
 class Images(NamedTuple):
     """Decoded images with their labels."""
 
-    pixels: Tensor  # (N, C, S, S) uint8; C is 1 if every image is grayscale, else 3
+    pixels: Pixels  # (N, C, S, S) uint8; C is 1 if every image is grayscale, else 3
     labels: Tensor | None  # (N,) int64 from 0 to K - 1; None without labels
     classes: list[str]  # K names; empty without labels
     source: str  # Hub id or folder
@@ -27,6 +30,25 @@ class Images(NamedTuple):
     @property
     def side(self) -> int:
         return self.pixels.shape[3]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the pixels and the labels, the same for equal data."""
+        digest = hashlib.sha256(self.pixels.numpy())
+        if self.labels is not None:
+            digest.update(self.labels.numpy())
+        return f"SHA-256 {digest.hexdigest()}"
+
+    def describe(self) -> str:
+        """Describe the images in one line: number, size, channels and classes."""
+        count, channels, height, width = self.pixels.shape
+        text = f"{count:,} images of {width}x{height}, {channels} channel{'s' * (channels > 1)}"
+        if not self.classes:
+            return f"{text}, no classes"
+        counts = self.labels.bincount(minlength=len(self.classes))
+        least, most = int(counts.min()), int(counts.max())
+        each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        return f"{text}, {len(self.classes)} classes ({each} each)"
 
 
 def load(

@@ -1,7 +1,7 @@
 """Evaluation of a model, a folder of images or a dataset against real images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from genmodels.metrics.accumulator import compute_metrics
 from genmodels.metrics.base import Result
 from genmodels.metrics.classes import Classes
 from genmodels.metrics.extractors import CPU, FeatureExtractors, Perception
-from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes
+from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Latents, Processes
 from genmodels.metrics.memorisation import QUERIES, measure_memorisation
 from genmodels.metrics.path_length import STEP, path_lengths
 from genmodels.metrics.reconstruction import Reconstruction
@@ -28,6 +28,8 @@ TABLE_SUFFIXES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}
 SAMPLE_METRICS = METRICS | {"class_accuracy": Classes}
 OTHER_METRICS = ("memorisation", "reconstruction", "path_length")
 PATHS = 1000  # pairs of latents
+
+Report = Callable[[str], object]  # called with a line for each source that is read
 
 
 @dataclass(frozen=True)
@@ -70,22 +72,27 @@ class Evaluation:
 
 
 def evaluate(
-    evaluation: Evaluation, processes: Processes = SINGLE_PROCESS, device: torch.device = CPU
+    evaluation: Evaluation,
+    processes: Processes = SINGLE_PROCESS,
+    device: torch.device = CPU,
+    report: Report = lambda line: None,
 ) -> list[Result]:
     """Run an evaluation. Call on every process.
 
     Returns one result for the metrics of samples, and one for each of memorisation, reconstruction
-    and path_length, if requested.
+    and path_length, if requested. `report` is called with a description of each source.
     """
     check_arguments(evaluation)
     metrics, resolution = evaluation.metrics, evaluation.resolution
     extractors = FeatureExtractors(evaluation.extractor, device)
     images = load_images(evaluation.reference, evaluation.split, resolution)
+    report(describe("--reference", images, evaluation.split))
     real = to_source(images, evaluation.split, evaluation.reference_count)
     held_out = None
     if not {"memorisation", "reconstruction"}.isdisjoint(metrics):
         held_out = load_held_out(evaluation)
-    pipeline, fake = load_samples(evaluation, device)
+        report(describe("--held_out", held_out, evaluation.held_out))
+    pipeline, fake = load_samples(evaluation, device, report)
     check_metrics(metrics, pipeline, fake, real, held_out, extractors)
 
     results = []
@@ -161,36 +168,48 @@ def load_held_out(evaluation: Evaluation) -> Images:
     return data.load(reference, split=split, resolution=evaluation.resolution)
 
 
+def describe(flag: str, images: Images, split: str | None) -> str:
+    """Describe the images of a flag in one line."""
+    name = images.source if split is None else f"{images.source}, split {split}"
+    return f"{flag} {name}: {images.describe()}"
+
+
 def load_samples(
-    evaluation: Evaluation, device: torch.device
+    evaluation: Evaluation, device: torch.device, report: Report
 ) -> tuple[LatentPipeline | None, ImageSource]:
     """Load the images to evaluate, or the model that generates them."""
     samples, split, count = evaluation.samples, evaluation.samples_split, evaluation.count
-    if split is not None:
-        images = data.load(samples, split=split, resolution=evaluation.resolution)
+    if split is not None or is_image_folder(samples):
+        if split is None:
+            images = data.load_folder(samples, evaluation.resolution)
+        else:
+            images = data.load(samples, split=split, resolution=evaluation.resolution)
+        report(describe("--samples", images, split))
         return None, to_source(images, split, count)
-    if is_image_folder(samples):
-        return None, to_source(data.load_folder(samples, evaluation.resolution), None, count)
     pipeline = load(samples).to(device)
+    shape = "x".join(map(str, pipeline.sample_shape))
+    classes = f" of {pipeline.num_classes} classes" if pipeline.num_classes else ""
+    report(f"--samples {samples}: a model that generates samples of shape {shape}{classes}")
     return pipeline, sample_source(pipeline, count, evaluation.seed, display_name(samples))
 
 
 def sample_source(pipeline: LatentPipeline, count: int, seed: int, name: str = "") -> ImageSource:
     """Draw samples of a model by a seed; conditional models cycle through their classes."""
-    latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
+    latents = Latents(pipeline, count, torch.Generator().manual_seed(seed))
     title = f"{count:,} samples of " + (f"{name}, seed {seed}" if name else f"seed {seed}")
     return ImageSource.from_model(title, latents, pipeline.balanced_labels(count), pipeline.decode)
 
 
 def to_source(images: Images, split: str | None, count: int | None = None) -> ImageSource:
     """Wrap real images, or a random subset of `count` of them."""
-    pixels = images.pixels
+    pixels, fingerprint = images.pixels, images.fingerprint
+    indices = torch.arange(len(pixels))
     if count is not None and count < len(pixels):
         order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
-        pixels = pixels[order[:count]]
+        indices, fingerprint = order[:count], f"{fingerprint}, {count} at random"
     suffix = "" if split is None or is_image_folder(images.source) else f", split {split}"
-    name = f"{len(pixels):,} images of {display_name(images.source)}{suffix}"
-    return ImageSource.from_tensor(name, pixels)
+    name = f"{len(indices):,} images of {display_name(images.source)}{suffix}"
+    return ImageSource(name, len(indices), lambda batch: pixels[indices[batch]], fingerprint)
 
 
 def check_metrics(
@@ -247,7 +266,7 @@ def measure_path_length(
 ) -> Result:
     """Compute the perceptual path length, without the lowest and the highest percent."""
     rng = torch.Generator().manual_seed(seed)
-    start, end = pipeline.draw(count, rng), pipeline.draw(count, rng)
+    start, end = Latents(pipeline, count, rng), Latents(pipeline, count, rng)
     times, labels = torch.rand(count, generator=rng), pipeline.balanced_labels(count)
     lengths = torch.zeros(count, dtype=torch.float64)
     name = f"{count:,} pairs of latents, seed {seed}"

@@ -3,12 +3,15 @@
 import os
 import threading
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from huggingface_hub.utils import validate_repo_id
-from torch import Tensor
 
 from genmodels.errors import UserError, display_name
 from genmodels.ui.validation import parse_choice
+
+if TYPE_CHECKING:  # slow to import, and the app must start quickly
+    from genmodels.data import Images
 
 VARIABLE = "GENMODELS_REFERENCE"  # environment variable: a Hub id or a folder
 DATASET = "zalando-datasets/fashion_mnist"  # if the variable is not set
@@ -26,11 +29,13 @@ class ReferenceDatasets:
     def __init__(self) -> None:
         self.source = os.environ.get(VARIABLE) or DATASET
         self.name = self.source if is_repo_id(self.source) else display_name(self.source)
-        self.splits = OrderedDict[tuple[str, int], Tensor]()  # the latest used last
+        self.splits = OrderedDict[tuple[str, int], "Images"]()  # the latest used last
         self.lock = threading.Lock()
 
-    def get(self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES) -> Tensor:
-        """Load the first images of a split (N, C, S, S), uint8, scaled to a side in pixels."""
+    def get(
+        self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES
+    ) -> "Images":
+        """Load the first images of a split, scaled to a side in pixels."""
         from genmodels import data  # slow to import, and the app must start quickly
 
         parse_choice(name, [self.name], "the reference")
@@ -38,7 +43,7 @@ class ReferenceDatasets:
         with self.lock:
             if key not in self.splits:
                 try:
-                    self.splits[key] = data.load(self.source, split=key[0], resolution=side).pixels
+                    self.splits[key] = data.load(self.source, split=key[0], resolution=side)
                 except UserError as error:  # its message may contain the path
                     raise UserError(f"could not load the reference dataset {name!r}") from error
             self.splits.move_to_end(key)

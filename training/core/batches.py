@@ -39,9 +39,10 @@ class Batches:
     ) -> None:
         # Move the whole dataset to the GPU if it needs less than half of the free memory.
         if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
-            pixels = pixels.to(device)
+            pixels = pixels[:].to(device)
         self.pixels, self.size, self.seed, self.device = pixels, size, seed, device
-        self.labels = None if labels is None else labels.to(pixels.device)
+        self.storage = pixels.device if isinstance(pixels, Tensor) else torch.device("cpu")
+        self.labels = None if labels is None else labels.to(self.storage)
         self.rank, self.ranks, self.random_flip = rank, ranks, random_flip
         self.rng = torch.Generator(device)
         self.epoch, self.order = -1, torch.empty(0)
@@ -75,7 +76,7 @@ class Batches:
         if epoch != self.epoch:
             rng = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
             order = torch.randperm(len(self.pixels), generator=rng)
-            self.epoch, self.order = epoch, order.to(self.pixels.device)
+            self.epoch, self.order = epoch, order.to(self.storage)
         return self.order[first:end]
 
 
