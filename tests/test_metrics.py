@@ -24,7 +24,14 @@ from genmodels.metrics.__main__ import main
 from genmodels.metrics.accumulator import MetricAccumulator
 from genmodels.metrics.classes import Classes
 from genmodels.metrics.diversity import Diversity
-from genmodels.metrics.evaluation import ImageSource, compute_metrics, is_image_folder, load_images
+from genmodels.metrics.evaluation import (
+    Evaluation,
+    ImageSource,
+    compute_metrics,
+    evaluate,
+    is_image_folder,
+    load_images,
+)
 from genmodels.metrics.extractors import (
     Extractor,
     FeatureExtractors,
@@ -480,25 +487,23 @@ def test_copies_are_nearer_to_training_images_than_held_out_images() -> None:
     assert other.squared_distances.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.parametrize(("values", "half"), [(3, False), (8, False), (8, True)])
 @pytest.mark.parametrize("count", [1, 15, 16, 79, 80, 130, 200])
 def test_latents_drawn_in_blocks_equal_a_single_draw(
-    count: int, monkeypatch: pytest.MonkeyPatch
+    count: int, values: int, half: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for values, dtype in ((3, torch.float32), (8, torch.float32), (8, torch.float16)):
-        pipeline = untrained_pipeline("vae-fashion").to(dtype)
-        monkeypatch.setattr(type(pipeline), "latent_shape", (values,))
-        generators = [torch.Generator().manual_seed(4) for _ in range(2)]
-        expected = pipeline.draw(count, generators[0])
-        sizes: list[int] = []
-        draw = pipeline.draw
-        pipeline.draw = lambda size, rng: (sizes.append(size), draw(size, rng))[1]
-        latents = Latents(pipeline, count, generators[1])
-        assert len(latents) == count
-        assert torch.equal(generators[0].get_state(), generators[1].get_state())
-        assert torch.equal(latents[:], expected)
-        for start in [*range(0, count, 9)][::-1]:  # in any order
-            assert torch.equal(latents[start : start + 9], expected[start : start + 9])
-        assert max(sizes) < BLOCK + 16
+    pipeline = untrained_pipeline("vae-fashion").to(torch.float16 if half else torch.float32)
+    monkeypatch.setattr(type(pipeline), "latent_shape", (values,))
+    single, blocks = (torch.Generator().manual_seed(4) for _ in range(2))
+    draw, sizes = pipeline.draw, []
+    expected = draw(count, single)
+    pipeline.draw = lambda size, rng: (sizes.append(size), draw(size, rng))[1]
+    latents = Latents(pipeline, count, blocks)
+    assert torch.equal(single.get_state(), blocks.get_state())
+    assert torch.equal(latents[:], expected)
+    for start in [*range(0, count, 9)][::-1]:  # in any order
+        assert torch.equal(latents[start : start + 9], expected[start : start + 9])
+    assert max(sizes) < BLOCK + 16
 
 
 def test_more_queries_than_metrics_keep_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -567,6 +572,11 @@ def test_the_command_evaluates_a_folder_of_images_and_a_dataset(
     for number, image in enumerate(to_pil(from_pixels(real.pixels))):
         image.save(samples / f"{number:03d}.png")
     arguments = ["--metrics", "fid,precision,recall", "--extractor", str(classifier)]
+    lines: list[str] = []
+    folder = Evaluation("checkpoints/vae-fashion", str(samples), ("lpips",), str(classifier), 2)
+    evaluate(folder, report=lines.append)
+    description = "1,000 images of 28x28, 1 channel, no classes"
+    assert lines[0] == f"--reference {samples}: {description}"
     same = run_command(tmp_path, "--samples", str(samples), *arguments)
     assert same["fid"] == pytest.approx(0, abs=1e-6)
     assert (same["precision"], same["recall"]) == (1, 1)

@@ -170,8 +170,12 @@ def load_held_out(evaluation: Evaluation) -> Images:
 
 def describe(flag: str, images: Images, split: str | None) -> str:
     """Describe the images of a flag in one line."""
-    name = images.source if split is None else f"{images.source}, split {split}"
-    return f"{flag} {name}: {images.describe()}"
+    return f"{flag} {images.source}{split_suffix(images, split)}: {images.describe()}"
+
+
+def split_suffix(images: Images, split: str | None) -> str:
+    """Return the split for a description; a folder of images has none."""
+    return "" if split is None or is_image_folder(images.source) else f", split {split}"
 
 
 def load_samples(
@@ -207,7 +211,7 @@ def to_source(images: Images, split: str | None, count: int | None = None) -> Im
     if count is not None and count < len(pixels):
         order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
         indices, fingerprint = order[:count], f"{fingerprint}, {count} at random"
-    suffix = "" if split is None or is_image_folder(images.source) else f", split {split}"
+    suffix = split_suffix(images, split)
     name = f"{len(indices):,} images of {display_name(images.source)}{suffix}"
     return ImageSource(name, len(indices), lambda batch: pixels[indices[batch]], fingerprint)
 
