@@ -497,8 +497,12 @@ def test_latents_drawn_in_blocks_equal_a_single_draw(
     single, blocks = (torch.Generator().manual_seed(4) for _ in range(2))
     draw, sizes = pipeline.draw, []
     expected = draw(count, single)
-    pipeline.draw = lambda size, rng: (sizes.append(size), draw(size, rng))[1]
-    latents = Latents(pipeline, count, blocks)
+
+    def record(size: int, rng: torch.Generator) -> Tensor:
+        sizes.append(size)
+        return draw(size, rng)
+
+    latents = Latents(record, count, blocks)
     assert torch.equal(single.get_state(), blocks.get_state())
     assert torch.equal(latents[:], expected)
     for start in [*range(0, count, 9)][::-1]:  # in any order

@@ -199,7 +199,7 @@ def load_samples(
 
 def sample_source(pipeline: LatentPipeline, count: int, seed: int, name: str = "") -> ImageSource:
     """Draw samples of a model by a seed; conditional models cycle through their classes."""
-    latents = Latents(pipeline, count, torch.Generator().manual_seed(seed))
+    latents = Latents(pipeline.draw, count, torch.Generator().manual_seed(seed))
     title = f"{count:,} samples of " + (f"{name}, seed {seed}" if name else f"seed {seed}")
     return ImageSource.from_model(title, latents, pipeline.balanced_labels(count), pipeline.decode)
 
@@ -270,7 +270,7 @@ def measure_path_length(
 ) -> Result:
     """Compute the perceptual path length, without the lowest and the highest percent."""
     rng = torch.Generator().manual_seed(seed)
-    start, end = Latents(pipeline, count, rng), Latents(pipeline, count, rng)
+    start, end = Latents(pipeline.draw, count, rng), Latents(pipeline.draw, count, rng)
     times, labels = torch.rand(count, generator=rng), pipeline.balanced_labels(count)
     lengths = torch.zeros(count, dtype=torch.float64)
     name = f"{count:,} pairs of latents, seed {seed}"

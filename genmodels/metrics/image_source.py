@@ -11,7 +11,6 @@ from genmodels.media.image import to_pixels
 from genmodels.metrics.base import Metric
 from genmodels.metrics.extractors import Extractor
 from genmodels.metrics.statistics import Statistic
-from genmodels.pipelines.base import LatentPipeline
 
 if TYPE_CHECKING:  # slow to import, and the app must start quickly
     from genmodels.data import Pixels
@@ -20,6 +19,7 @@ BATCH = 100  # images
 BLOCK = 64  # latents in memory at once; a multiple of 16: see Latents
 
 Decode = Callable[[Tensor, Tensor | None], Tensor]  # latents and labels to samples
+Draw = Callable[[int, torch.Generator], Tensor]  # number of latents to latents
 AnyStatistic = TypeVar("AnyStatistic", bound=Statistic)
 
 # Extractors, each with the statistics of its features.
@@ -27,7 +27,7 @@ Consumers = Sequence[tuple[Extractor, Sequence[Metric | Statistic]]]
 
 
 class Latents:
-    """The latents (N, *Z) that `pipeline.draw(count, generator)` returns, drawn block by block.
+    """The latents (N, *Z) that `draw(count, generator)` returns, drawn block by block.
 
     One block is in memory. The values equal those of a single draw bit for bit, and the generator
     ends in the same state: torch fills a CPU tensor in groups of 16 values, and draws the last 16
@@ -35,15 +35,18 @@ class Latents:
     takes a remainder of less than 16 latents.
     """
 
-    def __init__(self, pipeline: LatentPipeline, count: int, generator: torch.Generator) -> None:
-        """Draw every block once: the generator's state before each block gives access to it."""
-        self.pipeline, self.count = pipeline, count
+    def __init__(self, draw: Draw, count: int, generator: torch.Generator) -> None:
+        """Draw every block once: the generator's state before each block gives access to it.
+
+        `draw` is a pipeline's method; the generator is on the CPU.
+        """
+        self.draw, self.count = draw, count
         self.blocks = len(range(0, max(count - 15, 1), BLOCK))
         self.states: list[Tensor] = []
         self.latest: tuple[int, Tensor]  # a block and its number
         for number in range(self.blocks):
             self.states.append(generator.get_state())
-            self.latest = number, self.draw(number, generator)
+            self.latest = number, self.draw(self.size(number), generator)
 
     def __len__(self) -> int:
         return self.count
@@ -59,13 +62,12 @@ class Latents:
         """Return a block of latents, drawn again unless it is the latest one."""
         if number != self.latest[0]:
             generator = torch.Generator().set_state(self.states[number])
-            self.latest = number, self.draw(number, generator)
+            self.latest = number, self.draw(self.size(number), generator)
         return self.latest[1]
 
-    def draw(self, number: int, generator: torch.Generator) -> Tensor:
-        """Draw a block from a generator in the state before it."""
-        end = (number + 1) * BLOCK if number + 1 < self.blocks else self.count
-        return self.pipeline.draw(end - number * BLOCK, generator)
+    def size(self, number: int) -> int:
+        """Return the number of latents in a block."""
+        return BLOCK if number + 1 < self.blocks else self.count - number * BLOCK
 
 
 class ImageSource(NamedTuple):
