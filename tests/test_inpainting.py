@@ -15,7 +15,7 @@ from genmodels.inpainting.blending import blend, laplacian
 from genmodels.inpainting.masks import MASKS, mean_fill, random_masks
 from genmodels.inpainting.repaint import JUMP_LENGTH, RESAMPLINGS, STEPS, resampling_schedule
 from genmodels.inpainting.task import Task
-from genmodels.latents.latent_optimization import minimize, optimize_latents
+from genmodels.latents.latent_optimization import RESTARTS, minimize, optimize_latents
 from genmodels.media.image import from_pixels
 from genmodels.pipelines import PIPELINES
 from tests.conftest import FASHION
@@ -164,6 +164,25 @@ def test_search_finds_a_latent_with_a_lower_loss() -> None:
         assert (loss(pipeline.decode(latents), target) < initial).all()
 
 
+def test_the_guess_replaces_the_worst_random_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, calls = untrained_pipeline("wgan-gp-fashion"), []
+
+    def record(loss: object, start: Tensor, steps: int, progress: object) -> tuple[Tensor, Tensor]:
+        calls.append(start.clone())
+        return start, torch.zeros(len(start))
+
+    def loss(samples: Tensor, target: Tensor) -> Tensor:
+        return (samples - target).square().flatten(1).sum(1)
+
+    monkeypatch.setattr("genmodels.latents.latent_optimization.minimize", record)
+    target, guess = torch.zeros(2, *pipeline.sample_shape), pipeline.draw(2, seeded(9))
+    for start in (None, guess):
+        optimize_latents(pipeline, loss, [target], None, seeded(), start)
+    random, guessed = (calls[index].unflatten(0, (2, RESTARTS)) for index in (0, 2))
+    assert torch.equal(guessed[:, :-1], random[:, :-1])
+    assert torch.equal(guessed[:, -1], guess)
+
+
 def test_optimization_treats_each_row_alone() -> None:
     start = torch.linspace(-1, 1, 8)[:, None].repeat(1, 4)
     best, losses = minimize(lambda latents: (latents - 0.5).square().sum(1), start, 200)
@@ -272,7 +291,7 @@ def test_baselines_without_a_model(real: Tensor, monkeypatch: pytest.MonkeyPatch
     filled = mean_fill(real, mask)
     hole = filled[0, 0][mask[0, 0] == 0]
     assert torch.allclose(hole, real[0, 0][mask[0, 0] == 1].mean().expand_as(hole))
-    monkeypatch.setattr("genmodels.inpainting.__main__.CHUNK", 300)
+    monkeypatch.setattr("genmodels.inpainting.__main__.CHUNK", 300 * 28 * 28)
     training = data.load(FASHION, split="train").pixels
     filled = nearest_fill(real, mask, training)
     candidates = from_pixels(training)
@@ -297,7 +316,9 @@ def test_command_measures_every_method(
     monkeypatch.setattr("genmodels.inpainting.__main__.BATCH_SIZE", 9)  # the last batch is smaller
     models = "checkpoints/vae-fashion,checkpoints/sngan-fashion-conditional"
     run_main(monkeypatch, {"--models": models, "--count": "12", "--extractor": "domain"})
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "| " in line]
+    output = capsys.readouterr()
+    assert f"{FASHION}, split train: 1,000 images of 28x28, 1 channel" in output.err
+    rows = [line.split(" | ") for line in output.out.splitlines() if "| " in line]
     assert [row[0].removeprefix("| ") for row in rows[1:]] == [
         "mean of the known pixels",
         "nearest training image",

@@ -24,7 +24,13 @@ from genmodels.metrics.__main__ import main
 from genmodels.metrics.accumulator import MetricAccumulator
 from genmodels.metrics.classes import Classes
 from genmodels.metrics.diversity import Diversity
-from genmodels.metrics.evaluation import ImageSource, compute_metrics, is_image_folder, load_images
+from genmodels.metrics.evaluation import (
+    Evaluation,
+    ImageSource,
+    compute_metrics,
+    evaluate,
+    is_model,
+)
 from genmodels.metrics.extractors import (
     Extractor,
     FeatureExtractors,
@@ -34,6 +40,7 @@ from genmodels.metrics.extractors import (
     raw_pixels,
 )
 from genmodels.metrics.frechet import FrechetDistance
+from genmodels.metrics.image_source import BLOCK, Latents
 from genmodels.metrics.inception_score import InceptionScore
 from genmodels.metrics.kernel import KernelDistance
 from genmodels.metrics.manifold import Manifold
@@ -44,6 +51,7 @@ from genmodels.metrics.statistics import Moments, Samples
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import resize
 from tests.conftest import FASHION, ROOT
+from tests.test_pipelines import untrained_pipeline
 from tests.test_training import finish, launch
 
 WEIGHTS = os.environ.get("GENMODELS_WEIGHTS")
@@ -399,10 +407,16 @@ def test_reference_statistics_are_cached_until_images_or_weights_change() -> Non
     pixels = torch.randint(0, 256, (130, 1, 28, 28), dtype=torch.uint8)
     extract = CountingExtractor()
 
-    def moments(images: Tensor) -> Moments:
+    def moments(images: Tensor, cached: bool = True) -> Moments:
         extractors = SimpleNamespace(features=extract, reference_statistics={})
-        return reference_statistics(ImageSource.from_tensor("noise", images), extractors)[Moments]
+        fingerprint = str(images.sum().item()) if cached else None
+        source = ImageSource.from_tensor("noise", images, fingerprint)
+        return reference_statistics(source, extractors)[Moments]
 
+    first = moments(pixels, cached=False)
+    assert torch.equal(moments(pixels, cached=False).mean, first.mean)
+    assert extract.images == 260
+    extract.images = 0
     first = moments(pixels)
     assert extract.images == 130
     second = moments(pixels)
@@ -430,7 +444,7 @@ def test_a_read_only_cache_is_ignored(tmp_path: Path, monkeypatch: pytest.Monkey
     extract = CountingExtractor()
     for _ in range(2):
         extractors = SimpleNamespace(features=extract, reference_statistics={})
-        reference_statistics(ImageSource.from_tensor("noise", pixels), extractors)
+        reference_statistics(ImageSource.from_tensor("noise", pixels, "noise"), extractors)
     assert extract.images == 120
 
 
@@ -475,6 +489,37 @@ def test_copies_are_nearer_to_training_images_than_held_out_images() -> None:
     assert torch.equal(other.indices, nearest.indices)
     expected = nearest.squared_distances.tolist()
     assert other.squared_distances.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("values", "half"), [(3, False), (8, False), (8, True)])
+@pytest.mark.parametrize("count", [1, 15, 16, 79, 80, 130, 200])
+def test_latents_drawn_in_blocks_equal_a_single_draw(
+    count: int, values: int, half: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = untrained_pipeline("vae-fashion").to(torch.float16 if half else torch.float32)
+    monkeypatch.setattr(type(pipeline), "latent_shape", (values,))
+    single, blocks = (torch.Generator().manual_seed(4) for _ in range(2))
+    draw, sizes = pipeline.draw, []
+    expected = draw(count, single)
+
+    def record(size: int, rng: torch.Generator) -> Tensor:
+        sizes.append(size)
+        return draw(size, rng)
+
+    latents = Latents(record, count, blocks)
+    assert torch.equal(single.get_state(), blocks.get_state())
+    assert torch.equal(latents[:], expected)
+    for start in [*range(0, count, 9)][::-1]:  # in any order
+        assert torch.equal(latents[start : start + 9], expected[start : start + 9])
+    assert max(sizes) < BLOCK + 16
+
+
+def test_more_queries_than_metrics_keep_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Samples, "MAX_SAMPLES", 20)
+    training = data.load(FASHION, split="train").pixels[:150]
+    sources = [ImageSource.from_tensor("images", pixels) for pixels in (training.flip(0), training)]
+    nearest = nearest_neighbors(*sources, {"pixels": raw_pixels()})["pixels"]
+    assert nearest.indices.tolist() == list(range(150))[::-1]
 
 
 def test_reconstruction_errors_merge() -> None:
@@ -551,6 +596,27 @@ def test_the_command_evaluates_a_folder_of_images_and_a_dataset(
     assert "200 images of fashion_mnist, split test against 1,000 images" in test["protocol"][0]
 
 
+def test_the_command_prints_what_it_read(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """On stderr, because others may read the values from stdout."""
+    argv = ["--samples", "checkpoints/sngan-fashion-conditional", "--reference", FASHION]
+    argv += ["--metrics", "memorisation", "--count", "4", "--reference_count", "30"]
+    monkeypatch.setattr("sys.argv", ["metrics", *argv, "--extractor", str(classifier)])
+    main()
+    output = capsys.readouterr()
+    assert output.out.startswith("memorisation_lpips: ")
+    lines = [line for line in output.err.splitlines() if line.startswith("--")]
+    reference, held_out, samples = lines
+    assert reference.startswith("--reference: read 1,000 images of 28x28 pixels, 1 channel, 10 ")
+    assert reference.endswith(f"Ankle boot 99) from {FASHION}, split train")
+    assert held_out.startswith("--held_out: read 200 images of 28x28 pixels")
+    assert samples == (
+        "--samples: the model checkpoints/sngan-fashion-conditional generates samples of shape "
+        "1x28x28 of 10 classes"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -601,24 +667,24 @@ def test_the_command_reports_user_errors(
     assert message in capsys.readouterr().err
 
 
-def test_a_dataset_folder_that_contains_images_is_not_an_image_folder(tmp_path: Path) -> None:
-    table = tmp_path / "dataset"
-    shutil.copytree(FASHION, table)
-    Image.new("L", (28, 28)).save(table / "preview.png")
-    splits = tmp_path / "splits"
-    for split, count in (("train", 3), ("test", 2)):
-        for label in ("a", "b"):
-            (splits / split / label).mkdir(parents=True)
-            for number in range(count):
-                Image.new("L", (28, 28), number).save(splits / split / label / f"{number}.png")
-    images = splits / "train" / "a"
+def test_samples_are_images_unless_the_folder_has_a_model_or_a_run(tmp_path: Path) -> None:
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    Image.new("L", (28, 28)).save(samples / "0.png")
+    (samples / "args.json").write_text("{}")
     run = tmp_path / "run"  # the model is not published yet
-    shutil.copytree(images, run / "samples")
+    shutil.copytree(samples, run / "samples")
     (run / "run.json").touch()
-    folders = [str(folder) for folder in (table, splits, images, run)]
-    assert list(map(is_image_folder, folders)) == [False, False, True, False]
-    assert len(load_images(str(table), "test").pixels) == 200
-    assert len(load_images(str(splits), "test").pixels) == 4
+    sources = ["user/model", "checkpoints/vae-fashion", str(run), str(samples), FASHION]
+    assert list(map(is_model, sources)) == [True, True, True, False, False]
+
+
+def test_transparent_images_are_in_the_protocol(tmp_path: Path, classifier: Path) -> None:
+    for number in range(3):
+        Image.new("LA", (28, 28), (9, 80 * number)).save(tmp_path / f"{number}.png")
+    arguments = (str(tmp_path), FASHION, ("precision",), str(classifier))
+    (result,) = evaluate(Evaluation(*arguments, background="black"))
+    assert result.protocol.endswith("; 3 transparent images on black")
 
 
 @pytest.mark.parametrize(("mode", "side"), [("L", 32), ("RGB", 28)])

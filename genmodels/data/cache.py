@@ -77,6 +77,8 @@ def decode_files(files: Files, source: str, decoding: Decoding, skip_broken: boo
             table = datasets.concatenate_datasets(parts)
             keep = check_broken(table, files, source, skip_broken)
             settings, notes = conversion(table, keep)
+            if transparent := values(table, "transparent", keep).sum():
+                notes.append(f"{transparent:,} transparent images on {decoding.background}")
             if settings:
                 parts = run_all(convert_chunk, parts, folder, "-8bit", (*settings, decoding))
                 table = datasets.concatenate_datasets(parts)

@@ -24,6 +24,7 @@ UNDECODED = Features({"image": datasets.Image(decode=False)})
 # channel; `low` and `high` are then their range. `digest` identifies the pixels.
 FEATURES = Features(
     {"pixels": Value("large_binary"), "error": Value("string"), "digest": Value("int64")}
+    | {"transparent": Value("bool")}
     | dict.fromkeys(("channels", "height", "width"), Value("int32"))
     | dict.fromkeys(("low", "high"), Value("float64"))
 )
@@ -56,8 +57,11 @@ def decode_row(row: dict, decoding: Decoding) -> dict:
     if row["image"] is None:
         return empty | {"error": "empty row"}
     try:
-        image = flatten(open_image(row["image"]), decoding.background)
-        return empty | value_limits(image) | to_row(np.asarray(resize(image, decoding)))
+        opened = open_image(row["image"])
+        image = flatten(opened, decoding.background)
+        pixels = np.asarray(resize(image, decoding))
+        row = value_limits(image) | {"transparent": is_transparent(opened)}
+        return empty | row | to_row(pixels)
     except Exception as error:  # PIL raises many kinds for broken files
         return empty | {"error": first_line(error.__cause__ or error)}
 
@@ -113,6 +117,11 @@ def open_archive(file: str) -> zipfile.ZipFile:
 def open_array(file: str) -> np.ndarray:
     """Map an array (N, H, W) or (N, H, W, C) once per process."""
     return np.load(file, mmap_mode="r")
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Return whether the background is visible behind an image."""
+    return image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+STROKES = 100  # masks drawn at once, because each needs the memory of some 50 masks
+
 
 def box(count: int, side: int, generator: torch.Generator) -> Tensor:
     """Fill a rectangle whose height and width are 1/4 to 5/8 of the image's side."""
@@ -30,7 +32,13 @@ def stroke(count: int, side: int, generator: torch.Generator) -> Tensor:
     """Fill a polyline of four segments, 1/10 to 1/5 of the image's side wide."""
     corners = uniform((count, 5, 1, 1, 2), generator) * side
     radius = side * (0.05 + 0.05 * uniform((count, 1, 1, 1), generator))
-    centers = torch.arange(side, device=generator.device) + 0.5
+    parts = zip(corners.split(STROKES), radius.split(STROKES), strict=True)
+    return torch.cat([draw_strokes(*part, side) for part in parts])
+
+
+def draw_strokes(corners: Tensor, radius: Tensor, side: int) -> Tensor:
+    """Fill the pixels near polylines with corners (B, 5, 1, 1, 2)."""
+    centers = torch.arange(side, device=corners.device) + 0.5
     pixels = torch.stack(torch.meshgrid(centers, centers, indexing="ij"), -1)
     starts, segments = corners[:, :-1], corners.diff(dim=1)
     lengths = segments.square().sum(-1).clamp(min=1e-9)  # squared

@@ -4,6 +4,8 @@
 """
 
 import dataclasses
+import sys
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +30,8 @@ def run(evaluation: Annotated[Evaluation, arg(name="")], json: Path | None = Non
     evaluation = dataclasses.replace(evaluation, metrics=tuple(filter(None, names)))
     accelerator = Accelerator()
     processes = Processes(accelerator.process_index, accelerator.num_processes, gather_object)
-    results = evaluate(evaluation, processes, accelerator.device)
+    report = partial(print, file=sys.stderr) if accelerator.is_main_process else str
+    results = evaluate(evaluation, processes, accelerator.device, report)
     if accelerator.is_main_process:
         numbers = {name: value for result in results for name, value in result.numbers.items()}
         protocol = [result.protocol for result in results]

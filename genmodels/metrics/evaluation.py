@@ -1,10 +1,11 @@
 """Evaluation of a model, a folder of images or a dataset against real images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,16 +19,17 @@ from genmodels.metrics.accumulator import compute_metrics
 from genmodels.metrics.base import Result
 from genmodels.metrics.classes import Classes
 from genmodels.metrics.extractors import CPU, FeatureExtractors, Perception
-from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes
+from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Latents, Processes
 from genmodels.metrics.memorisation import QUERIES, measure_memorisation
 from genmodels.metrics.path_length import STEP, path_lengths
 from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
 
-TABLE_SUFFIXES = {".parquet", ".arrow", ".csv", ".json", ".jsonl", ".tar"}
 SAMPLE_METRICS = METRICS | {"class_accuracy": Classes}
 OTHER_METRICS = ("memorisation", "reconstruction", "path_length")
 PATHS = 1000  # pairs of latents
+
+Report = Callable[[str], object]  # called with a line for each source that is read
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class Evaluation:
     """Compute metrics of generated samples against real images.
 
     Args:
-        samples: model (a folder with model_index.json or a Hub id) or folder of images
-        reference: dataset (a folder in Hub layout or a Hub id) or folder of images
+        samples: model (a folder with model_index.json or a Hub id), or images as for --reference
+        reference: Hub id of a dataset, folder in Hub layout, folder or ZIP archive of images, or
+            NPZ file
         metrics: names, separated by commas or spaces: is, fid, kid, precision, recall, density,
             coverage, lpips (diversity), classes (effective number of classes), class_accuracy
             (conditional models), memorisation, path_length, reconstruction (autoencoders)
@@ -44,12 +47,14 @@ class Evaluation:
             Fashion-MNIST) or the folder of a classifier trained with `python -m training`
         count: maximum number of samples
         reference_count: maximum number of real images, chosen at random; None uses all
-        split: split of the reference dataset
-        samples_split: treat --samples as a dataset and use this split
+        split: split of the reference; None: train, or the only split there is
+        samples_split: treat the Hub id --samples as a dataset and use this split
         held_out: split of the reference that was not used for training; needed for memorisation
             and reconstruction
-        resolution: scale and crop images to this side in pixels, as training does; None keeps
-            their size
+        resolution: scale images to this side in pixels, as training does; None keeps their size
+        resize_mode: how other aspect ratios become square: crop, pad or stretch
+        background: color behind transparent images and beside padded ones
+        skip_broken: leave out images that cannot be decoded
         seed: seed of the samples that a model generates
         pairs: PNG file for the samples that are nearest to a training image, each followed by its
             nearest training images in LPIPS and in pixels; needs the metric memorisation
@@ -61,31 +66,45 @@ class Evaluation:
     extractor: str = "inception"
     count: int = 10_000
     reference_count: int | None = None
-    split: str = "train"
+    split: str | None = None
     samples_split: str | None = None
     held_out: str = "test"
     resolution: int | None = None
+    resize_mode: Literal["crop", "pad", "stretch"] = "crop"
+    background: str = "white"
+    skip_broken: bool = False
     seed: int = 0
     pairs: Path | None = None
 
+    def load(self, source: str, split: str | None) -> Images:
+        """Load images as training does."""
+        decoding = data.Decoding(self.resolution, self.resize_mode, self.background)
+        return data.load(source, split=split, decoding=decoding, skip_broken=self.skip_broken)
+
 
 def evaluate(
-    evaluation: Evaluation, processes: Processes = SINGLE_PROCESS, device: torch.device = CPU
+    evaluation: Evaluation,
+    processes: Processes = SINGLE_PROCESS,
+    device: torch.device = CPU,
+    report: Report = lambda line: None,
 ) -> list[Result]:
     """Run an evaluation. Call on every process.
 
     Returns one result for the metrics of samples, and one for each of memorisation, reconstruction
-    and path_length, if requested.
+    and path_length, if requested. `report` is called with a description of each source.
     """
     check_arguments(evaluation)
     metrics, resolution = evaluation.metrics, evaluation.resolution
     extractors = FeatureExtractors(evaluation.extractor, device)
-    images = load_images(evaluation.reference, evaluation.split, resolution)
-    real = to_source(images, evaluation.split, evaluation.reference_count)
+    images = evaluation.load(evaluation.reference, evaluation.split)
+    report(f"--reference: {images.describe()}")
+    real, notes = to_source(images, evaluation.reference_count), [*images.notes]
     held_out = None
     if not {"memorisation", "reconstruction"}.isdisjoint(metrics):
-        held_out = load_held_out(evaluation)
-    pipeline, fake = load_samples(evaluation, device)
+        held_out = load_held_out(evaluation, images.split)
+        report(f"--held_out: {held_out.describe()}")
+        notes += held_out.notes
+    pipeline, fake, sample_notes = load_samples(evaluation, device, report)
     check_metrics(metrics, pipeline, fake, real, held_out, extractors)
 
     results = []
@@ -93,15 +112,18 @@ def evaluate(
     if types:
         results.append(compute_metrics(list(types), fake, real, extractors, processes))
     if "memorisation" in metrics:
-        source, pairs = to_source(held_out, evaluation.held_out, QUERIES), evaluation.pairs
+        source, pairs = to_source(held_out, QUERIES), evaluation.pairs
         results.append(measure_memorisation(fake, source, real, extractors, processes, pairs))
     if "reconstruction" in metrics:
-        source, labels = to_source(held_out, evaluation.held_out), held_out.labels
+        source, labels = to_source(held_out), held_out.labels
         results.append(measure_reconstruction(pipeline, source, labels, extractors, processes))
     if "path_length" in metrics:
         count, perception = min(evaluation.count, PATHS), extractors.perception
         results.append(measure_path_length(pipeline, count, evaluation.seed, perception, processes))
-    suffix = "" if resolution is None else f"; images scaled to {resolution} pixels"
+    if resolution is not None:
+        mode = evaluation.resize_mode
+        notes.append(f"images scaled to {resolution} pixels" + f", {mode}" * (mode != "crop"))
+    suffix = "".join(f"; {note}" for note in dict.fromkeys([*notes, *sample_notes]))
     prefixes = tuple(f"{metric}_" for metric in metrics)  # "kid_" of "kid" and of "kid_std"
     for index, (numbers, protocol, notes) in enumerate(results):
         requested = {name: it for name, it in numbers.items() if f"{name}_".startswith(prefixes)}
@@ -134,63 +156,53 @@ def check_writable(file: Path, suffix: str = "") -> None:
         raise UserError(f"expected a {kind} in an existing, writable folder, got {file}")
 
 
-def is_image_folder(source: str) -> bool:
-    """Return whether a source is a folder of images and not a dataset in Hub layout."""
-    if not os.path.isdir(source):
-        return False
-    suffixes = {path.suffix.lower() for path in data.list_files(Path(source))}
-    splits = any((Path(source) / split).is_dir() for split in ("train", "test", "data"))
-    return bool(suffixes & {".png"}) and not suffixes & TABLE_SUFFIXES and not splits
+def is_model(samples: str) -> bool:
+    """Return whether --samples names a model: a Hub id, or the folder of a model or of a run."""
+    names = ("model_index.json", "config.json", "run.json")
+    return not os.path.exists(samples) or any(Path(samples, name).exists() for name in names)
 
 
-def load_images(source: str, split: str | None, resolution: int | None = None) -> Images:
-    """Load a folder of images or a split of a dataset."""
-    if is_image_folder(source):
-        return data.load_folder(source, resolution)
-    return data.load(source, split=split, resolution=resolution)
-
-
-def load_held_out(evaluation: Evaluation) -> Images:
+def load_held_out(evaluation: Evaluation, reference_split: str | None) -> Images:
     """Load the real images that were not used for training."""
-    reference, split = evaluation.reference, evaluation.held_out
-    if is_image_folder(reference):
-        expected = f"a dataset with a split {split!r} for memorisation and reconstruction"
-        raise UserError(f"expected {expected}, got the folder of images {reference}")
-    if split == evaluation.split:
+    split = evaluation.held_out
+    if split == reference_split:
         raise UserError(f"expected --held_out to differ from --split, got {split!r} for both")
-    return data.load(reference, split=split, resolution=evaluation.resolution)
+    return evaluation.load(evaluation.reference, split)
 
 
 def load_samples(
-    evaluation: Evaluation, device: torch.device
-) -> tuple[LatentPipeline | None, ImageSource]:
-    """Load the images to evaluate, or the model that generates them."""
+    evaluation: Evaluation, device: torch.device, report: Report
+) -> tuple[LatentPipeline | None, ImageSource, Sequence[str]]:
+    """Load the images to evaluate and notes on them, or the model that generates them."""
     samples, split, count = evaluation.samples, evaluation.samples_split, evaluation.count
-    if split is not None:
-        images = data.load(samples, split=split, resolution=evaluation.resolution)
-        return None, to_source(images, split, count)
-    if is_image_folder(samples):
-        return None, to_source(data.load_folder(samples, evaluation.resolution), None, count)
+    if split is not None or not is_model(samples):
+        images = evaluation.load(samples, split)
+        report(f"--samples: {images.describe()}")
+        return None, to_source(images, count), images.notes
     pipeline = load(samples).to(device)
-    return pipeline, sample_source(pipeline, count, evaluation.seed, display_name(samples))
+    shape = "x".join(map(str, pipeline.sample_shape))
+    classes = f" of {pipeline.num_classes} classes" if pipeline.num_classes else ""
+    report(f"--samples: the model {samples} generates samples of shape {shape}{classes}")
+    return pipeline, sample_source(pipeline, count, evaluation.seed, display_name(samples)), ()
 
 
 def sample_source(pipeline: LatentPipeline, count: int, seed: int, name: str = "") -> ImageSource:
     """Draw samples of a model by a seed; conditional models cycle through their classes."""
-    latents = pipeline.draw(count, torch.Generator().manual_seed(seed))
+    latents = Latents(pipeline.draw, count, torch.Generator().manual_seed(seed))
     title = f"{count:,} samples of " + (f"{name}, seed {seed}" if name else f"seed {seed}")
     return ImageSource.from_model(title, latents, pipeline.balanced_labels(count), pipeline.decode)
 
 
-def to_source(images: Images, split: str | None, count: int | None = None) -> ImageSource:
+def to_source(images: Images, count: int | None = None) -> ImageSource:
     """Wrap real images, or a random subset of `count` of them."""
-    pixels = images.pixels
+    pixels, fingerprint = images.pixels, images.fingerprint
+    indices = torch.arange(len(pixels))
     if count is not None and count < len(pixels):
         order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
-        pixels = pixels[order[:count]]
-    suffix = "" if split is None or is_image_folder(images.source) else f", split {split}"
-    name = f"{len(pixels):,} images of {display_name(images.source)}{suffix}"
-    return ImageSource.from_tensor(name, pixels)
+        indices, fingerprint = order[:count], f"{fingerprint}, {count} at random"
+    suffix = f", split {images.split}" if images.split else ""
+    name = f"{len(indices):,} images of {display_name(images.source)}{suffix}"
+    return ImageSource(name, len(indices), lambda batch: pixels[indices[batch]], fingerprint)
 
 
 def check_metrics(
@@ -247,7 +259,7 @@ def measure_path_length(
 ) -> Result:
     """Compute the perceptual path length, without the lowest and the highest percent."""
     rng = torch.Generator().manual_seed(seed)
-    start, end = pipeline.draw(count, rng), pipeline.draw(count, rng)
+    start, end = Latents(pipeline.draw, count, rng), Latents(pipeline.draw, count, rng)
     times, labels = torch.rand(count, generator=rng), pipeline.balanced_labels(count)
     lengths = torch.zeros(count, dtype=torch.float64)
     name = f"{count:,} pairs of latents, seed {seed}"

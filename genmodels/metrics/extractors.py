@@ -230,7 +230,7 @@ class FeatureExtractors:
         folder = Path(name)
         own = (lambda: domain(folder), lambda: domain_lpips(folder))
         self.loaders, self.device = EXTRACTORS.get(name, own), device
-        # In memory, by a hash of the images; filled by reference_statistics.
+        # In memory, by the key of their file; filled by reference_statistics.
         self.reference_statistics: dict[str, Mapping[type[Statistic], Statistic]] = {}
 
     @cached_property

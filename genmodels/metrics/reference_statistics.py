@@ -17,27 +17,37 @@ from genmodels.metrics.statistics import Moments, Samples, Statistic, from_tenso
 def reference_statistics(
     real: ImageSource, extractors: FeatureExtractors, processes: Processes = SINGLE_PROCESS
 ) -> Mapping[type[Statistic], Statistic]:
-    """Return Moments and Samples of real images, cached on disk. Call on every process."""
-    pixels = real.pixels(slice(None)).contiguous()
-    digest = hashlib.sha256(f"{extractors.features.key()} {tuple(pixels.shape)}".encode())
-    digest.update(pixels.numpy())
+    """Return Moments and Samples of real images. Call on every process.
+
+    If the images have a fingerprint, the statistics are cached in memory and on disk.
+    """
+    if real.fingerprint is None:
+        return compute_statistics(real, extractors, processes)
+    digest = hashlib.sha256(f"{extractors.features.key()} {real.fingerprint}".encode())
     key, cache = digest.hexdigest(), extractors.reference_statistics
     if key in cache:
         return cache[key]
     file = cache_folder() / f"{key}.safetensors"
     try:
-        statistics = from_tensors(load_file(file))
+        statistics = {type(it): it for it in from_tensors(load_file(file))}
     except Exception:  # the file is missing or damaged
         statistics = None
     if not all(processes.gather([statistics is not None])):
-        parts = (Moments(), Samples())
-        processes.update(real, [(extractors.features, parts)])
-        statistics = tuple(map(processes.merge, parts))
+        statistics = compute_statistics(real, extractors, processes)
         if processes.rank == 0:
             protocol = f"{extractors.features.protocol}; {real.name}"
-            write_cache(file, to_tensors(*statistics), protocol)
-    cache[key] = {type(statistic): statistic for statistic in statistics}
-    return cache[key]
+            write_cache(file, to_tensors(*statistics.values()), protocol)
+    cache[key] = statistics
+    return statistics
+
+
+def compute_statistics(
+    real: ImageSource, extractors: FeatureExtractors, processes: Processes
+) -> dict[type[Statistic], Statistic]:
+    """Compute Moments and Samples of images. Call on every process."""
+    parts = (Moments(), Samples())
+    processes.update(real, [(extractors.features, parts)])
+    return {type(part): processes.merge(part) for part in parts}
 
 
 def cache_folder() -> Path:

@@ -10,8 +10,8 @@ from huggingface_hub.utils import validate_repo_id
 from genmodels.errors import UserError, display_name
 from genmodels.ui.validation import parse_choice
 
-if TYPE_CHECKING:
-    from genmodels.data import Pixels
+if TYPE_CHECKING:  # slow to import, and the app must start quickly
+    from genmodels.data import Images
 
 VARIABLE = "GENMODELS_REFERENCE"  # environment variable: a Hub id or a folder
 DATASET = "zalando-datasets/fashion_mnist"  # if the variable is not set
@@ -29,13 +29,13 @@ class ReferenceDatasets:
     def __init__(self) -> None:
         self.source = os.environ.get(VARIABLE) or DATASET
         self.name = self.source if is_repo_id(self.source) else display_name(self.source)
-        self.splits = OrderedDict[tuple[str, int, int], "Pixels"]()  # the latest used last
+        self.splits = OrderedDict[tuple[str, int, int], "Images"]()  # the latest used last
         self.lock = threading.Lock()
 
     def get(
         self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES
-    ) -> "Pixels":
-        """Load the first images of a split (N, C, S, S), uint8, scaled to a side in pixels."""
+    ) -> "Images":
+        """Load the first images of a split, scaled to a side in pixels."""
         from genmodels import data  # slow to import, and the app must start quickly
 
         parse_choice(name, [self.name], "the reference")
@@ -43,12 +43,11 @@ class ReferenceDatasets:
         with self.lock:
             if key not in self.splits:
                 try:
-                    images = data.load(
+                    self.splits[key] = data.load(
                         self.source, split=split, decoding=data.Decoding(side), limit=count
                     )
                 except UserError as error:  # its message may contain the path
                     raise UserError(f"could not load the reference dataset {name!r}") from error
-                self.splits[key] = images.pixels
             self.splits.move_to_end(key)
             while len(self.splits) > MAX_SPLITS:
                 self.splits.popitem(last=False)

@@ -45,7 +45,8 @@ def evaluator(
         return partial(error_rate, published, test, processes)
     extractors = FeatureExtractors(extractor, accelerator.device)
     extractors.features.conform(real.pixels[:1])  # fail before the first step
-    source = ImageSource.from_tensor(f"the {len(real.pixels):,} training images", real.pixels)
+    name = f"the {len(real.pixels):,} training images"
+    source = ImageSource.from_tensor(name, real.pixels, real.fingerprint)
 
     def measure() -> Result:
         fake = sample_source(published, count, seed)

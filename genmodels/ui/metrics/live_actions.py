@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import torch
@@ -24,6 +25,9 @@ from genmodels.ui.metrics.figures import Curves, plot_curves
 from genmodels.ui.models import Models
 from genmodels.ui.reference_dataset import ReferenceDatasets
 from genmodels.ui.validation import parse_choice, parse_choices, parse_int, parse_seed
+
+if TYPE_CHECKING:  # slow to import, and the app must start quickly
+    from genmodels.data import Images
 
 MIN_SAMPLES, MAX_SAMPLES = 100, 5000
 MAX_MODELS = 4
@@ -96,7 +100,7 @@ class Measurement:
         names: list[str],
         metrics: list[str],
         extractors: FeatureExtractors,
-        real: torch.Tensor,
+        real: "Images",
         reference: str,
         seed: int,
     ) -> None:
@@ -106,12 +110,13 @@ class Measurement:
         types = list(dict.fromkeys(METRICS[metric] for metric in metrics))
         self.lines = {name: LiveModel(types, extractors, seed) for name in names}
         if any(metric.needs_reference for metric in types):
-            source = ImageSource.from_tensor(f"{len(real):,} images", real)
+            name = f"{len(real.pixels):,} images"
+            source = ImageSource.from_tensor(name, real.pixels, real.fingerprint)
             statistics = reference_statistics(source, extractors)
             for line in self.lines.values():
                 line.accumulator.set_reference(statistics)
         networks = self.lines[names[0]].accumulator.protocol
-        against = f"the first {len(real):,} images of {reference}, split train"
+        against = f"the first {len(real.pixels):,} images of {reference}, split train"
         self.protocol = f"{networks}; samples of seed {seed} against {against}"
 
     @property

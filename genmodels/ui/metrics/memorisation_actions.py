@@ -36,7 +36,7 @@ def find_nearest(
     extract = DISTANCES[parse_choice(distance, list(DISTANCES), "a distance")]()
     yield None, "Loading the model and the training images…"
     pipeline = get_generator(models, model)
-    training = references.get(reference, pipeline.sample_shape[-1])
+    training = references.get(reference, pipeline.sample_shape[-1]).pixels
     pipeline.check_shape(training, pipeline.sample_shape, "training images")
     rng = torch.Generator().manual_seed(seed)
     samples = to_pixels(pipeline(count, rng, output_type="pt").images)
@@ -60,7 +60,7 @@ def find_nearest(
 def load_held_out(references: ReferenceDatasets, name: str, shape: torch.Size) -> list[Tensor]:
     """Return images of the test split in a list, empty if there are none of this shape."""
     try:
-        held_out = references.get(name, shape[-1], "test", HELD_OUT)
+        held_out = references.get(name, shape[-1], "test", HELD_OUT).pixels[:]
     except UserError:
         return []
     return [held_out] if held_out.shape[1:] == shape else []
