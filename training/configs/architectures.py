@@ -126,7 +126,8 @@ class UNet(Architecture):
 
     @property
     def sides(self) -> str:
-        return f"a multiple of {2 ** (3 if self.levels is None else self.levels - 1)}"
+        factor, least = (8, 16) if self.levels is None else (2 ** (self.levels - 1),) * 2
+        return f"a multiple of {factor} from {least} to {MAX_SIDE}"
 
     def accepts(self, side: int) -> bool:
         if not 0 < side <= MAX_SIDE:
