@@ -381,7 +381,8 @@ def test_noise_schedule_shifts_with_the_side(schedule: str, base: int, side: int
     if schedule == "squaredcos_cap_v2":  # equation of the paper, with the offset of Nichol
         times = (torch.arange(1, 1001, dtype=torch.float64) / 1000 + 0.008) / 1.008
         cosine = -2 * (math.pi / 2 * times).tan().log() + 2 * math.log(base / side)
-        assert torch.allclose(after[10:990], cosine[10:990], atol=0.02)
+        # The ends differ, because Nichol divides by the signal at time 0 and clips the last betas.
+        assert torch.allclose(after[100:990], cosine[100:990], atol=0.01)
 
 
 def test_small_images_keep_the_noise_schedule() -> None:
