@@ -22,6 +22,7 @@ from training.configs.architectures import UNet
 from training.configs.presets import PRESETS
 from training.configs.training_json import RENAMED_FIELDS, load_config
 from training.core.loop import train
+from training.core.setup import load_pretrained
 from training.objectives import OBJECTIVES, VariationalAutoencoder
 
 
@@ -100,7 +101,10 @@ VAE_BETA_7 = VariationalAutoencoder(beta=7.0, likelihood="bernoulli")
         (["vae-fashion", "--variational", "False"], "--variational"),
         (["vae-fashion", "--label_column", "image", "--conditional"], "ClassLabel"),
         (["vae-fashion", "--resolution", "0"], "got 0"),
-        (["vae-fashion", "--resolution", "30"], "halves to 8 pixels or less"),
+        (["vae-fashion", "--resolution", "30"], "got 30; try 28 or 32"),
+        (["diffusion-fashion", "--resolution", "100"], "got 100; try 96 or 104"),
+        (["diffusion-fashion", "--levels", "9"], "expected --levels in [1, 9), got 9"),
+        (["diffusion-fashion", "--attention", "-1"], "expected --attention >= 0, got -1"),
         (["vae-fashion", "--resolution", "100000"], "got 100000"),
         (["vae-fashion", "--output_dir", "README.md/below"], "README.md/below"),
         (["vae-fashion", "--dataset_name", "no/such"], "no/such"),
@@ -175,6 +179,45 @@ def test_config_reads_published_files(file: Path) -> None:
         name: value for name, value in settings.items() if name in fields
     }
     assert not {"halflife", "critic_turns", "clip", "penalty"} & set(settings)
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("checkpoints/*/training.json")), ids=str)
+def test_config_builds_the_published_networks(file: Path) -> None:
+    """Fields that an older file lacks have the values that its run had."""
+    config = load_config(file)
+    num_classes = 10 if config.conditional else None
+    with torch.device("meta"):
+        networks = config.architecture.networks(1, 28, num_classes)
+        published = config.objective.pipeline(networks)
+    parts = getattr(published, "components", {"": published})
+    for name, part in parts.items():
+        if isinstance(part, torch.nn.Module):
+            (weights,) = (file.parent / name).glob("*.safetensors")
+            shapes = {key: tensor.shape for key, tensor in part.state_dict().items()}
+            assert {key: tensor.shape for key, tensor in load_file(weights).items()} == shapes
+        elif name == "scheduler":
+            settings = json.loads((file.parent / name / "scheduler_config.json").read_text())
+            assert settings["trained_betas"] is part.config.trained_betas is None
+
+
+def test_pretrained_weights_published_without_max_width_are_loaded() -> None:
+    preset = PRESETS["ae-fashion"]
+    networks = preset.architecture.networks(1, 28)
+    load_pretrained(str(ROOT / "checkpoints/ae-fashion"), preset.objective, networks)
+    weights = load_file(
+        ROOT / "checkpoints/ae-fashion/autoencoder/diffusion_pytorch_model.safetensors"
+    )
+    loaded = networks["autoencoder"].state_dict()
+    assert all(torch.equal(loaded[key], weight.float()) for key, weight in weights.items())
+
+
+def test_pretrained_weights_of_another_noise_schedule_are_rejected(tmp_path: Path) -> None:
+    shifted, plain = (OBJECTIVES["diffusion"](schedule_base_side=side) for side in (64, None))
+    networks = UNet(width=8, layers_per_block=1).networks(1, 128)
+    plain.pipeline(networks).save_pretrained(tmp_path)
+    load_pretrained(str(tmp_path), plain, networks)
+    with pytest.raises(UserError, match=r"expected the noise schedule .*--schedule_base_side"):
+        load_pretrained(str(tmp_path), shifted, networks)
 
 
 @pytest.mark.parametrize(

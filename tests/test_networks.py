@@ -1,5 +1,6 @@
 """Shapes, conditioning and normalisation of the networks."""
 
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -10,7 +11,14 @@ from genmodels.errors import UserError
 from genmodels.networks import dcgan, resnet
 from genmodels.networks.autoencoder import Autoencoder, GaussianPrior
 from genmodels.networks.classifier import Classifier
-from training.configs.architectures import UNet
+from training.configs.architectures import (
+    DCGAN,
+    Architecture,
+    Completion,
+    ConvolutionalAutoencoder,
+    ConvolutionalClassifier,
+    UNet,
+)
 
 GANS = [dcgan, resnet]
 LABELS = torch.tensor([0, 2])
@@ -48,6 +56,88 @@ def test_output_shapes_and_ranges(side: int, channels: int, num_classes: int | N
 def test_unsupported_image_sides_are_user_errors(side: int) -> None:
     with pytest.raises(UserError, match=f"got {side}"):
         dcgan.Generator(side=side)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "side", "sentence"),
+    [
+        (DCGAN(), 100, r"to be 4, 5, 6 or 7 times a power of 2 .*, got 100; try 96 or 112"),
+        (ConvolutionalClassifier(), 8, "got 8; try 12$"),
+        (Completion(), 1000, "got 1000; try 896$"),
+        (UNet(), 100, "to be a multiple of 8 from .*, got 100; try 96 or 104"),
+        (UNet(), 8, "to be a multiple of 8 from 16 to 1024, got 8; try 12$"),
+        (UNet(), 2000, "got 2000; try 1024$"),
+        (UNet(levels=3), 102, "to be a multiple of 4 from 4 to 1024, got 102; try 100 or 104"),
+    ],
+)
+def test_errors_name_the_nearest_sides_that_work(
+    architecture: Architecture, side: int, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=f"expected --resolution .*{sentence}"):
+        architecture.check_side(side)
+
+
+@pytest.mark.parametrize(
+    ("unet", "side", "resolutions", "attended"),
+    [
+        (UNet(), 28, [28, 14, 7], [14, 7]),
+        (UNet(), 32, [32, 16, 8, 4], [16, 8, 4]),
+        (UNet(), 64, [64, 32, 16, 8], [16, 8]),
+        (UNet(), 72, [72, 36, 18, 9], [9]),
+        (UNet(), 104, [104, 52, 26, 13], [13]),
+        (UNet(), 128, [128, 64, 32, 16, 8], [16, 8]),
+        (UNet(), 200, [200, 100, 50, 25], []),
+        (UNet(), 256, [256, 128, 64, 32, 16, 8], [16, 8]),
+        (UNet(levels=2), 100, [100, 50], []),
+        (UNet(levels=1, attention=64), 16, [16], [16]),
+        (UNet(attention=8), 28, [28, 14, 7], [7]),
+        (UNet(attention=0), 32, [32, 16, 8, 4], []),
+    ],
+)
+def test_unet_has_levels_and_attention_by_side(
+    unet: UNet, side: int, resolutions: list[int], attended: list[int]
+) -> None:
+    network = replace(unet, width=8, layers_per_block=1).networks(1, side)["unet"]
+    kinds = {False: "DownBlock2D", True: "AttnDownBlock2D"}
+    assert unet.resolutions(side) == resolutions
+    assert network.config.down_block_types == tuple(kinds[it in attended] for it in resolutions)
+    widths = tuple(8 if it == side or it >= 64 else 16 for it in resolutions)
+    assert network.config.block_out_channels == widths
+    samples = torch.zeros(1, 1, side, side)
+    with torch.no_grad():
+        assert network(samples, torch.tensor([1]))[0].shape == samples.shape
+
+
+# Millions of parameters at 64, 128 and 256 pixels, without a maximum width and with the default
+@pytest.mark.parametrize(
+    ("architecture", "unbounded", "bounded"),
+    [
+        (DCGAN(), (6.6, 24.4, 93.6), (6.6, 15.0, 23.4)),
+        (ConvolutionalAutoencoder(), (6.3, 23.9, 92.6), (6.3, 14.7, 23.1)),
+        (Completion(), (9.9, 32.3, 114.9), (9.9, 23.6, 40.4)),
+        (ConvolutionalClassifier(), (4.7, 18.9, 75.5), (4.7, 9.4, 14.2)),
+    ],
+)
+def test_max_width_bounds_the_parameters(
+    architecture: Architecture, unbounded: tuple[float, ...], bounded: tuple[float, ...]
+) -> None:
+    num_classes = 10 if isinstance(architecture, ConvolutionalClassifier) else None
+    for maximum, millions in ((None, unbounded), (512, bounded)):
+        sizes = []
+        for side in (64, 128, 256):
+            with torch.device("meta"):
+                it = replace(architecture, max_width=maximum).networks(3, side, num_classes)
+            sizes.append(sum(part.numel() for net in it.values() for part in net.parameters()))
+        assert [size / 1e6 for size in sizes] == pytest.approx(millions, abs=0.1)
+    assert architecture.max_width == 512
+
+
+@pytest.mark.parametrize("network", [dcgan.Generator, dcgan.Critic, Autoencoder])
+def test_max_width_bounds_every_layer_and_keeps_the_width(network: type[nn.Module]) -> None:
+    for width, widest in ((8, 16), (24, 24)):
+        model = network(width=width, side=64, blocks=1, max_width=16)
+        convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d)]
+        assert max(part.out_channels for part in convolutions) == widest
 
 
 @pytest.mark.parametrize("gan", GANS)

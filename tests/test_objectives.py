@@ -368,6 +368,49 @@ def test_noisy_samples_have_the_mean_and_variance_of_ddpm() -> None:
     assert alpha < 1e-6  # pure noise at the last timestep
 
 
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize(("base", "side"), [(64, 128), (64, 256), (32, 64)])
+def test_noise_schedule_shifts_with_the_side(schedule: str, base: int, side: int) -> None:
+    """Log SNR as in simple diffusion (Hoogeboom et al., 2023), section 3.1."""
+    objective = OBJECTIVES["diffusion"](ddpm_beta_schedule=schedule, schedule_base_side=base)
+    before, after = (
+        objective.scheduler_for(it).alphas_cumprod.double().logit() for it in (base, side)
+    )
+    expected = before + 2 * math.log(base / side)
+    assert torch.allclose(after, expected, atol=0.01)  # float32 betas
+    if schedule == "squaredcos_cap_v2":  # equation of the paper, with the offset of Nichol
+        times = (torch.arange(1, 1001, dtype=torch.float64) / 1000 + 0.008) / 1.008
+        cosine = -2 * (math.pi / 2 * times).tan().log() + 2 * math.log(base / side)
+        # The ends differ, because Nichol divides by the signal at time 0 and clips the last betas.
+        assert torch.allclose(after[100:990], cosine[100:990], atol=0.01)
+
+
+def test_small_images_keep_the_noise_schedule() -> None:
+    objective = OBJECTIVES["diffusion"]()
+    for side in (1, 28, 32, 64):
+        assert objective.scheduler_for(side) is objective.scheduler
+    unshifted = OBJECTIVES["diffusion"](schedule_base_side=None)
+    assert unshifted.scheduler_for(256).config.trained_betas is None
+
+
+def test_diffusion_trains_large_images_with_the_shifted_schedule() -> None:
+    seen = {}
+    for base in (1, 2, 64):  # sides of SHAPE: 2
+        network = Denoiser()
+        inputs = network.register_forward_pre_hook(
+            lambda _, arguments, base=base: seen.update({base: arguments[0]})
+        )
+        OBJECTIVES["diffusion"](schedule_base_side=base).losses("unet", network, {}, batch(), 0)
+        inputs.remove()
+    assert torch.equal(seen[2], seen[64])
+    samples, rng = batch().samples, torch.Generator().manual_seed(4)
+    times = torch.randint(1000, (COUNT,), generator=rng)
+    noise = torch.empty_like(samples).normal_(generator=rng)
+    scheduler = OBJECTIVES["diffusion"](schedule_base_side=1).scheduler_for(2)
+    assert torch.equal(seen[1], scheduler.add_noise(samples, noise, times))
+    assert not torch.equal(seen[1], seen[2])
+
+
 def test_labels_are_dropped_at_the_dropout_rate() -> None:
     network = Denoiser()
     samples, labels = torch.zeros(20_000, *SHAPE, dtype=torch.float64), torch.zeros(20_000).long()

@@ -17,8 +17,10 @@ from genmodels.pipelines import PIPELINES
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
 from tests.conftest import FASHION, ROOT
+from training.configs.architectures import UNet
 from training.configs.presets import PRESETS
 from training.core.batches import Batch
+from training.objectives import OBJECTIVES
 
 CHECKPOINTS = sorted(path.parent for path in (ROOT / "checkpoints").glob("*/model_index.json"))
 
@@ -271,6 +273,21 @@ def test_the_scheduler_component_can_be_replaced() -> None:
         pipeline()
 
 
+def test_published_scheduler_has_the_shifted_noise_schedule(tmp_path: Path) -> None:
+    objective = OBJECTIVES["diffusion"]()
+    networks = UNet(width=8, layers_per_block=1).networks(3, 128)
+    objective.pipeline(networks).save_pretrained(tmp_path)
+    pipeline, trained = genmodels.load(tmp_path), objective.scheduler_for(128)
+    ddim = DDIMScheduler.from_config(pipeline.scheduler.config)
+    for scheduler in (pipeline.scheduler, ddim):
+        assert torch.equal(scheduler.alphas_cumprod, trained.alphas_cumprod)
+    image = torch.rand(1, 3, 128, 128, generator=seeded()) * 2 - 1
+    replace_network(pipeline, lambda *_: image)
+    for name in ("DPM-Solver++", "DDIM"):
+        samples = pipeline.decode(pipeline.draw(1, seeded()), None, 5, scheduler=name)
+        assert torch.allclose(samples, image, atol=1e-3)
+
+
 def test_guidance_scale_0_draws_unconditional_samples() -> None:
     pipeline = untrained_pipeline("diffusion-fashion-conditional")
     one, other = (
@@ -353,7 +370,8 @@ def test_solvers_match_the_exact_solution_for_gaussian_data(
 
 def test_module_paths_are_part_of_the_file_format() -> None:
     components: dict[str, set] = {}
-    for name in PRESETS:
+    kinds = {(type(it.objective), type(it.architecture)): name for name, it in PRESETS.items()}
+    for name in kinds.values():
         pipeline = untrained_pipeline(name)
         if isinstance(pipeline, Classifier):  # a classifier is not part of a pipeline
             continue

@@ -28,6 +28,7 @@ from training.core.checkpoints import step_of
 from training.core.ema import EMA
 from training.core.loop import Run, train
 from training.objectives import OBJECTIVES
+from training.objectives.adversarial import Adversarial
 from training.release import figures, model_cards, records
 
 Small = Callable[..., Config]
@@ -390,6 +391,34 @@ def test_folder_of_images_is_not_a_hub_dataset(
     assert "# photos\n" in card
     assert "| Dataset | folder photos: 3 RGB images, 32x32 pixels |" in card
     assert "datasets:" not in card
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of two colour images of 100 x 100 pixels."""
+    folder = tmp_path_factory.mktemp("photos")
+    for index in range(2):
+        Image.effect_noise((100, 100), 50 + index).convert("RGB").save(folder / f"{index}.png")
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if "-photos" in name])
+def test_photo_presets_train(name: str, photos: str, small: Small) -> None:
+    run = Run(small(name, train_data_dir=photos, train_batch_size=2))
+    losses = [loss for _, losses in run.trainer.train_step(run.batches) for loss in losses.values()]
+    assert all(loss.isfinite() for loss in losses)
+    side = int(name.rpartition("photos")[2])
+    assert run.pipeline.sample_shape == (3, side, side)
+    if issubclass(type(run.config.objective), Adversarial) and "inpaint" not in name:
+        assert run.config.objective.diffaugment == ("color", "translation", "cutout")
+
+
+def test_image_sides_that_the_network_rejects_are_user_errors(photos: str, small: Small) -> None:
+    """Without --resolution the images decide."""
+    for name, sides in (("gan-fashion", "96 or 112"), ("diffusion-fashion", "96 or 104")):
+        with pytest.raises(UserError, match=f"expected --resolution .*got 100; try {sides}"):
+            train(small(name, train_data_dir=photos))
+        assert not Path(small(name).output_dir).exists()
 
 
 def test_ema_follows_weights_and_buffers_with_its_halflife() -> None:

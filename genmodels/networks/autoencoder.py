@@ -28,15 +28,17 @@ class Autoencoder(ModelMixin, ConfigMixin):
         num_classes: int | None = None,
         variational: bool = True,
         blocks: int = 0,
+        max_width: int | None = None,
     ) -> None:
         super().__init__()
         conditional = num_classes is not None
         self.planes = nn.Embedding(num_classes, side * side) if conditional else None
         self.vectors = nn.Embedding(num_classes, latent_dim) if conditional else None
-        layers, features = downward(channels + conditional, side, width, True, blocks)
+        layers, features = downward(channels + conditional, side, width, True, blocks, max_width)
         codes = 2 * latent_dim if variational else latent_dim
         self.encoder = nn.Sequential(*layers, nn.Linear(features, codes))
-        self.decoder = upward(latent_dim * (1 + conditional), width, side, channels, blocks=blocks)
+        inputs = latent_dim * (1 + conditional)
+        self.decoder = upward(inputs, width, side, channels, None, blocks, max_width)
 
     def encode(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return codes or their means (B, Z), and log variances (B, Z) or None."""

@@ -5,7 +5,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from genmodels.networks.convolutions import pyramid, unit_activations
+from genmodels.networks.convolutions import channel_widths, pyramid, unit_activations
 
 
 class Classifier(ModelMixin, ConfigMixin):
@@ -18,12 +18,17 @@ class Classifier(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, num_classes: int = 10, width: int = 32, side: int = 28, channels: int = 1
+        self,
+        num_classes: int = 10,
+        width: int = 32,
+        side: int = 28,
+        channels: int = 1,
+        max_width: int | None = None,
     ) -> None:
         super().__init__()
         _, halvings = pyramid(side)
         layers: list[nn.Module] = []
-        for wide in (width * 2**level for level in range(halvings + 1)):
+        for wide in channel_widths(width, halvings + 1, max_width):
             for inputs in (channels, wide):
                 convolution = nn.Conv2d(inputs, wide, 3, 1, 1, bias=False)
                 layers += [convolution, nn.BatchNorm2d(wide), nn.ReLU()]

@@ -5,7 +5,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from genmodels.networks.convolutions import pyramid
+from genmodels.networks.convolutions import channel_widths, pyramid
 
 
 class Completer(ModelMixin, ConfigMixin):
@@ -19,11 +19,16 @@ class Completer(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, latent_dim: int = 64, width: int = 32, side: int = 28, channels: int = 1
+        self,
+        latent_dim: int = 64,
+        width: int = 32,
+        side: int = 28,
+        channels: int = 1,
+        max_width: int | None = None,
     ) -> None:
         super().__init__()
         base, halvings = pyramid(side)
-        widths = [width * 2**level for level in range(halvings)]
+        widths = channel_widths(width, halvings, max_width)
         self.down = nn.ModuleList(
             block(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False))
             for inputs, outputs in zip([channels + 1, *widths], widths, strict=False)

@@ -1,5 +1,6 @@
 """Building blocks of networks. B batch, C channels, S side, Z latent, W width, K classes."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -9,16 +10,29 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from genmodels.errors import UserError
 
+PYRAMID_SIDES = "4, 5, 6 or 7 times a power of 2 (28, 32, 48, 64, 96, 128, ...)"
+
 
 def pyramid(side: int) -> tuple[int, int]:
-    """Return the lowest resolution of an image side and the halvings to it: 28 -> (7, 2)."""
+    """Return the lowest resolution of an image side and the halvings to it: 28 -> (7, 2).
+
+    Raises UserError unless two to seven halvings lead to 8 pixels or less.
+    """
     base, halvings = side, 0
     while base % 2 == 0 and base > 4:
         base, halvings = base // 2, halvings + 1
     if halvings not in range(2, 8) or base > 8:
-        expected = "images whose side halves to 8 pixels or less (28, 32, 48, 64, ..., 512)"
-        raise UserError(f"expected {expected}, got {side}; try --resolution 32 or 64")
+        raise UserError(f"expected an image side of {PYRAMID_SIDES}, got {side}")
     return base, halvings
+
+
+def channel_widths(width: int, count: int, max_width: int | None) -> list[int]:
+    """Return the channels of each resolution, from the highest one.
+
+    They start at `width` and double at each lower resolution up to `max_width`, if any.
+    """
+    limit = math.inf if max_width is None else max(width, max_width)
+    return [min(width * 2**level, limit) for level in range(count)]
 
 
 class ConditionalBatchNorm2d(nn.Module):
@@ -85,14 +99,15 @@ def upward(
     channels: int,
     num_classes: int | None = None,
     blocks: int = 0,
+    max_width: int | None = None,
 ) -> Layers:
     """Build a decoder of latents (B, Z) to (B, C, S, S) in (-1, 1): transposed convolutions.
 
-    The highest resolution has W channels, each lower one twice as many. `blocks` residual blocks
-    follow each layer.
+    The highest resolution has W channels, each lower one twice as many, up to `max_width`. `blocks`
+    residual blocks follow each layer.
     """
     base, doublings = pyramid(side)
-    wide = width * 2 ** (doublings - 1)
+    wide, *narrower = channel_widths(width, doublings, max_width)[::-1]
     norm = partial(batch_norm, num_classes=num_classes)
 
     def finish(wide: int) -> list[nn.Module]:
@@ -100,14 +115,19 @@ def upward(
 
     linear = nn.Linear(latent_dim, wide * base * base, bias=False)
     layers: list[nn.Module] = [linear, nn.Unflatten(1, (wide, base, base)), *finish(wide)]
-    for _ in range(doublings - 1):
-        layers += [nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False), *finish(wide // 2)]
-        wide //= 2
+    for narrow in narrower:
+        layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), *finish(narrow)]
+        wide = narrow
     return Layers(*layers, nn.ConvTranspose2d(wide, channels, 4, 2, 1), nn.Tanh())
 
 
 def downward(
-    channels: int, side: int, width: int, normalise: bool, blocks: int = 0
+    channels: int,
+    side: int,
+    width: int,
+    normalise: bool,
+    blocks: int = 0,
+    max_width: int | None = None,
 ) -> tuple[nn.Sequential, int]:
     """Build the mirror of `upward`, an encoder (B, C, S, S) -> (B, D); return it and D."""
     base, halvings = pyramid(side)
@@ -118,10 +138,10 @@ def downward(
         return [Residual(width, norm, activation) for _ in range(blocks)]
 
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), *residuals(width), activation()]
-    for _ in range(halvings - 1):
-        layers.append(nn.Conv2d(width, width * 2, 4, 2, 1, bias=not normalise))
-        width *= 2
-        layers += [*residuals(width), norm(width), activation()]
+    for wide in channel_widths(width, halvings, max_width)[1:]:
+        layers.append(nn.Conv2d(width, wide, 4, 2, 1, bias=not normalise))
+        layers += [*residuals(wide), norm(wide), activation()]
+        width = wide
     return nn.Sequential(*layers, nn.Flatten()), width * base * base
 
 

@@ -23,9 +23,10 @@ class Generator(ModelMixin, ConfigMixin):
         channels: int = 1,
         num_classes: int | None = None,
         blocks: int = 0,
+        max_width: int | None = None,
     ) -> None:
         super().__init__()
-        self.layers = upward(latent_dim, width, side, channels, num_classes, blocks)
+        self.layers = upward(latent_dim, width, side, channels, num_classes, blocks, max_width)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.layers(latents, labels)
@@ -47,9 +48,10 @@ class Critic(ModelMixin, ConfigMixin):
         num_classes: int | None = None,
         spectral_norm: bool = False,
         blocks: int = 0,
+        max_width: int | None = None,
     ) -> None:
         super().__init__()
-        self.layers, features = downward(channels, side, width, normalise=False, blocks=blocks)
+        self.layers, features = downward(channels, side, width, False, blocks, max_width)
         self.head = Projection(features, num_classes)
         if spectral_norm:
             normalise_spectrally(self)

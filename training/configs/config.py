@@ -13,7 +13,6 @@ from tyro.conf import OmitArgPrefixes
 
 from genmodels.data import Decoding, ResizeMode
 from genmodels.errors import UserError
-from genmodels.networks.convolutions import pyramid
 from training.configs.architectures import Architecture
 from training.objectives import Objective
 
@@ -29,8 +28,10 @@ OPERATIONAL_FIELDS |= {"push_to_hub", "hub_model_id", "hub_private_repo", "hub_s
 
 # Ranges [minimum, limit) of numbers. Other integers are at least 1, other floats at least 0.
 POSITIVE = ("learning_rate", "max_grad_norm", "clip_value", "snr_gamma")
-RANGES = {"seed": (0, 2**63)} | dict.fromkeys(POSITIVE, (1e-12, math.inf))
-RANGES |= dict.fromkeys(("lr_warmup_steps", "kl_warmup_steps", "blocks"), (0, math.inf))
+RANGES = {"seed": (0, 2**63), "levels": (1, 9)} | dict.fromkeys(POSITIVE, (1e-12, math.inf))
+RANGES |= dict.fromkeys(
+    ("lr_warmup_steps", "kl_warmup_steps", "blocks", "attention"), (0, math.inf)
+)
 RANGES |= dict.fromkeys(("adam_beta1", "adam_beta2", "label_dropout", "dropout"), (0, 1))
 
 
@@ -114,7 +115,7 @@ class Config:
         if not self.push_to_hub and (self.hub_model_id is not None or self.hub_private_repo):
             raise UserError("expected --push_to_hub with --hub_model_id or --hub_private_repo")
         if self.resolution is not None:
-            pyramid(self.resolution)
+            self.architecture.check_side(self.resolution)
 
     @property
     def repository(self) -> str:

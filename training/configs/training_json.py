@@ -30,13 +30,17 @@ RENAMED_FIELDS = {
     "whole": "full_mask_probability",
 }
 
+# Values that runs had before their field existed.
+FORMER_VALUES = {"attention": 8, "max_width": None, "schedule_base_side": None}
+
 Part = TypeVar("Part")
 
 
 def load_config(file: str | Path) -> Config:
     """Return the configuration that a training.json describes, with a new output folder.
 
-    Keys that are not fields, such as "command", are ignored; missing fields have their defaults.
+    Keys that are not fields, such as "command", are ignored; missing fields have the values
+    of FORMER_VALUES or their defaults.
     Raises UserError if the file cannot be read or has invalid values.
     """
     file = Path(file)
@@ -47,6 +51,7 @@ def load_config(file: str | Path) -> Config:
             f"expected --config to be a run's training.json, got {file}: {first_line(error)}"
         ) from error
     settings = {RENAMED_FIELDS.get(name, name): value for name, value in settings.items()}
+    settings = FORMER_VALUES | settings
     for name, kinds in (("objective", OBJECTIVES), ("architecture", ARCHITECTURES)):
         kind = str(settings.get(name))
         if kind not in kinds:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from genmodels.data import Pixels
 from genmodels.media.image import from_pixels
 
 CHUNK = 4096  # samples per copy of the whole dataset to a GPU
@@ -31,7 +32,7 @@ class Batches:
 
     def __init__(
         self,
-        pixels: Tensor,  # (N, C, *S) uint8; anything with len, shape, nbytes and [indices] fits
+        pixels: Pixels | Tensor,  # (N, C, *S) uint8
         size: int,  # samples per batch
         seed: int,
         device: torch.device,
@@ -39,16 +40,18 @@ class Batches:
         ranks: int = 1,
         labels: Tensor | None = None,  # (N,)
         random_flip: bool = False,  # flip each sample horizontally with probability 1/2
+        random_crop: bool = False,  # crop images at random positions, not in the middle
     ) -> None:
         self.on_gpu = isinstance(pixels, Tensor) and pixels.is_cuda
         # Move the whole dataset to the GPU if it needs less than half of the free memory.
-        if device.type == "cuda" and not self.on_gpu:
+        if device.type == "cuda" and not self.on_gpu and not random_crop:
             self.on_gpu = pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 2
             pixels = copy_to(device, pixels) if self.on_gpu else pixels
         self.pixels, self.size, self.seed, self.device = pixels, size, seed, device
         self.storage = device if self.on_gpu else torch.device("cpu")
         self.labels = None if labels is None else labels.to(self.storage)
-        self.rank, self.ranks, self.random_flip = rank, ranks, random_flip
+        self.rank, self.ranks = rank, ranks
+        self.random_flip, self.random_crop = random_flip, random_crop
         self.epoch, self.order = -1, torch.empty(0)
 
     def __getitem__(self, index: int) -> Batch:
@@ -64,7 +67,11 @@ class Batches:
         start = (index * self.ranks + self.rank) * self.size
         spans = self.spans(start, start + self.size)
         indices = torch.cat([self.sample_indices(*span) for span in spans])
-        pixels = self.pixels[indices]
+        if self.random_crop:
+            seed = mix_seed("crop", self.seed, index, self.rank)
+            pixels = self.pixels.crop(indices, torch.Generator().manual_seed(seed))
+        else:
+            pixels = self.pixels[indices]
         labels = None if self.labels is None else self.labels[indices]
         if self.device.type == "cuda" and not self.on_gpu:
             pixels, labels = pixels.pin_memory(), None if labels is None else labels.pin_memory()
@@ -125,7 +132,7 @@ class PrefetchedBatches:
         self.thread.shutdown(cancel_futures=True)
 
 
-def copy_to(device: torch.device, pixels: Tensor) -> Tensor:
+def copy_to(device: torch.device, pixels: Pixels) -> Tensor:
     """Copy a whole dataset to a device, in parts, because it may be larger than the memory."""
     copy = torch.empty(pixels.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(pixels), CHUNK):

@@ -120,7 +120,8 @@ class Run:
 
         common = (config.train_batch_size, config.seed, accelerator.device)
         ranks = (accelerator.process_index, accelerator.num_processes)
-        batches = Batches(images.pixels, *common, *ranks, labels, config.random_flip)
+        random = (config.random_flip, config.resize_mode == "random_crop")
+        batches = Batches(images.pixels, *common, *ranks, labels, *random)
         self.batches = PrefetchedBatches(batches)
         # Unaugmented, the same on every process; the pixels may already be on the device.
         self.clean_batches = Batches(batches.pixels, *common, labels=labels)

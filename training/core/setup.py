@@ -98,12 +98,17 @@ def set_threads(accelerator: Accelerator) -> None:
 
 
 def load(config: Config) -> Images:
-    """Load the training data. Raises UserError if a conditional model has no classes to learn."""
+    """Load the training data.
+
+    Raises UserError if a conditional model has no classes to learn, or if the networks do not
+    accept the side of the images.
+    """
     images = load_split(config, config.dataset_split)
     if config.conditional and not images.classes:
         missing = f"expected class labels in {images.source!r} for --conditional, found "
         missing += images.unlabelled or "none"
         raise UserError(f"{missing}; set --label_column or use --no_conditional")
+    config.architecture.check_side(images.side)
     return images
 
 
@@ -173,9 +178,20 @@ def load_pretrained(source: str, objective: Objective, networks: Networks) -> No
         if name not in pretrained:
             raise UserError(f"expected {name} in {source}, got {', '.join(pretrained)}")
         ours, theirs = (json.loads(it.to_json_string()) for it in (part, pretrained[name]))
+        ignored = {"_diffusers_version"}
+        if isinstance(part, nn.Module) and shapes(part) == shapes(pretrained[name]):
+            ignored.add("max_width")  # no layer reaches it
+        if ours.get("trained_betas") != theirs.get("trained_betas"):
+            expected = f"expected the noise schedule of {source} for images of its side"
+            raise UserError(f"{expected}, got another one; set --schedule_base_side")
         for key, value in ours.items():
-            if (other := theirs.get(key)) != value and key != "_diffusers_version":
+            if (other := theirs.get(key)) != value and key not in ignored:
                 setting = f"{key.lstrip('_')} {value}"
                 raise UserError(f"expected the {name} in {source} with {setting}, got {other}")
         if isinstance(part, nn.Module):
             part.load_state_dict(pretrained[name].state_dict())
+
+
+def shapes(network: nn.Module) -> dict[str, torch.Size]:
+    """Return the shapes of a network's weights and buffers by name."""
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}

@@ -1,7 +1,8 @@
 """The denoising diffusion objective."""
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 import torch
@@ -27,6 +28,8 @@ class Diffusion(Objective):
       (Salimans and Ho, 2022), section 4, https://arxiv.org/abs/2202.00512
     - Min-SNR weights, with gamma 5 in the paper: Efficient Diffusion Training via Min-SNR Weighting
       Strategy (Hang et al., 2023), equation 8, https://arxiv.org/abs/2303.09556
+    - Noise schedule of large images: simple diffusion: End-to-end diffusion for high resolution
+      images (Hoogeboom et al., 2023), section 3.1, https://arxiv.org/abs/2301.11093
     """
 
     # network output: the noise (epsilon) or the velocity (v_prediction)
@@ -34,6 +37,9 @@ class Diffusion(Objective):
     ddpm_num_steps: int = 1000  # number of diffusion timesteps
     # noise schedule: linear, or squaredcos_cap_v2 (cosine)
     ddpm_beta_schedule: Literal["linear", "squaredcos_cap_v2"] = "squaredcos_cap_v2"
+    # side in pixels up to which the noise schedule is as it is; the log SNR of larger images is
+    # lowered by 2 log(side / schedule_base_side); None: never
+    schedule_base_side: int | None = 64
     snr_gamma: float | None = None  # gamma of min-SNR loss weighting; None: no weighting
     label_dropout: float = 0.1  # probability of dropping a label, for classifier-free guidance
 
@@ -49,11 +55,19 @@ class Diffusion(Objective):
 
     @cached_property
     def scheduler(self) -> DDPMScheduler:
+        """The noise schedule, before a shift for large images."""
         return DDPMScheduler(
             num_train_timesteps=self.ddpm_num_steps,
             beta_schedule=self.ddpm_beta_schedule,
             prediction_type=self.prediction_type,
         )
+
+    def scheduler_for(self, side: int) -> DDPMScheduler:
+        """Return the noise schedule for samples (B, C, side, side)."""
+        base = self.schedule_base_side
+        if base is None or side <= base:
+            return self.scheduler
+        return shifted_scheduler(self.scheduler, 2 * math.log(base / side))
 
     def update_order(self, step: int) -> tuple[str]:
         return ("unet",)
@@ -63,24 +77,25 @@ class Diffusion(Objective):
     ) -> Losses:
         samples, labels, rng = batch
         shape, device = (len(samples),), samples.device
+        scheduler = self.scheduler_for(samples.shape[-1])
         timesteps = torch.randint(self.ddpm_num_steps, shape, generator=rng, device=device)
         noise = torch.empty_like(samples).normal_(generator=rng)
         if labels is not None:
             dropped = torch.rand(shape, generator=rng, device=device) < self.label_dropout
             labels = labels.masked_fill(dropped, networks["unet"].config.num_class_embeds - 1)
-        noisy = self.scheduler.add_noise(samples, noise, timesteps)
+        noisy = scheduler.add_noise(samples, noise, timesteps)
         target = noise
         if self.prediction_type == "v_prediction":
-            target = self.scheduler.get_velocity(samples, noise, timesteps)
+            target = scheduler.get_velocity(samples, noise, timesteps)
         predicted = model(noisy, timesteps, labels, return_dict=False)[0]
         errors = (predicted.to(samples.dtype) - target).square().flatten(1).mean(1)
-        return {"denoising": (self.weights(timesteps) * errors).mean()}
+        return {"denoising": (self.weights(timesteps, scheduler) * errors).mean()}
 
-    def weights(self, timesteps: Tensor) -> Tensor:
+    def weights(self, timesteps: Tensor, scheduler: DDPMScheduler) -> Tensor:
         """Compute the loss weights (B,) of timesteps (B,)."""
         if self.snr_gamma is None:
             return torch.ones_like(timesteps, dtype=torch.float32)
-        alphas = self.scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+        alphas = scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
         snr = alphas / (1 - alphas)
         # The noise error is SNR x the sample error, the velocity error (SNR + 1) x.
         scale = snr if self.prediction_type == "epsilon" else snr + 1
@@ -91,11 +106,25 @@ class Diffusion(Objective):
         # Schedules and Sample Steps are Flawed (Lin et al., 2024), section 3.3,
         # https://arxiv.org/abs/2305.08891. Noise errors grow a thousandfold there when converted
         # to the sample, so the predicted sample is clipped to [-1, 1].
+        unet = networks["unet"]
         scheduler = DPMSolverMultistepScheduler(
             num_train_timesteps=self.ddpm_num_steps,
             beta_schedule=self.ddpm_beta_schedule,
+            trained_betas=self.scheduler_for(unet.config.sample_size).config.trained_betas,
             prediction_type=self.prediction_type,
             **SOLVER,
             **CLIP_SAMPLES,
         )
-        return DenoisingPipeline(networks["unet"], scheduler)
+        return DenoisingPipeline(unet, scheduler)
+
+
+@cache
+def shifted_scheduler(scheduler: DDPMScheduler, shift: float) -> DDPMScheduler:
+    """Add a constant to the log SNR of a noise schedule, in nats, at every timestep.
+
+    The betas of the new schedule are stored in its config as `trained_betas`.
+    """
+    alphas = (1 - scheduler.betas.double()).cumprod(0)
+    alphas = torch.sigmoid(alphas.logit() + shift)  # of the log SNR log(a / (1 - a))
+    betas = 1 - alphas / torch.cat([alphas.new_ones(1), alphas[:-1]])
+    return DDPMScheduler.from_config(scheduler.config, trained_betas=betas.tolist())

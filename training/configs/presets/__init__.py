@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from training.configs.config import Config
-from training.configs.presets import cifar10, fashion_mnist
+from training.configs.presets import cifar10, fashion_mnist, photos
 
 PRESETS: dict[str, Config] = {
     name: replace(preset, output_dir=f"runs/{name}")
-    for name, preset in (fashion_mnist.PRESETS | cifar10.PRESETS).items()
+    for name, preset in (fashion_mnist.PRESETS | cifar10.PRESETS | photos.PRESETS).items()
 }

@@ -36,7 +36,7 @@ PRESETS: dict[str, Config] = {
     "diffusion-cifar10": replace(
         BASE,
         objective=OBJECTIVES["diffusion"](),
-        architecture=UNet(dropout=0.1),
+        architecture=UNet(attention=8, dropout=0.1),
         train_batch_size=128,
         max_train_steps=400_000,
         lr_scheduler="constant_with_warmup",
@@ -47,7 +47,7 @@ PRESETS: dict[str, Config] = {
     "classifier-cifar10": replace(
         BASE,
         objective=OBJECTIVES["classifier"](),
-        architecture=ConvolutionalClassifier(width=96),
+        architecture=ConvolutionalClassifier(width=96, max_width=None),
         conditional=True,
         train_batch_size=128,
         max_train_steps=40_000,

@@ -90,7 +90,7 @@ PRESETS: dict[str, Config] = {
     "diffusion-fashion": replace(
         BASE,
         objective=OBJECTIVES["diffusion"](snr_gamma=5.0),
-        architecture=UNet(width=48, layers_per_block=1),
+        architecture=UNet(width=48, layers_per_block=1, attention=8),
         train_batch_size=128,
         max_train_steps=3500,
         learning_rate=1e-3,
