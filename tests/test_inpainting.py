@@ -15,7 +15,7 @@ from genmodels.inpainting.blending import blend, laplacian
 from genmodels.inpainting.masks import MASKS, mean_fill, random_masks
 from genmodels.inpainting.repaint import JUMP_LENGTH, RESAMPLINGS, STEPS, resampling_schedule
 from genmodels.inpainting.task import Task
-from genmodels.latents.latent_optimization import RESTARTS, minimize, optimize_latents
+from genmodels.latents.latent_optimization import minimize, optimize_latents
 from genmodels.media.image import from_pixels
 from genmodels.pipelines import PIPELINES
 from tests.conftest import FASHION
@@ -162,25 +162,6 @@ def test_search_finds_a_latent_with_a_lower_loss() -> None:
         initial = loss(pipeline.decode(pipeline.draw(3, seeded())), target)
         latents = optimize_latents(pipeline, loss, [target], None, seeded(), None, 0.0)
         assert (loss(pipeline.decode(latents), target) < initial).all()
-
-
-def test_the_guess_replaces_the_worst_random_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline, calls = untrained_pipeline("wgan-gp-fashion"), []
-
-    def record(loss: object, start: Tensor, steps: int, progress: object) -> tuple[Tensor, Tensor]:
-        calls.append(start.clone())
-        return start, torch.zeros(len(start))
-
-    def loss(samples: Tensor, target: Tensor) -> Tensor:
-        return (samples - target).square().flatten(1).sum(1)
-
-    monkeypatch.setattr("genmodels.latents.latent_optimization.minimize", record)
-    target, guess = torch.zeros(2, *pipeline.sample_shape), pipeline.draw(2, seeded(9))
-    for start in (None, guess):
-        optimize_latents(pipeline, loss, [target], None, seeded(), start)
-    random, guessed = (calls[index].unflatten(0, (2, RESTARTS)) for index in (0, 2))
-    assert torch.equal(guessed[:, :-1], random[:, :-1])
-    assert torch.equal(guessed[:, -1], guess)
 
 
 def test_optimization_treats_each_row_alone() -> None:

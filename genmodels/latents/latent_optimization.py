@@ -35,7 +35,7 @@ def optimize_latents(
     Args:
         loss: maps samples (N, C, S, S) and N rows of each target to (N,)
         targets: tensors (B, ...), passed to the loss
-        guess: starting point (B, *Z) that replaces the worst of the best random ones
+        guess: starting point (B, *Z) that replaces the best random one
         prior: weight of the standard normal prior's negative log density
         progress: called with the completed fraction; an exception from it stops the search
     """
@@ -57,7 +57,7 @@ def optimize_latents(
         candidates = pipeline.draw(CANDIDATES * count, generator)
         start = select_best(candidates, losses(candidates), count, RESTARTS)
     if guess is not None:
-        start.unflatten(0, (count, RESTARTS))[:, -1] = guess
+        start.unflatten(0, (count, RESTARTS))[:, 0] = guess
     coarse, values = minimize(losses, start, COARSE_STEPS, lambda done: progress(done / 2))
     best = select_best(coarse, values, count, 1)
     return minimize(losses, best, FINE_STEPS, lambda done: progress((1 + done) / 2))[0]

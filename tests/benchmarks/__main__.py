@@ -21,7 +21,7 @@ from tqdm import tqdm
 import genmodels
 from genmodels import data
 from genmodels.data import Images
-from tests.benchmarks import concurrent_users, metrics
+from tests.benchmarks import big_data, concurrent_users, metrics
 from tests.benchmarks.timing import median, show
 from tests.benchmarks.tutorial_loop import TutorialLoop
 from tests.serving import ROOT, serve_app
@@ -41,7 +41,8 @@ def main() -> None:
     os.chdir(ROOT)
     subset = data.load("tests/data/fashion_mnist")
     real = subset._replace(
-        pixels=subset.pixels.repeat(60, 1, 1, 1), labels=subset.labels.repeat(60)
+        pixels=data.Pixels.from_tensor(subset.pixels[:].repeat(60, 1, 1, 1)),
+        labels=subset.labels.repeat(60),
     )
     peaks = {"no": peak(torch.float32), "bf16": peak(torch.bfloat16)}
     for precision, flops in peaks.items():
@@ -78,6 +79,7 @@ def main() -> None:
         seconds = median(lambda pipeline=pipeline: pipeline(batch_size=16), warmup=3, repeats=20)
         show(f"{folder.parent.name}: milliseconds for 16 images", seconds * 1e3, 100)
     metrics.main()
+    big_data.main()
     with serve_app() as address:
         concurrent_users.main(address)
     starts = [app_seconds() for _ in range(4)]  # the first start warms the disk cache
