@@ -411,6 +411,15 @@ def test_resize_modes(tmp_path: Path) -> None:
     assert (parts[:, 1:] >= parts[:, :-1]).all()
 
 
+def test_uncompressed_ycbcr_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    image = Image.new("YCbCr", (8, 8), (100, 128, 128))
+    image.save(tmp_path / "0.tif")
+    with pytest.raises(UserError, match=r"0\.tif \(Pillow cannot decode .*: save it as RGB\)"):
+        load(tmp_path)
+    image.save(tmp_path / "0.tif", compression="tiff_lzw")
+    assert levels(load(tmp_path)) == [100]
+
+
 # Broken files.
 
 

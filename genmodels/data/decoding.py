@@ -101,6 +101,8 @@ def open_image(file: dict) -> Image.Image:
         image = Image.open(io.BytesIO(open_archive(container).read(name)))
     else:
         image = Image.open(file["path"])
+    if image.mode == "YCbCr" and image.info.get("compression") == "raw":
+        raise ValueError("Pillow cannot decode uncompressed YCbCr: save it as RGB")
     # 16-bit grayscale with alpha is opened as RGBA.
     gray = any("LA" in str(tile[3]) for tile in image.tile)
     ImageOps.exif_transpose(image, in_place=True)
