@@ -12,6 +12,7 @@ import datasets
 import numpy as np
 from datasets import Features, Value
 from PIL import Image, ImageColor, ImageOps
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from genmodels.errors import UserError, first_line
 
@@ -101,7 +102,8 @@ def open_image(file: dict) -> Image.Image:
         image = Image.open(io.BytesIO(open_archive(container).read(name)))
     else:
         image = Image.open(file["path"])
-    if image.mode == "YCbCr" and image.info.get("compression") == "raw":
+    ycbcr = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 6
+    if ycbcr and image.info["compression"] == "raw":
         raise ValueError("Pillow cannot decode uncompressed YCbCr: save it as RGB")
     # 16-bit grayscale with alpha is opened as RGBA.
     gray = any("LA" in str(tile[3]) for tile in image.tile)
