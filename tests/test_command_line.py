@@ -188,7 +188,7 @@ def test_config_builds_the_published_networks(file: Path) -> None:
     num_classes = 10 if config.conditional else None
     with torch.device("meta"):
         networks = config.architecture.networks(1, 28, num_classes)
-        published = config.objective.pipeline(networks)
+    published = config.objective.pipeline(networks)
     parts = getattr(published, "components", {"": published})
     for name, part in parts.items():
         if isinstance(part, torch.nn.Module):
