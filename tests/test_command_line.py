@@ -99,7 +99,7 @@ VAE_BETA_7 = VariationalAutoencoder(beta=7.0, likelihood="bernoulli")
         (["vae-fashion", "--gradient_accumulation_steps", "0"], ">= 1, got 0"),
         (["vae-fashion", "--gradient_checkpointing"], "supports it, got Autoencoder"),
         (["vae-fashion", "--variational", "False"], "--variational"),
-        (["vae-fashion", "--label_column", "image", "--conditional"], "ClassLabel"),
+        (["vae-fashion", "--label_column", "image", "--conditional"], "a column of classes"),
         (["vae-fashion", "--resolution", "0"], "got 0"),
         (["vae-fashion", "--resolution", "30"], "got 30; try 28 or 32"),
         (["diffusion-fashion", "--resolution", "100"], "got 100; try 96 or 104"),

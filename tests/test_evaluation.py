@@ -152,7 +152,7 @@ def test_evaluation_errors_are_raised_before_the_first_step(
         ("vae-fashion", {}, "could not load the weights of inception"),
         ("vae-fashion", {"eval_extractor": "vgg"}, "domain or the folder of a classifier"),
         ("vae-fashion", {"eval_extractor": extractors, "resolution": 32}, "side of 28 pixels"),
-        ("classifier-fashion", {"train_data_dir": str(folder)}, "dataset with a split 'test'"),
+        ("classifier-fashion", {"train_data_dir": str(folder)}, "use --eval_every None"),
     ):
         with pytest.raises(UserError, match=message):
             train(small(name, eval_every=2, **fields))

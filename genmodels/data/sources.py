@@ -6,9 +6,9 @@ import datasets
 from datasets import Dataset, DatasetDict
 
 from genmodels.data.cache import CHUNK, Files, decode_files
+from genmodels.data.dataset import Images
 from genmodels.data.decoding import UNDECODED, Decoding
 from genmodels.data.folders import Listing, is_images, list_images
-from genmodels.data.images import Images
 from genmodels.data.labels import label_column, to_classes
 from genmodels.errors import UserError, first_line
 

@@ -74,8 +74,8 @@ def warn_of_missing_processes(accelerator: Accelerator) -> None:
 
     It sets MASTER_PORT for several processes only, and starts them on several GPUs only.
     """
-    asked = started_by_accelerate() and "MASTER_PORT" in os.environ
-    if asked and accelerator.num_processes == 1 and "WORLD_SIZE" not in os.environ:
+    launched = started_by_accelerate() and "MASTER_PORT" in os.environ
+    if launched and accelerator.num_processes == 1 and "WORLD_SIZE" not in os.environ:
         warn(
             "accelerate launch was set to start several processes, but it started one, because "
             "they need as many GPUs; to start two on the CPU, use ACCELERATE_USE_CPU=true "
