@@ -28,8 +28,6 @@ class Diffusion(Objective):
       (Salimans and Ho, 2022), section 4, https://arxiv.org/abs/2202.00512
     - Min-SNR weights, with gamma 5 in the paper: Efficient Diffusion Training via Min-SNR Weighting
       Strategy (Hang et al., 2023), equation 8, https://arxiv.org/abs/2303.09556
-    - Noise schedule of large images: simple diffusion: End-to-end diffusion for high resolution
-      images (Hoogeboom et al., 2023), section 3.1, https://arxiv.org/abs/2301.11093
     """
 
     # network output: the noise (epsilon) or the velocity (v_prediction)
@@ -63,7 +61,11 @@ class Diffusion(Objective):
         )
 
     def scheduler_for(self, side: int) -> DDPMScheduler:
-        """Return the noise schedule for samples (B, C, side, side)."""
+        """Return the noise schedule for samples (B, C, side, side), shifted for large ones.
+
+        Simple diffusion: End-to-end diffusion for high resolution images (Hoogeboom et al., 2023),
+        section 3.1, https://arxiv.org/abs/2301.11093
+        """
         base = self.schedule_base_side
         if base is None or side <= base:
             return self.scheduler
