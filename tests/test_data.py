@@ -17,6 +17,7 @@ from PIL import Image
 from genmodels import data
 from genmodels.data import Decoding, Images, Pixels, cache
 from genmodels.data.decoding import value_range
+from genmodels.data.folders import random_subset
 from genmodels.errors import UserError
 from tests.conftest import FASHION, ROOT
 
@@ -194,15 +195,18 @@ def test_invalid_source_names(source: str) -> None:
         data.load(source)
 
 
-def test_a_limit_loads_the_first_images(tmp_path: Path) -> None:
+def test_a_limit_loads_random_images(tmp_path: Path) -> None:
     array = np.arange(3 * 64, dtype=np.uint8).reshape(3, 8, 8)
     np.savez(tmp_path / "set.npz", array, np.arange(3))
     for level in range(3):
         write_gray(tmp_path / f"set/{level}/0.png", level)
     for source in (tmp_path / "set.npz", tmp_path / "set", Path(FASHION)):
-        images = load(source, limit=2)
-        assert torch.equal(images.pixels[:], load(source).pixels[:2])
-        assert len(images.labels) == 2
+        images, everything = load(source, limit=2), load(source)
+        subset = random_subset(len(everything.pixels), 2)
+        assert subset not in ([0, 1], [])
+        assert torch.equal(images.pixels[:], everything.pixels[torch.tensor(subset)])
+        names = [everything.classes[label] for label in everything.labels[subset]]
+        assert [images.classes[label] for label in images.labels] == names
 
 
 # Splits and classes.

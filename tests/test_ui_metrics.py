@@ -122,7 +122,7 @@ def test_live_metrics_equal_those_of_compute_metrics(client: Client) -> None:
     assert float(row[3].split(" ±")[0]) == pytest.approx(numbers["kid"], rel=1e-3)
     assert json.loads(plot["plot"])["data"]
     assert progress == "vae-fashion: 200 of 200 samples"
-    assert "samples of seed 3 against the first 1,000 images of fashion_mnist" in report
+    assert "samples of seed 3 against 1,000 images of fashion_mnist" in report
     assert client.predict(300, api_name="/resume_measuring")[1]["data"][0][1] == 300
 
 

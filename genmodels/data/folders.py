@@ -94,7 +94,7 @@ def is_images(source: str) -> bool:
 
 
 def list_images(source: str, split: str | None, limit: int | None = None) -> Listing:
-    """List the first images of one split: the named one, else `train`, else the only one.
+    """List the images of one split: the named one, else `train`, else the only one.
 
     Folders train, validation and test are splits if there is no image outside of them. The first
     folder below is the class. Raises UserError if there is no such split.
@@ -120,7 +120,7 @@ def list_images(source: str, split: str | None, limit: int | None = None) -> Lis
         chosen, files = choose_split(files, split, source)
     elif split not in (None, "train"):
         raise UserError(f"expected a folder {split} in {source!r}, found no splits")
-    files = files[:limit]
+    files = [files[index] for index in random_subset(len(files), limit)]
     classes = [it.name.parts[0] if len(it.name.parts) > 1 else None for it in files]
     fingerprint = sha256("\n".join(f"{it.location} {it.version}" for it in files).encode())
     locations = [it.location for it in files]
@@ -128,6 +128,13 @@ def list_images(source: str, split: str | None, limit: int | None = None) -> Lis
     labels = pyarrow.array(classes, "string") if any(classes) else None
     names = [str(it.name) for it in files]
     return Listing(Files(fingerprint.hexdigest(), chunks), labels, chosen, notes, names)
+
+
+def random_subset(count: int, limit: int | None) -> list[int]:
+    """Return `limit` of the numbers below `count`, or all, in order and the same each time."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    return sorted(np.random.default_rng(0).permutation(count)[:limit].tolist())
 
 
 def folder_files(folder: Path) -> Iterator[File]:
@@ -226,6 +233,8 @@ def list_array(path: Path, split: str | None, limit: int | None) -> Listing:
             f"expected images (N, H, W) or (N, H, W, C) with C of 1 or 3 in uint8 in {path}, got "
             f"{array.shape} in {array.dtype}; other data are not supported"
         )
-    locations = [f"npy://{index}::{path}" for index in range(len(array))][:limit]
+    subset = random_subset(len(array), limit)
+    locations = [f"npy://{index}::{path}" for index in subset]
     chunks = [locations[start : start + CHUNK] for start in range(0, len(locations), CHUNK)]
+    labels = None if labels is None else labels.take(subset)
     return Listing(Files(f"{version} {len(locations)}", chunks), labels)

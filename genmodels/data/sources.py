@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 from genmodels.data.cache import CHUNK, Files, decode_files
 from genmodels.data.dataset import Images
 from genmodels.data.decoding import UNDECODED, Decoding
-from genmodels.data.folders import Listing, is_images, list_images
+from genmodels.data.folders import Listing, is_images, list_images, random_subset
 from genmodels.data.labels import label_column, to_classes
 from genmodels.errors import UserError, first_line
 
@@ -38,7 +38,7 @@ def load(
         revision: branch, tag or commit on the Hub
         decoding: how images become pixels
         skip_broken: leave out images that cannot be decoded
-        limit: load the first images only
+        limit: maximum number of images, chosen at random, the same ones each time
 
     Raises:
         UserError: no such dataset, configuration, split or column, or images that cannot be read.
@@ -52,9 +52,8 @@ def load(
         listing, names = list_images(source, split, limit), None
     else:
         table, split = load_table(source, config, split, revision)
-        if limit is not None:
-            table = table.select(range(min(limit, len(table))))
-        listing, names = list_table(table, split, source, image_column, label_column)
+        columns = (image_column, label_column)
+        listing, names = list_table(table, split, source, columns, limit)
     decoded = decode_files(listing.files, source, decoding, skip_broken)
     labels, classes, unlabelled = None, [], ""
     if listing.labels is not None:
@@ -99,10 +98,19 @@ def load_table(
 
 
 def list_table(
-    table: Dataset, split: str, source: str, image_column: str | None, labels: str | None
+    table: Dataset,
+    split: str,
+    source: str,
+    columns: tuple[str | None, str | None],
+    limit: int | None,
 ) -> tuple[Listing, Sequence[str] | None]:
-    """List the images of a table, and the names of its classes if it has them."""
+    """List the images of a table, and the names of its classes if it has them.
+
+    Args:
+        columns: of the images and of the labels
+    """
     features = table.features
+    image_column, labels = columns
     images = [name for name, it in features.items() if isinstance(it, datasets.Image)]
     if image_column is not None and image_column not in images:
         expected = f"expected a column of images in {source!r}"
@@ -113,8 +121,11 @@ def list_table(
     name = image_column or images[0]
     rows = table.select_columns([name]).cast_column(name, UNDECODED["image"])
     rows = rows if name == "image" else rows.rename_column(name, "image")
-    starts = range(0, len(table), CHUNK)
-    chunks = [rows.select(range(start, min(start + CHUNK, len(table)))) for start in starts]
     column = None if labels is None else table.data.column(labels)
+    if limit is not None and limit < len(table):
+        subset = random_subset(len(table), limit)
+        rows, column = rows.select(subset), None if column is None else column.take(subset)
+    starts = range(0, len(rows), CHUNK)
+    chunks = [rows.select(range(start, min(start + CHUNK, len(rows)))) for start in starts]
     names = getattr(features[labels], "names", None) if labels else None
     return Listing(Files(rows._fingerprint, chunks), column, split), names

@@ -35,7 +35,7 @@ class ReferenceDatasets:
     def get(
         self, name: object, side: int, split: str = "train", count: int = MAX_IMAGES
     ) -> "Images":
-        """Load the first images of a split, scaled to a side in pixels."""
+        """Load a split, or random images of it, scaled to a side in pixels."""
         from genmodels import data  # slow to import, and the app must start quickly
 
         parse_choice(name, [self.name], "the reference")

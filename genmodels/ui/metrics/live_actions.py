@@ -116,7 +116,7 @@ class Measurement:
             for line in self.lines.values():
                 line.accumulator.set_reference(statistics)
         networks = self.lines[names[0]].accumulator.protocol
-        against = f"the first {len(real.pixels):,} images of {reference}, split train"
+        against = f"{len(real.pixels):,} images of {reference}, split train"
         self.protocol = f"{networks}; samples of seed {seed} against {against}"
 
     @property
