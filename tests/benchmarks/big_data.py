@@ -25,7 +25,7 @@ from PIL import Image as Pictures
 
 from genmodels import data
 from tests.benchmarks.timing import median, show
-from tests.conftest import ROOT
+from tests.serving import ROOT
 
 COUNT = 1_300_000  # as in ImageNet
 BYTES = 2 * (3 * 64 * 64 + 2 * 2500)  # disk space per image, with a reserve of one half
