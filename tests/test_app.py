@@ -460,7 +460,8 @@ def test_links_set_model_and_seed(browser: Browser, client: Client, url: str) ->
 
 def test_a_link_to_a_missing_model_shows_no_images(page: Page, url: str) -> None:
     page.goto(f"{url}/?model=nosuch&seed=1")
-    expect(page.get_by_text("could not get 'nosuch': no local model has this name")).to_be_visible()
+    error = page.get_by_text("could not get 'nosuch', which is no local model, from the Hub")
+    expect(error.first).to_be_visible()
     expect(page.locator(".samples img")).to_have_count(0)
     expect(page.get_by_text(f"{DEFAULT_COUNT} images in")).to_be_hidden()
 

@@ -100,7 +100,7 @@ def check_public(name: str) -> None:
     except Exception as error:  # the client raises many kinds, some undocumented
         reason = explain_error(error)
         raise UserError(
-            f"could not get {name!r}: no local model has this name, and from the Hub: {reason}"
+            f"could not get {name!r}, which is no local model, from the Hub: {reason}"
         ) from error
     if info.gated or sum(file.size or 0 for file in info.siblings or []) > MAX_BYTES:
         raise UserError(f"expected a model that is not gated and below 2 GiB, got {name!r}")
