@@ -172,7 +172,7 @@ def test_invalid_inputs_of_a_measurement_are_reported(
 def test_nearest_images_are_reference_images(client: Client, distance: str) -> None:
     inputs = ("vae-fashion", 3, "1", distance, "fashion_mnist")
     pictures, note = client.predict(*inputs, api_name="/nearest")
-    pixels = data.load(FASHION).pixels[:, 0].numpy()
+    pixels = data.load(FASHION).pixels[:][:, 0].numpy()
     assert len(pictures) == 3
     for picture in pictures:
         pair = np.asarray(Image.open(picture["image"]).convert("L"))
