@@ -224,7 +224,7 @@ def test_broken_checkpoint_does_not_stop_the_app(tmp_path: Path) -> None:
 @pytest.mark.parametrize("common", [True, False])
 def test_models_table_shows_the_most_common_fid(tmp_path: Path, common: bool) -> None:
     # (FID, number of samples)
-    fids = [(5.0, None), (1.0, 10_000 if common else 20_000), (9.0, 2500)]
+    fids = [(1.0, 10_000 if common else 20_000), (9.0, 2500)]
     fids += [(0.9, 50_000)] if common else []
     data = ModelCardData(
         model_name="model",
@@ -236,16 +236,17 @@ def test_models_table_shows_the_most_common_fid(tmp_path: Path, common: bool) ->
                 dataset_type="some/images",
                 dataset_name="some/images",
                 metric_type="fid",
-                metric_value=value,
+                metric_value=factor * value,
                 metric_name=f"fid, by {count}",
-                metric_args=count and {"count": count},
+                metric_args={"extractor": extractor, "count": count},
             )
+            for extractor, factor in (("domain", 0.1), ("inception", 1))
             for value, count in fids
         ],
         genmodels={"parameters": 7},
     )
     (tmp_path / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n")
-    expected = ("gan", "some/images", "1.0", f"fid, by {fids[1][1]}", 7)
+    expected = ("gan", "images", "1.0", f"{fids[0][1]:,} samples", 7)
     assert models_tab.read_card_metadata(tmp_path / "README.md") == expected
     assert models_tab.read_card_metadata(tmp_path) == ("", "", "", "", 0)
 
@@ -440,9 +441,9 @@ def test_models_tab_shows_a_model_card(page: Page, client: Client, url: str) -> 
 
 
 def test_models_table_uses_one_fid_protocol() -> None:
-    protocols = [row[-1].split(";")[0] for row in models_tab.rows(MODELS)]
+    protocols = [row[-1] for row in models_tab.rows(MODELS)]
     assert protocols.count("") == 1  # the inpainting model has no FID
-    assert len(set(protocols)) == 2
+    assert set(protocols) == {"", "10,000 samples, bf16"}
 
 
 def test_links_set_model_and_seed(browser: Browser, client: Client, url: str) -> None:
@@ -455,6 +456,14 @@ def test_links_set_model_and_seed(browser: Browser, client: Client, url: str) ->
     expected = np.asarray(Image.open(samples[0]["image"]))
     wait_for(lambda: np.array_equal(gallery_images(page)[0], expected))
     page.close()
+
+
+def test_a_link_to_a_missing_model_shows_no_images(page: Page, url: str) -> None:
+    page.goto(f"{url}/?model=nosuch&seed=1")
+    error = page.get_by_text("could not get 'nosuch', which is no local model, from the Hub")
+    expect(error.first).to_be_visible()
+    expect(page.locator(".samples img")).to_have_count(0)
+    expect(page.get_by_text(f"{DEFAULT_COUNT} images in")).to_be_hidden()
 
 
 @pytest.mark.parametrize("tab", ui.TABS)
@@ -478,6 +487,13 @@ def test_layout_language_and_accessibility_of_each_tab(
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{tab}-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    # Labels of buttons fit, and captions of images are complete.
+    cut = page.locator(
+        "button.lg:visible, button.sm:visible, .captions .caption-label"
+    ).evaluate_all(
+        "all => all.filter(it => it.scrollWidth > it.clientWidth + 1).map(it => it.innerText)"
+    )
+    assert cut == []
     violations = Axe().run(page).response["violations"]
     page.close()
     serious = [one for one in violations if one["impact"] in ("serious", "critical")]

@@ -45,7 +45,7 @@ def compute_fid(folder: Path, extractors: str) -> float:
 
 def card_fid(folder: Path) -> float:
     """Return the FID in a model card."""
-    (number,) = re.findall(r"^\| fid (\S+) \|", (folder / "README.md").read_text(), re.M)
+    (number,) = re.findall(r"^\| FID (\S+) \|", (folder / "README.md").read_text(), re.M)
     return float(number)
 
 

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from genmodels.ui.i18n import LOCALES
+from genmodels.ui.laboratory.actions import DRAWING
 from tests.conftest import ROOT
+from training.studies.toy2d import DATASETS
 
 TEXTS = {file.stem: json.loads(file.read_text("utf-8")) for file in LOCALES.glob("*.json")}
 
@@ -49,3 +51,13 @@ def test_every_translated_key_exists_and_every_text_is_used() -> None:
     ]
     unused = [key for key in TEXTS["en"] if not any(it.fullmatch(key) for it in patterns)]
     assert unused == []
+
+
+def test_russian_uses_one_word_for_images() -> None:
+    words = re.compile("картин|сэмпл", re.IGNORECASE)
+    assert [key for key, text in TEXTS["ru"].items() if words.search(text)] == []
+
+
+def test_all_data_of_the_laboratory_have_a_name() -> None:
+    keys = [f"laboratory_data_{name.replace(' ', '_')}" for name in [*DATASETS, DRAWING]]
+    assert [key for key in keys if key not in TEXTS["en"]] == []

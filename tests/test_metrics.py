@@ -119,6 +119,16 @@ def test_kid_is_unbiased_and_detects_a_shift() -> None:
     assert compute(KernelDistance, first, second + 0.5)["kid"] > 0.1
 
 
+def test_kid_has_no_deviation_if_every_subset_is_the_whole_sample() -> None:
+    first, second = normal(1001, 4), normal(1001, 4, seed=1)
+    for real, fake, has_deviation in ((1000, 1000, False), (1000, 999, True), (1001, 1001, True)):
+        metric = KernelDistance()
+        metric.update(Features(torch.arange(real), first[:real]), real=True)
+        metric.update(Features(torch.arange(fake), second[:fake]))
+        assert ("kid_std" in metric.compute()) == has_deviation
+        assert any("no standard deviation" in note for note in metric.notes()) != has_deviation
+
+
 def test_precision_and_recall_of_identical_similar_distant_and_collapsed_sets() -> None:
     first, second = normal(1000, 4), normal(1000, 4, seed=1)
     same = compute(Manifold, first, first)

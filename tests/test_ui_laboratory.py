@@ -20,6 +20,7 @@ from genmodels.ui.laboratory.actions import (
     arrow_lines,
     curves_figure,
     drawing_to_points,
+    formulas,
     points_figure,
     preview,
     train,
@@ -41,6 +42,7 @@ def test_figures_of_every_objective_are_small(objective: str) -> None:
     run = laboratory.run("ring", objective, steps=4, frames=2)
     frames = list(run.frames)
     figure = points_figure(run.samples, frames[-1])
+    assert formulas(objective).startswith("$$")
     types = [trace.type for trace in figure.data]
     assert types.count("heatmap") == (frames[-1].field.scores is not None)
     assert types.count("scatter") == 3
@@ -117,6 +119,13 @@ def test_training_is_shown_and_stopped(browser: Browser, url: str) -> None:
     step = page.get_by_label("Step", exact=True)
     expect(points).to_have_count(512)  # only the data, before the first run
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    formula = page.locator("#tab-laboratory .katex-display").last
+    expect(formula).to_contain_text("\\ln D(G(z))")
+    page.get_by_role("combobox", name="Objective").click()
+    page.get_by_role("option", name="r3gan").click()
+    expect(formula).to_contain_text("e^{D(x) - D(G(z))}")
+    page.get_by_role("combobox", name="Objective").click()
+    page.get_by_role("option", name="gan", exact=True).click()
     page.get_by_role("spinbutton", name="Steps").fill("100")
     page.get_by_role("button", name="Run").click()
     expect(step).to_have_value("100 / 100")

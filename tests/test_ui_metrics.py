@@ -85,6 +85,14 @@ def to_int(text: str) -> int:
     return int(text.replace(",", ""))
 
 
+def test_without_training_runs_only_a_note_is_visible() -> None:
+    config = str(ui.build(Models([])).config)
+    assert "metrics_runs_none" in config
+    for projects, visible in (([], False), (["one"], True)):
+        *_, note, content = runs_view.show_projects(projects, None)
+        assert (note["visible"], content["visible"]) == (not visible, visible)
+
+
 def test_a_training_run_is_updated_only_while_its_tab_is_open(page: Page) -> None:
     log("growing", range(1, 4))
     page.goto(f"{page.url}?tab=metrics")
@@ -257,6 +265,14 @@ def test_curves_with_deviations_have_a_band() -> None:
     band, *lines = figure.data
     assert band.y == (2.5, 4, 2, 1.5)
     assert [line.y for line in lines] == [(2, 3), (3, 2)]
+    curves["is_std"].pop()  # the last point has no deviation
+    figure = plot_curves({"a model": curves}, {"is": "IS", "fid": "FID"})
+    assert figure.data[0].y == (2.5, 1.5)
+    line = live_actions.LiveModel([], FeatureExtractors("domain"), 0)
+    line.curves = {"is": curves["is"], "is_std": [(100, 0.5)]}
+    assert line.cell("is") == "3"
+    line.curves["is_std"].append((200, 1.0))
+    assert line.cell("is") == "3 ± 1"
 
 
 def test_each_metric_has_a_title() -> None:

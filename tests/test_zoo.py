@@ -58,7 +58,7 @@ def test_models_are_evaluated_once(folder: Path, capsys: pytest.CaptureFixture) 
     )
     assert result.metric_value == fid
     assert "100 samples of vae-fashion, seed 0 against 1,000 images" in result.metric_name
-    assert f"fid {fid:.4g}" in card.text
+    assert f"FID {fid:.4g}" in card.text
     assert 0 < zoo.numbers(model, {})["nearness"] < 10
     assert 0 < zoo.numbers(model, {})["seconds"] < 60
     # A repeated measurement replaces the old one and leaves all others.

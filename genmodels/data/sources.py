@@ -81,7 +81,10 @@ def load_table(
     try:
         tables = datasets.load_dataset(source, config, split=split, revision=revision)
     except ConnectionError as error:
-        raise UserError(f"found no folder {source!r}, and the Hub cannot be reached") from error
+        raise UserError(
+            f"found no folder {source!r}, and the Hub cannot be reached; pass an existing folder, "
+            "or unset HF_HUB_OFFLINE if it is set"
+        ) from error
     except FileNotFoundError as error:
         expected = "expected a dataset on the Hub, or a folder, ZIP archive or NPZ file of images"
         raise UserError(f"{expected}, found none at {source!r}") from error

@@ -136,7 +136,7 @@ def load_weights(name: str, pattern: str, urls: Sequence[str]) -> dict[str, Tens
         download = partial(torch.hub.load_state_dict_from_url, map_location="cpu", progress=False)
         return {key: tensor for url in urls for key, tensor in download(url).items()}
     except Exception as error:  # no connection, or a damaged file
-        reason = f"{first_line(error)}; set {FOLDER} to a folder that contains them"
+        reason = f"{first_line(error)}; set {FOLDER} to a folder with {pattern}"
         raise UserError(f"could not load the weights of {name}: {reason}") from error
 
 

@@ -19,6 +19,11 @@ class KernelDistance(Metric):
     SUBSETS = 100
     SUBSET_SIZE = 1000  # samples per subset; all samples if there are fewer
 
+    @property
+    def has_deviation(self) -> bool:
+        """Whether subsets differ: not if each is all of both sets."""
+        return not len(self.fake) == len(self.real) <= self.SUBSET_SIZE
+
     def compute(self) -> dict[str, float]:
         self.check_counts(2, "KID")
         size = min(self.SUBSET_SIZE, len(self.fake), len(self.real))
@@ -36,13 +41,16 @@ class KernelDistance(Metric):
         )
         between = kernel_sums(fake, in_fake, real, in_real)
         distances = (within / (size * (size - 1)) - 2 * between / size**2).numpy()
-        return {"kid": float(np.mean(distances)), "kid_std": float(np.std(distances))}
+        values = {"kid": float(np.mean(distances))}
+        return values | ({"kid_std": float(np.std(distances))} if self.has_deviation else {})
 
     def notes(self) -> list[str]:
         notes = self.fake.notes("generated") + self.real.notes("real")
         count = min(len(self.fake), len(self.real))
         if count < self.SUBSET_SIZE:
             notes.append(f"KID uses subsets of {count:,} samples instead of {self.SUBSET_SIZE:,}")
+        if not self.has_deviation:
+            notes.append("KID has no standard deviation: every subset is the whole sample")
         return notes
 
 

@@ -98,7 +98,10 @@ def check_public(name: str) -> None:
     try:
         info = HfApi(token=False).model_info(name, files_metadata=True)
     except Exception as error:  # the client raises many kinds, some undocumented
-        raise UserError(f"could not get {name!r} from the Hub: {explain_error(error)}") from error
+        reason = explain_error(error)
+        raise UserError(
+            f"could not get {name!r}, which is no local model, from the Hub: {reason}"
+        ) from error
     if info.gated or sum(file.size or 0 for file in info.siblings or []) > MAX_BYTES:
         raise UserError(f"expected a model that is not gated and below 2 GiB, got {name!r}")
 

@@ -16,7 +16,7 @@ from genmodels.ui.models import Models, num_bytes
 from genmodels.ui.plots import FORMULAS
 from genmodels.ui.validation import EACH, PRIVATE, show_user_errors
 
-HEADERS = ["model", "family", "parameters", "MB", "data", "FID", "protocol"]
+HEADERS = ["Model", "Family", "Parameters", "MB", "Data", "FID (Inception)", "Protocol"]
 DESCRIBE = "Load a model, by its name or Hub id: its size, and its card in Markdown."
 
 
@@ -30,7 +30,7 @@ def tab(shared: AppState) -> None:
         first = next(iter(models.names), None)
         name = model_dropdown(models.names, first, "models_any", scale=3)
         button = gr.Button(translate("models_load"), min_width=200)
-    card = gr.Markdown()
+    card = gr.Markdown(elem_classes="card")
 
     def describe(name: str) -> str:
         megabytes = num_bytes(models.get(name)) / 1e6
@@ -82,23 +82,30 @@ def count_values(file: Path) -> int:
 
 
 def read_card_metadata(file: Path) -> tuple[str, str, str, str, int]:
-    """Read the family, datasets, FID, its protocol, and parameters; empty if not in the card."""
+    """Read the family, datasets, Inception FID, its protocol, and parameters; empty if missing."""
     try:
         data = ModelCard.load(file).data
-        results = [result for result in data.eval_results or [] if result.metric_type == "fid"]
+        fids = [
+            ((result.metric_args or {}), result.metric_value)
+            for result in data.eval_results or []
+            if result.metric_type == "fid"
+        ]
+        fids = [it for it in fids if str(it[0].get("extractor")).startswith("inception")]
         fid, protocol = "", ""
-        if results:
-            *_, result = sorted(results, key=lambda one: protocol_rank(one.metric_args or {}))
-            fid, protocol = f"{result.metric_value:.1f}", result.metric_name or ""
+        if fids:
+            arguments, value = max(fids, key=lambda it: protocol_rank(it[0]))
+            fid = f"{value:.1f}"
+            variant = arguments["extractor"].removeprefix("inception").replace("-", ", ")
+            protocol = f"{arguments.get('count') or 0:,} samples{variant}"
         parameters = (data.get("genmodels") or {}).get("parameters") or 0
-        family, datasets = (data.tags or [""])[0], ", ".join(data.datasets or [])
+        family = (data.tags or [""])[0]
+        datasets = ", ".join(name.split("/")[-1] for name in data.datasets or [])
         return family, datasets, fid, protocol, parameters
     except Exception:  # cards are written by hand too
         return "", "", "", "", 0
 
 
-def protocol_rank(protocol: dict) -> tuple[bool, bool, int]:
+def protocol_rank(protocol: dict) -> tuple[bool, int]:
     """Rank protocols of the FID, the most common one highest, so that models are comparable."""
-    inception = str(protocol.get("extractor")).startswith("inception")
     count = protocol.get("count") or 0
-    return count == 10_000, inception, count
+    return count == 10_000, count

@@ -97,7 +97,7 @@ def gallery(
     show_label: bool = True,
     visible: bool = True,
 ) -> gr.Gallery:
-    """Create a gallery with crisp pixels. kind: a CSS class"""
+    """Create a gallery with crisp pixels. kind: CSS classes"""
     return gr.Gallery(
         value,
         label=label,
@@ -106,7 +106,7 @@ def gallery(
         columns=columns,
         height="auto",
         object_fit="contain",
-        elem_classes=["pixels", kind],
+        elem_classes=["pixels", *kind.split()],
         interactive=False,
         visible=visible,
         buttons=["download", "fullscreen"],

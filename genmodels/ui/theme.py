@@ -39,18 +39,22 @@ CSS = """
 .js-plotly-plot .modebar { display: none; }
 .compared .grid-container {
   grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)) !important; }
-.compared .grid-container .thumbnail-item { aspect-ratio: 1.4; padding-bottom: 24px; }
 .large .image-container { padding-top: 26px; }
 .large .image-frame { width: 100%; }
 .large { max-width: 560px; margin-left: 0 !important; }
 .large img { width: 100% !important; height: auto !important; object-fit: contain !important; }
 .held img { width: 100% !important; height: 100% !important; object-fit: contain; }
 .large.frame, .large.point { max-width: 260px; }
-.examples .grid-wrap, .completions .grid-wrap { padding-top: 36px !important; }
-.completions .thumbnail-item { aspect-ratio: auto !important; }
-.completions .thumbnail-item img { aspect-ratio: 1; height: auto !important; display: block; }
-.completions .caption-label { position: static !important; max-width: none !important;
-  border: 0 !important; padding: 0 4px !important; }
+.held .image-container { padding-top: 30px; }
+.examples .grid-wrap, .completions .grid-wrap, .saved .grid-wrap { padding-top: 36px !important; }
+.captions .thumbnail-item { aspect-ratio: auto !important; }
+.captions .thumbnail-item img { height: auto !important; display: block; }
+.completions .thumbnail-item img { aspect-ratio: 1; }
+.captions .caption-label { position: static !important; max-width: none !important;
+  border: 0 !important; padding: 0 4px !important; white-space: normal !important; }
+.card td:first-child { overflow-wrap: normal; word-break: normal; }
+.row > button { min-width: max-content !important; }
+footer > .divider { visibility: hidden; }
 @media (max-width: 640px) {
   .app { padding: 16px !important; }
   .pixels .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }

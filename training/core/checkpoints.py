@@ -23,6 +23,9 @@ WRITE_ERRORS = (OSError, SafetensorError)  # a full disk, for example
 
 # Index files of a published pipeline and of a published classifier.
 INDEX_FILES = ("model_index.json", "config.json")
+# Keys of a run's settings that are no flags
+GLOBAL_BATCH = "train_batch_size x gradient_accumulation_steps x processes"
+NO_FLAGS = {"objective", "architecture", "data", "precision", GLOBAL_BATCH}
 RUN = "run.json"  # in a run's folder and in each checkpoint: the settings that determine the result
 
 
@@ -111,9 +114,14 @@ class Checkpoints:
                 "--resume_from_checkpoint latest or RUN/checkpoint-STEP"
             ) from error
         for key in differing:
+            flag = key if key in NO_FLAGS else f"--{key}"
+            reason = ""
+            if key == "max_train_steps":
+                reason = f" (--lr_scheduler {self.settings['lr_scheduler']} depends on it)"
             raise UserError(
-                f"expected {key} {settings.get(key)}, as in {path}, got {self.settings[key]}: "
-                "resume with the run's own settings, or start a new run in another --output_dir"
+                f"expected {flag} {settings.get(key)}{reason}, as in {path}, got "
+                f"{self.settings[key]}: resume with the run's own settings, or start a new run in "
+                "another --output_dir"
             )
         step = step_of(path)
         if step is not None and step > self.max_steps:

@@ -17,6 +17,7 @@ from genmodels.device import supports_bf16
 from genmodels.errors import UserError, first_line
 from genmodels.networks.classifier import Classifier
 from training.configs.config import Config
+from training.core.checkpoints import GLOBAL_BATCH
 from training.core.interruption import started_by_accelerate
 from training.core.tracking import warn
 from training.objectives import Objective
@@ -28,7 +29,6 @@ RESUMABLE |= {"dataset_revision", "dataset_split", "train_data_dir", "image_colu
 RESUMABLE |= {"label_column", "resolution", "background", "skip_broken"}
 # The factors of the number of samples per update, which may not change.
 RESUMABLE |= {"train_batch_size", "gradient_accumulation_steps"}
-GLOBAL_BATCH = "train_batch_size x gradient_accumulation_steps x processes"
 
 
 def start(config: Config) -> Accelerator:

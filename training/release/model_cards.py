@@ -25,6 +25,8 @@ CARD = "README.md"
 # Datasets whose license models may carry too; for others the publisher decides.
 LICENSES = {"zalando-datasets/fashion_mnist": "mit"}
 
+# Names of metrics in the text of a card, where they differ from their keys; as in the zoo's table
+METRIC_NAMES = {"is": "IS", "fid": "FID", "kid": "KID", "lpips": "LPIPS", "nearness": "nearest"}
 
 # Parts of a card that depend on the task. Usage is Python, run in the model's folder.
 WORDS = {
@@ -189,11 +191,24 @@ def protocol_of(measurement: Measurement) -> str:
 def results_section(measurements: Sequence[Measurement]) -> str:
     """Return a Markdown section with a row for each measurement."""
     rows = [
-        f"| {', '.join(f'{name} {value:.4g}' for name, value in measurement.numbers.items())} "
-        f"| {protocol_of(measurement)} |"
+        f"| {describe_numbers(measurement.numbers)} | {protocol_of(measurement)} |"
         for measurement in measurements
     ]
     return "\n".join(["## Evaluation\n\n| | |\n|---|---|", *rows, "\n"]) if rows else ""
+
+
+def describe_numbers(numbers: Mapping[str, float]) -> str:
+    """Return values with their names, standard deviations after ±, and class frequencies last."""
+    frequencies = [f"{numbers[name]:.4g}" for name in numbers if name.startswith("classes_")]
+    texts = []
+    for name, value in numbers.items():
+        if not name.startswith("classes_") and not name.endswith("_std"):
+            deviation = numbers.get(f"{name}_std")
+            suffix = "" if deviation is None else f" ± {deviation:.4g}"
+            texts.append(f"{METRIC_NAMES.get(name, name.replace('_', ' '))} {value:.4g}{suffix}")
+    if frequencies:
+        texts.append(f"class frequencies {' '.join(frequencies)}")
+    return ", ".join(texts)
 
 
 def earlier_row(run: Mapping) -> str:
@@ -204,7 +219,7 @@ def earlier_row(run: Mapping) -> str:
         if "fid" in measurement["numbers"]:
             extractor = re.split("[;,]", measurement["protocol"])[0]
             fids.setdefault(extractor, []).append(f"{measurement['numbers']['fid']:.4g}")
-    results = "".join(f"; fid {', '.join(values)} ({name})" for name, values in fids.items())
+    results = "".join(f"; FID {', '.join(values)} ({name})" for name, values in fids.items())
     return (
         f"| Started from | {run['model']}: {run['steps']:,} steps in {time}, by "
         f"`{run['command']}`{results} |\n"

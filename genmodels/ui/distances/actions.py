@@ -93,7 +93,7 @@ def plot_fit(distance: object, start: object, frame: object) -> go.Figure:
     frame = parse_int(frame, 0, FRAMES, "as the frame")
     fit = cached_fit(distance, start)
     axes = {"xaxis": {"range": [-6, 6]}, "yaxis": {"range": [0, 1]}}
-    figure = panes([220, 160], **axes, yaxis2={"rangemode": "tozero"})
+    figure = panes([220, 160], **axes, xaxis2={"title": "frame"}, yaxis2={"rangemode": "tozero"})
     add_density(figure, "p", fit.points, fit.target, SLATE)
     spacing = fit.points[1] - fit.points[0]
     for earlier in range(0, frame, 3):
@@ -175,7 +175,7 @@ def compare_critics(
     exact = wasserstein(p, q).item()
     rows = [("f", exact, 1.0)]
     rows += [(name, it.distance, it.lipschitz) for name, it in estimates.items()]
-    head = "| $f$ | $(E_p f - E_q f) / L$ | $/\\; W_1$ | $L = \\max \\lvert f' \\rvert$ |"
+    head = "| $f$ | $(E_p f - E_q f) / L$ | share of $W_1$ | $L = \\max \\lvert f' \\rvert$ |"
     lines = [
         f"| {name} | {distance:.3f} | {100 * distance / exact:.0f} % | {lipschitz:.2f} |"
         for name, distance, lipschitz in rows

@@ -154,7 +154,7 @@ def compare(models: Models, count: object, seed: object) -> Iterator[list[tuple[
             start = time.perf_counter()
             pipeline = models.get(name)
             samples = pipeline.decode(*draw_latents(pipeline, Settings(name, count, seed)))
-            caption = f"{name}, {time.perf_counter() - start:.2f} s"
+            caption = f"{name}, {time.perf_counter() - start:.2f}\N{NO-BREAK SPACE}s"
         except UserError:  # reported by the Models tab
             continue
         grid = image_grid(samples, columns=4)

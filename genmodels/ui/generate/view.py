@@ -68,7 +68,7 @@ def tab(shared: AppState) -> None:
             shown_settings = gr.State(settings)
             build_saved(shared, samples, shown_settings)
     compare_button = gr.Button(translate("generate_compare"), size="sm")
-    compared = gallery(grids, translate("generate_compared"), "compared", show_label=False)
+    compared = gallery(grids, translate("generate_compared"), "compared captions", show_label=False)
 
     model, count, seed, *_ = inputs
     shared.link(model=model, seed=seed)
@@ -125,6 +125,8 @@ def connect_generation(
 
     def draw_linked(request: gr.Request, *values: object) -> Iterator[tuple]:
         if {"model", "seed"} & set(request.query_params):
+            # Images of the first model must not stay if those of the link fail.
+            yield [], "", None, None, gr.skip()
             yield from draw(*values)
         else:  # the images of the first model are there already
             yield (gr.skip(),) * len(outputs)
@@ -161,7 +163,7 @@ def connect_controls(
 
 def build_saved(shared: AppState, samples: gr.Gallery, settings: gr.State) -> None:
     """Build the gallery of the samples that were clicked, and the buttons to other tabs."""
-    saved_gallery = gallery(None, translate("generate_saved"), "saved", visible=False)
+    saved_gallery = gallery(None, translate("generate_saved"), "saved captions", visible=False)
     with gr.Row(visible=False) as tab_buttons:
         for name in ("inpaint", "interpolate"):
             button = gr.Button(translate(f"generate_to_{name}"), size="sm")

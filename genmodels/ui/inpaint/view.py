@@ -128,7 +128,7 @@ def settings_inputs(
 
 def row_gallery(row: actions.Row | None, name: str) -> gr.Gallery:
     """Build the gallery of a method's row; hidden without a row."""
-    return gallery(row, name, "completions", visible=row is not None)
+    return gallery(row, name, "completions captions", visible=row is not None)
 
 
 def connect_run(

@@ -89,7 +89,8 @@ def decode_path(
         yield result
     stem = f"{Path(name).name}-{method}"
     gif, mp4 = (write_film(samples, f"{stem}.{suffix}") for suffix in ("gif", "mp4"))
-    yield result._replace(note=f"{count} frames by {method}", gif=gif, mp4=mp4)
+    note = f"{count} frames by {method}" + f"; {STRIP} of them below" * (count > STRIP)
+    yield result._replace(note=note, gif=gif, mp4=mp4)
 
 
 def write_film(samples: Tensor, name: str) -> str:

@@ -23,6 +23,33 @@ MAX_FRAMES = 40  # and at most one per 10 steps
 SCORE_COLOURS = [[0, "rgba(13,148,136,0)"], [1, "rgba(13,148,136,0.7)"]]
 MAX_ARROW = 0.13  # nearly the spacing of the arrows
 
+# Losses by objective, as lines of LaTeX; the same as in training.objectives
+LOSSES: dict[str, tuple[str, ...]] = {
+    "gan-saturating": (r"\min_G \max_D\; E_x \ln D(x) + E_z \ln (1 - D(G(z)))",),
+    "gan": (
+        r"\max_D\; E_x \ln D(x) + E_z \ln (1 - D(G(z)))",
+        r"\max_G\; E_z \ln D(G(z))",
+    ),
+    "wgan": (r"\min_G \max_{|w| \le c}\; E_x D_w(x) - E_z D_w(G(z))",),
+    "wgan-gp": (
+        r"\min_G \max_D\; E_x D(x) - E_z D(G(z))",
+        r"{} - \lambda\, E_{\hat x} (\|\nabla D(\hat x)\| - 1)^2",
+    ),
+    "sngan": (
+        r"\min_D\; E_x [1 - D(x)]_+ + E_z [1 + D(G(z))]_+",
+        r"\max_G\; E_z D(G(z))",
+    ),
+    "r3gan": (
+        r"\min_D\; E \ln (1 + e^{D(G(z)) - D(x)}) + R_1 + R_2",
+        r"\min_G\; E \ln (1 + e^{D(x) - D(G(z))})",
+    ),
+    "vae": (r"\min\; E_x \|x - \hat x\|^2 + \beta\, KL(q(z | x)\,\|\,N(0, I))",),
+    "diffusion": (
+        r"\min\; E \|v - \hat v(x_t, t)\|^2",
+        r"v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,x",
+    ),
+}
+
 Run = Frame = Any  # of training.studies.laboratory
 # Points, curves, step, seconds, covered modes, fraction of samples near modes, table of losses.
 Outputs = tuple[go.Figure, go.Figure, str, str, str, str, str]
@@ -73,7 +100,7 @@ def points_figure(points: Tensor, frame: Frame | None = None) -> go.Figure:
 def curves_figure(run: Run, frames: list[Frame], steps: int) -> go.Figure:
     """JS and W1 against the step; dashed: their values between two samples of the data."""
     figure = panes([220])
-    figure.update_xaxes(range=[0, steps], title="t")
+    figure.update_xaxes(range=[0, steps], title="step")
     figure.update_yaxes(autorangeoptions={"include": [0, 0.7]})
     x = [frame.step for frame in frames]
     for name, floor, values, colour in (
@@ -82,7 +109,8 @@ def curves_figure(run: Run, frames: list[Frame], steps: int) -> go.Figure:
     ):
         label = f"{name} = {values[-1]:.3f}" if values else name
         figure.add_scatter(x=x, y=values, name=label, line={"color": colour, "width": 2})
-        label, dashed = f"{name} ≥ {floor:.3f}", {"color": colour, "width": 1, "dash": "dash"}
+        label = f"{name} data vs data: {floor:.3f}"
+        dashed = {"color": colour, "width": 1, "dash": "dash"}
         figure.add_scatter(x=[0, steps], y=[floor, floor], mode="lines", line=dashed, name=label)
     return figure
 
@@ -131,8 +159,13 @@ def train(
             f"{frame.seconds:.1f}",
             f"{frame.covered_modes} / {len(run.data[1])}",
             f"{100 * frame.fraction_near_modes:.0f} %",
-            "\n".join(["| | $L$ |", "|---|---|", *losses]) if losses else "",
+            "\n".join(["| | loss |", "|---|---|", *losses]) if losses else "",
         )
+
+
+def formulas(objective: str) -> str:
+    """Return the losses of an objective in Markdown; "" if they are not in LOSSES."""
+    return "".join(f"$${line}$$" for line in LOSSES.get(objective, ()))
 
 
 def preview(tools: Laboratory, data: object, seed: object) -> go.Figure:

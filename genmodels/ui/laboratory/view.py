@@ -17,9 +17,9 @@ from genmodels.ui.validation import LATEST, PRIVATE, QUIET, SEEDS, on_device, sh
 
 def add_inputs(tools: Laboratory) -> list[gr.components.Component]:
     """Add the data, the drawing, the objective, the number of steps and the seed."""
-    data = gr.Radio(
-        [*tools.data, DRAWING], value=tools.data[0], **label_and_info("laboratory_data")
-    )
+    names = [*tools.data, DRAWING]
+    choices = [(translate(f"laboratory_data_{name.replace(' ', '_')}"), name) for name in names]
+    data = gr.Radio(choices, value=names[0], **label_and_info("laboratory_data"))
     # Without a background image, a Sketchpad asks for a tool before the first stroke.
     drawing = gr.Sketchpad(
         np.full((CANVAS, CANVAS, 3), 255, np.uint8),
@@ -46,6 +46,7 @@ def tab(shared: AppState) -> None:
     tools = shared.laboratory
     first = actions.prepare_run(tools, tools.data[0], None, "gan", STEPS, 0)
     gr.Markdown(translate("laboratory_intro"), latex_delimiters=FORMULAS)
+    formulas = gr.Markdown(actions.formulas("gan"), latex_delimiters=FORMULAS)
     with gr.Row():
         with gr.Column(scale=2, min_width=260):
             inputs = add_inputs(tools)
@@ -64,6 +65,7 @@ def tab(shared: AppState) -> None:
                     ]
             losses = gr.Markdown(elem_classes="note", latex_delimiters=FORMULAS)
     data, drawing, objective, _, seed = inputs
+    objective.change(actions.formulas, objective, formulas, **QUIET)
     shared.link(data=data, objective=objective, seed=seed)
 
     def preview(data: str, seed: str) -> tuple[dict, go.Figure]:

@@ -1,13 +1,14 @@
 """Curves of models and training runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 
 from genmodels.ui.plots import COLOURS, DASHES, panels
 
-Curves = dict[str, list[tuple[int, float]]]  # points (samples or step, value) by metric or loss
+Points = list[tuple[int, float]]  # samples or step, and value
+Curves = dict[str, Points]  # by metric or loss
 
 
 def plot_curves(
@@ -22,8 +23,7 @@ def plot_curves(
                 continue
             x, y = zip(*curves[key], strict=True)
             if f"{key}_std" in curves:
-                deviations = [deviation for _, deviation in curves[f"{key}_std"]]
-                figure.add_trace(band(x, y, deviations, colour), row, 1)
+                figure.add_trace(band(curves[key], curves[f"{key}_std"], colour), row, 1)
             style = {"color": colour, "dash": dash, "width": 1.5}
             line = go.Scatter(x=x, y=y, name=name, legendgroup=name, mode=mode, line=style)
             line.showlegend = name not in in_legend
@@ -33,10 +33,11 @@ def plot_curves(
     return figure
 
 
-def band(
-    x: Sequence[float], y: Sequence[float], deviations: Sequence[float], colour: str
-) -> go.Scatter:
-    """Return the area within one deviation of a curve."""
+def band(curve: Points, deviations: Points, colour: str) -> go.Scatter:
+    """Return the area within one deviation of a curve, where it has a deviation."""
+    values = dict(curve)
+    x, deviations = zip(*deviations, strict=True)
+    y = [values[position] for position in x]
     upper, lower = np.add(y, deviations), np.subtract(y, deviations)
     style = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "showlegend": False}
     area = {"fill": "toself", "fillcolor": colour, "opacity": 0.2}

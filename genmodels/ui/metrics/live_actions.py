@@ -86,9 +86,9 @@ class LiveModel:
         """Format the latest value with its standard deviation, if there is one."""
         if metric not in self.curves:
             return ""
-        deviation = self.curves.get(f"{metric}_std")
-        suffix = "" if deviation is None else f" ± {deviation[-1][1]:.2g}"
-        return f"{self.curves[metric][-1][1]:.4g}{suffix}"
+        count, value = self.curves[metric][-1]
+        deviation = dict(self.curves.get(f"{metric}_std", ())).get(count)
+        return f"{value:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
 
 
 class Measurement:

@@ -23,7 +23,7 @@ def tab(shared: AppState, inner_tabs: gr.Tabs) -> None:
     # Without allow_custom_value, gradio checks values against the initial choices, which are empty.
     settings = {"allow_custom_value": True}
     several = {"multiselect": True, **settings}
-    with gr.Row():
+    with gr.Row(visible=False) as content:
         with gr.Column(scale=1, min_width=280):
             project = gr.Dropdown(label=translate("metrics_runs_project"), **settings)
             label = translate("metrics_runs_runs")
@@ -37,7 +37,7 @@ def tab(shared: AppState, inner_tabs: gr.Tabs) -> None:
             step = gr.Slider(0, most, 0, step=1, label=label, visible=False)
             previews = grid_gallery("metrics_runs_samples")
     timer = gr.Timer(UPDATE_INTERVAL, active=False)
-    connect_tabs(shared.tabs, inner_tabs, project, follow, empty, timer)
+    connect_tabs(shared.tabs, inner_tabs, project, follow, empty, content, timer)
     connect_runs([project, runs, curves, plot, step, previews], timer)
 
 
@@ -47,6 +47,7 @@ def connect_tabs(
     project: gr.Dropdown,
     follow: gr.Checkbox,
     empty: gr.Markdown,
+    content: gr.Row,
     timer: gr.Timer,
 ) -> None:
     """Run the timer only while the tab is visible, and list the projects when it opens."""
@@ -56,21 +57,22 @@ def connect_tabs(
     def select_inner(event: gr.SelectData, project: object, follow: bool) -> tuple:
         selected = event.index == inner_index
         projects = list_projects() if selected else []
-        value = project if project in projects else next(iter(projects), None)
-        return (
-            selected,
-            gr.Timer(active=selected and follow),
-            gr.Dropdown(choices=projects, value=value) if projects else gr.skip(),
-            gr.Markdown(visible=not projects),
-        )
+        return selected, gr.Timer(active=selected and follow), *show_projects(projects, project)
 
     def select_outer(event: gr.SelectData, is_open: bool, follow: bool) -> gr.Timer:
         return gr.Timer(active=event.index == index and is_open and follow)
 
-    outputs = [is_open, timer, project, empty]
+    outputs = [is_open, timer, project, empty, content]
     inner_tabs.select(select_inner, [project, follow], outputs, **EACH, **PRIVATE)
     tabs.select(select_outer, [is_open, follow], timer, **EACH, **PRIVATE)
     follow.change(lambda follow: gr.Timer(active=follow), follow, timer, **PRIVATE)
+
+
+def show_projects(projects: list[str], project: object) -> tuple:
+    """List the projects and keep the selected one; show a note instead if there are none."""
+    value = project if project in projects else next(iter(projects), None)
+    choices = gr.update(choices=projects, value=value) if projects else gr.skip()
+    return choices, gr.update(visible=not projects), gr.update(visible=bool(projects))
 
 
 def connect_runs(components: list[gr.components.Component], timer: gr.Timer) -> None:
