@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.media.image import to_pil
+from genmodels.pipelines.classes import Classes
 
 MAX_TRUNCATION = 4.0  # values of a normal latent beyond it are too rare to matter
 
@@ -41,6 +42,8 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
 
 class LatentPipeline(DiffusionPipeline):
     """A generative model as a map from a standard normal latent to a sample."""
+
+    classes: Classes | None = None  # of a conditional model whose folder names them
 
     @property
     @abstractmethod

@@ -11,6 +11,7 @@ from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 from genmodels.metrics import FeatureExtractors
+from genmodels.metrics.class_labels import labels_like
 from genmodels.metrics.evaluation import Result, compute_metrics, sample_source
 from genmodels.metrics.frechet import FrechetDistance
 from genmodels.metrics.image_source import ImageSource, Processes
@@ -49,7 +50,7 @@ def evaluator(
     source = ImageSource.from_tensor(name, real.pixels, real.fingerprint)
 
     def measure() -> Result:
-        fake = sample_source(published, count, seed)
+        fake = sample_source(published, count, seed, labels=labels_like(published, count, real))
         return compute_metrics([FrechetDistance], fake, source, extractors, processes)
 
     return measure
