@@ -202,7 +202,7 @@ def test_classes_are_matched_by_name() -> None:
     unlabelled = real._replace(labels=None, classes=[])
     trained = TwoClasses(classes=ModelClasses(("a", "b"), (1, 3)))
     assert labels_like(trained, 8, unlabelled).bincount().tolist() == [2, 6]
-    with pytest.raises(UserError, match="a model of the classes dark, bright .* got a, b"):
+    with pytest.raises(UserError, match=r"a model of the classes dark, bright .* got a, b"):
         labels_like(trained, 8, real)
     with pytest.raises(UserError, match="a classifier of the model's classes bright, blue"):
         accuracy_labels(empty, ModelClasses(("dark", "bright"), None), 4)

@@ -344,7 +344,7 @@ def test_a_pixel_of_the_map_has_coordinates() -> None:
 def test_the_map_finds_a_classifier_and_its_class_names(tmp_path: Path) -> None:
     _, names = map_actions.find_classifier(MODELS, (1, 28, 28))
     assert names[7:] == ["Sneaker", "Bag", "Ankle boot"]
-    shutil.copytree(CHECKPOINTS / "classifier-fashion", tmp_path / "classifier")
+    shutil.copytree(ROOT / "checkpoints" / "classifier-fashion", tmp_path / "classifier")
     (tmp_path / "classifier/training.json").unlink()
     models = Models([])
     models.folders["model"] = tmp_path / "model"
