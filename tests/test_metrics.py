@@ -16,13 +16,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genmodels import data
+from genmodels.class_labels import Classes as ModelClasses
+from genmodels.class_labels import accuracy_labels, labels_like, proportional_labels
 from genmodels.device import supports_bf16
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels, to_pil, to_pixels
 from genmodels.metrics import METRICS, Features, Metric
 from genmodels.metrics.__main__ import main
 from genmodels.metrics.accumulator import MetricAccumulator
-from genmodels.metrics.class_labels import accuracy_labels, labels_like
 from genmodels.metrics.classes import ClassAccuracy, Classes
 from genmodels.metrics.diversity import Diversity
 from genmodels.metrics.evaluation import (
@@ -52,8 +53,6 @@ from genmodels.metrics.reference_statistics import cache_folder, reference_stati
 from genmodels.metrics.statistics import Moments, Samples
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import resize
-from genmodels.pipelines.classes import Classes as ModelClasses
-from genmodels.pipelines.classes import proportional_labels
 from tests.conftest import FASHION, ROOT
 from tests.test_pipelines import untrained_pipeline
 from tests.test_training import finish, launch

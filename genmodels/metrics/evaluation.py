@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from genmodels import data
+from genmodels.class_labels import accuracy_labels, labels_like
 from genmodels.data import Images
 from genmodels.errors import UserError, display_name
 from genmodels.media.image import from_pixels
 from genmodels.metrics import METRICS
 from genmodels.metrics.accumulator import compute_metrics
 from genmodels.metrics.base import Result
-from genmodels.metrics.class_labels import accuracy_labels, labels_like
 from genmodels.metrics.classes import ClassAccuracy
 from genmodels.metrics.extractors import CPU, FeatureExtractors, Perception
 from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Latents, Processes

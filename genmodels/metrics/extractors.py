@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from genmodels.class_labels import Classes, read_classes
 from genmodels.errors import UserError, display_name, first_line
 from genmodels.media.image import from_pixels
 from genmodels.metrics.statistics import Features, Statistic
 from genmodels.networks.alexnet import Lpips
 from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import SIDE, Inception
-from genmodels.pipelines.classes import Classes, read_classes
 
 FOLDER = "GENMODELS_WEIGHTS"  # environment variable: a folder with weights as safetensors
 INCEPTION = (

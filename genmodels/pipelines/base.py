@@ -12,9 +12,9 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
+from genmodels.class_labels import Classes
 from genmodels.errors import UserError
 from genmodels.media.image import to_pil
-from genmodels.pipelines.classes import Classes
 
 MAX_TRUNCATION = 4.0  # values of a normal latent beyond it are too rare to matter
 

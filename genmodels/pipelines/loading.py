@@ -10,12 +10,12 @@ import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 
+from genmodels.class_labels import RECORD, read_classes
 from genmodels.errors import UserError, first_line
 from genmodels.hub import download
 from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from genmodels.pipelines.base import LatentPipeline
-from genmodels.pipelines.classes import RECORD, read_classes
 from genmodels.pipelines.completing import CompletingPipeline
 from genmodels.pipelines.denoising import DenoisingPipeline
 from genmodels.pipelines.diffusers_compat import DIFFUSERS_PIPELINES, FLAT_FILES, from_diffusers

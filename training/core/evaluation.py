@@ -7,11 +7,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from genmodels.class_labels import labels_like
 from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
 from genmodels.metrics import FeatureExtractors
-from genmodels.metrics.class_labels import labels_like
 from genmodels.metrics.evaluation import Result, compute_metrics, sample_source
 from genmodels.metrics.frechet import FrechetDistance
 from genmodels.metrics.image_source import ImageSource, Processes

@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from genmodels.class_labels import read_classes
 from genmodels.errors import UserError
 from genmodels.latents import most_informative_plane, plane_grid
 from genmodels.media.image import from_pixels, image_grid, to_pil
 from genmodels.networks.classifier import Classifier
 from genmodels.pipelines import load_component
-from genmodels.pipelines.classes import read_classes
 from genmodels.ui.latents import check_vector_latents, decode_batches, parse_label
 from genmodels.ui.models import Models
 from genmodels.ui.validation import parse_float

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import torch
 
+from genmodels.class_labels import labels_like
 from genmodels.errors import UserError
 from genmodels.media.image import to_pixels
 from genmodels.metrics import METRICS, FeatureExtractors, Metric
 from genmodels.metrics.accumulator import MetricAccumulator
-from genmodels.metrics.class_labels import labels_like
 from genmodels.metrics.extractors import FOLDER, INCEPTION
 from genmodels.metrics.image_source import ImageSource
 from genmodels.metrics.reference_statistics import reference_statistics
