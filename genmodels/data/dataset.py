@@ -82,4 +82,4 @@ class Images(NamedTuple):
             each = ", ".join(map("{} {:,}".format, self.classes, counts))
         else:
             each = f"{min(counts):,} to {max(counts):,} images each"
-        return f"{len(counts):,} classes ({each})"
+        return f"{len(counts):,} class{'es' * (len(counts) > 1)} ({each})"

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 import datasets
 import numpy as np
 from datasets import Features, Value
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from genmodels.errors import UserError, first_line
@@ -63,6 +63,8 @@ def decode_row(row: dict, decoding: Decoding) -> dict:
         pixels = np.asarray(resize(image, decoding))
         row = value_limits(image) | {"transparent": is_transparent(opened)}
         return empty | row | to_row(pixels)
+    except UnidentifiedImageError:
+        return empty | {"error": "not an image"}
     except Exception as error:  # PIL raises many kinds for broken files
         return empty | {"error": first_line(error.__cause__ or error)}
 

@@ -108,12 +108,12 @@ def list_images(source: str, split: str | None, limit: int | None = None) -> Lis
     for file in archive_files(path) if path.is_file() else folder_files(path):
         if is_image(file):
             files.append(file)
-        else:
+        elif file.name.suffix.lower() not in OTHER_SUFFIXES:
             others[file.name.suffix.lower() or "without a suffix"] += 1
     notes = []
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())
-        notes.append(f"left out {sum(others.values()):,} files that Pillow cannot read: {kinds}")
+        notes.append(f"left out {kinds}: Pillow cannot read them, convert them to PNG or JPEG")
     files = strip_folders(files)
     chosen = None
     if files and all(it.name.parent.parts and it.split for it in files):
