@@ -32,6 +32,7 @@ from genmodels.metrics.evaluation import (
     compute_metrics,
     evaluate,
     is_model,
+    match_shapes,
     sample_source,
 )
 from genmodels.metrics.extractors import (
@@ -94,6 +95,9 @@ def test_fid_of_gaussian_samples_matches_the_closed_form() -> None:
 def test_fid_of_identical_sets_is_zero(samples: Tensor) -> None:
     """The covariance may be singular, with few or constant samples."""
     assert compute(FrechetDistance, samples, samples)["fid"] == pytest.approx(0, abs=1e-6)
+    assert compute(FrechetDistance, samples, samples)["fid"] >= 0
+    with pytest.raises(UserError, match="expected at least 2 generated and real samples for FID"):
+        compute(FrechetDistance, samples, samples[:1])
     shifted = compute(FrechetDistance, samples, samples + 2)["fid"]
     assert shifted == pytest.approx(4 * samples.shape[1], rel=1e-6)
 
@@ -765,23 +769,22 @@ def test_transparent_images_are_in_the_protocol(tmp_path: Path, classifier: Path
     assert result.protocol.endswith("; 6 transparent images on black")
 
 
-@pytest.mark.parametrize(("mode", "side"), [("L", 32), ("RGB", 28)])
-def test_memorisation_needs_samples_with_the_shape_of_real_images(
-    mode: str,
-    side: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-) -> None:
-    folder = tmp_path / "samples"
-    folder.mkdir()
+def test_samples_and_reference_of_different_shapes(tmp_path: Path, classifier: Path) -> None:
+    gray = ImageSource.from_tensor("gray", data.load(FASHION).pixels)
+    color = ImageSource.from_tensor("color", torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    real, fake, notes = match_shapes(gray, color, strict=False)
+    assert torch.equal(real.pixels(slice(2)), gray.pixels(slice(2)).repeat(1, 3, 1, 1))
+    assert fake is color
+    assert notes == ["samples have 32x32 pixels and the reference 28x28; set --resolution"]
+    arguments = (FASHION, ("memorisation",), str(classifier))
+    (tmp_path / "large").mkdir()
     for number in range(3):
-        Image.new(mode, (side, side), number).save(folder / f"{number}.png")
-    argv = ["--samples", str(folder), "--reference", FASHION, "--metrics", "memorisation"]
-    monkeypatch.setattr("sys.argv", ["metrics", *argv])
-    with pytest.raises(SystemExit):
-        main()
-    assert "expected samples of shape (1, 28, 28) for memorisation" in capsys.readouterr().err
+        Image.new("L", (32, 32), number).save(tmp_path / f"large/{number}.png")
+    large = str(tmp_path / "large")
+    with pytest.raises(UserError, match=r"samples of 28x28 pixels .* got 32x32; set --resolution"):
+        evaluate(Evaluation(large, *arguments))
+    (result,) = evaluate(Evaluation(large, FASHION, ("classes",), str(classifier), resolution=28))
+    assert result.notes == []
 
 
 def test_the_domain_classifier_is_accurate() -> None:

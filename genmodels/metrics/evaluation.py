@@ -105,7 +105,8 @@ def evaluate(
         report(f"--held_out: {held_out.describe()}")
         notes += held_out.notes
     pipeline, fake, sample_notes = load_samples(evaluation, images, device, report)
-    check_metrics(metrics, pipeline, fake, real, held_out, extractors)
+    check_metrics(metrics, pipeline, held_out, extractors)
+    real, fake, size_notes = match_shapes(real, fake, strict="memorisation" in metrics)
 
     results = []
     types = dict.fromkeys(METRICS[name] for name in metrics if name in METRICS)
@@ -116,7 +117,8 @@ def evaluate(
         source = model_source(evaluation, pipeline, labels)
         results.append(compute_metrics([ClassAccuracy], source, real, extractors, processes))
     if "memorisation" in metrics:
-        source, pairs = to_source(held_out, QUERIES), evaluation.pairs
+        source = to_source(held_out, QUERIES).with_channels(real.shape()[0])
+        pairs = evaluation.pairs
         results.append(measure_memorisation(fake, source, real, extractors, processes, pairs))
     if "reconstruction" in metrics:
         source, labels = to_source(held_out), held_out.labels
@@ -131,7 +133,7 @@ def evaluate(
     prefixes = tuple(f"{metric}_" for metric in metrics)  # "kid_" of "kid" and of "kid_std"
     for index, (numbers, protocol, notes) in enumerate(results):
         requested = {name: it for name, it in numbers.items() if f"{name}_".startswith(prefixes)}
-        results[index] = Result(requested, protocol + suffix, notes)
+        results[index] = Result(requested, protocol + suffix, [*size_notes, *notes])
     return results
 
 
@@ -226,8 +228,6 @@ def to_source(images: Images, count: int | None = None) -> ImageSource:
 def check_metrics(
     metrics: Sequence[str],
     pipeline: LatentPipeline | None,
-    fake: ImageSource,
-    real: ImageSource,
     held_out: Images | None,
     extractors: FeatureExtractors,
 ) -> None:
@@ -244,10 +244,25 @@ def check_metrics(
         if pipeline is None or pipeline.num_classes is None:
             raise UserError("expected --samples to be a conditional model for class_accuracy")
         accuracy_labels(pipeline, extractors.classes, 1)
-    if "memorisation" in metrics:
-        expected, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
-        if expected != got:
-            raise UserError(f"expected samples of shape {expected} for memorisation, got {got}")
+
+
+def match_shapes(
+    real: ImageSource, fake: ImageSource, strict: bool
+) -> tuple[ImageSource, ImageSource, list[str]]:
+    """Give both sources the same channels -> real and generated images, and a note on their sides.
+
+    Raises UserError if their sides differ and `strict` is set.
+    """
+    shapes = real.shape(), fake.shape()
+    channels = max(shapes[0][0], shapes[1][0])
+    notes = []
+    if shapes[0][1:] != shapes[1][1:]:
+        reference, samples = (f"{shape[2]}x{shape[1]}" for shape in shapes)
+        notes = [f"samples have {samples} pixels and the reference {reference}; set --resolution"]
+        if strict:
+            expected = f"expected samples of {reference} pixels for memorisation, as the reference"
+            raise UserError(f"{expected}, got {samples}; set --resolution")
+    return real.with_channels(channels), fake.with_channels(channels), notes
 
 
 def measure_reconstruction(
