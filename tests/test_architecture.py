@@ -49,7 +49,7 @@ LAYERS = {
     "inpainting": {"inpainting", "metrics", "pipelines", "networks", "media", "latents", "data"},
     "metrics": {"metrics", "distances", "pipelines", "networks", "media", "latents", "data"},
 }
-BASE_MODULES = {"errors", "hub", "device"}
+BASE_MODULES = {"class_labels", "errors", "hub", "device"}
 
 # Besides torch and diffusers, networks import these.
 STANDARD_LIBRARY = {"collections", "dataclasses", "functools", "itertools", "math", "typing"}

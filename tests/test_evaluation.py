@@ -13,6 +13,7 @@ from PIL import Image
 
 import genmodels
 from genmodels import data
+from genmodels.class_labels import labels_like
 from genmodels.errors import UserError
 from genmodels.metrics import FeatureExtractors
 from genmodels.metrics.evaluation import ImageSource, compute_metrics, sample_source
@@ -23,6 +24,7 @@ from tests.test_training import finish, launch, train_and_get_losses
 from training.configs.config import Config
 from training.core import loop
 from training.core.loop import train
+from training.release.records import read_metrics
 
 Small = Callable[..., Config]
 
@@ -35,10 +37,11 @@ def extractors(tmp_path: Path) -> str:
     return str(tmp_path / "extractors")
 
 
-def compute_fid(folder: Path, extractors: str) -> float:
+def compute_fid(folder: Path, extractors: str, count: int = 60) -> float:
     """Compute the FID of a published model."""
-    fake = sample_source(genmodels.load(folder), 60, seed=0)
-    real = ImageSource.from_tensor("real", data.load(FASHION).pixels)
+    pipeline, images = genmodels.load(folder), data.load(FASHION)
+    fake = sample_source(pipeline, count, 0, labels=labels_like(pipeline, count, images))
+    real = ImageSource.from_tensor("real", images.pixels)
     result = compute_metrics([FrechetDistance], fake, real, FeatureExtractors(extractors))
     return result.numbers["fid"]
 
@@ -138,6 +141,17 @@ def test_one_and_two_processes_compute_the_same_fid(tmp_path: Path, extractors: 
         finish(launch("wgan-gp-fashion", *fields, *settings, *rate, processes=processes))
         fids.append(card_fid(folder))
     assert fids[0] == pytest.approx(fids[1], rel=1e-3)
+
+
+def test_two_processes_evaluate_the_published_generator(tmp_path: Path, extractors: str) -> None:
+    """Its BatchNorm statistics included, which differ between the processes."""
+    settings = ["--eval_every", "3", "--eval_samples", "230", "--eval_extractor", extractors]
+    fields = ["--dataset_name", FASHION, "--max_train_steps", "3", "--report_to", "none"]
+    fields += ["--train_batch_size", "2", "--ema_halflife", "1e-6", "--width", "8"]
+    finish(launch("gan-fashion", *fields, *settings, "--output_dir", str(tmp_path), processes=2))
+    (measurement,) = read_metrics(tmp_path)
+    fid = compute_fid(tmp_path, extractors, 230)
+    assert measurement.numbers["fid"] == pytest.approx(fid, rel=1e-4)
 
 
 def test_evaluation_errors_are_raised_before_the_first_step(

@@ -16,13 +16,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genmodels import data
+from genmodels.class_labels import Classes as ModelClasses
+from genmodels.class_labels import accuracy_labels, labels_like, proportional_labels
 from genmodels.device import supports_bf16
 from genmodels.errors import UserError
-from genmodels.media.image import from_pixels, to_pil
+from genmodels.media.image import from_pixels, to_pil, to_pixels
 from genmodels.metrics import METRICS, Features, Metric
 from genmodels.metrics.__main__ import main
 from genmodels.metrics.accumulator import MetricAccumulator
-from genmodels.metrics.classes import Classes
+from genmodels.metrics.classes import ClassAccuracy, Classes
 from genmodels.metrics.diversity import Diversity
 from genmodels.metrics.evaluation import (
     Evaluation,
@@ -30,6 +32,8 @@ from genmodels.metrics.evaluation import (
     compute_metrics,
     evaluate,
     is_model,
+    match_shapes,
+    sample_source,
 )
 from genmodels.metrics.extractors import (
     Extractor,
@@ -91,6 +95,9 @@ def test_fid_of_gaussian_samples_matches_the_closed_form() -> None:
 def test_fid_of_identical_sets_is_zero(samples: Tensor) -> None:
     """The covariance may be singular, with few or constant samples."""
     assert compute(FrechetDistance, samples, samples)["fid"] == pytest.approx(0, abs=1e-6)
+    assert compute(FrechetDistance, samples, samples)["fid"] >= 0
+    with pytest.raises(UserError, match="expected at least 2 generated and real samples for FID"):
+        compute(FrechetDistance, samples, samples[:1])
     shifted = compute(FrechetDistance, samples, samples + 2)["fid"]
     assert shifted == pytest.approx(4 * samples.shape[1], rel=1e-6)
 
@@ -148,7 +155,8 @@ def test_class_frequencies_and_class_accuracy() -> None:
     predicted = requested.clone()
     predicted[:40] = 3  # correct for ten of them
     blank = torch.zeros(400, 1)
-    values = compute(Classes, blank, blank, F.one_hot(predicted).float())
+    logits = F.one_hot(predicted).float()
+    values = compute(Classes, blank, blank, logits) | compute(ClassAccuracy, blank, blank, logits)
     frequencies = [0.225, 0.225, 0.225, 0.325]
     assert [values[f"classes_{label}"] for label in range(4)] == pytest.approx(frequencies)
     entropy = -sum(frequency * math.log(frequency) for frequency in frequencies)
@@ -156,6 +164,80 @@ def test_class_frequencies_and_class_accuracy() -> None:
     assert values["class_accuracy"] == pytest.approx(0.925)
     collapsed = F.one_hot(torch.full((400,), 2), 4).float()
     assert compute(Classes, blank, blank, collapsed)["classes"] == 1
+
+
+class TwoClasses(SimpleNamespace):
+    """A perfect conditional model of two classes: dark and bright images of normal levels."""
+
+    num_classes, device = 2, torch.device("cpu")
+
+    def balanced_labels(self, count: int) -> Tensor:
+        return torch.arange(count) % 2
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(count, 1, 28, 28, generator=generator)
+
+    def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
+        return (latents * 0.1 + labels.view(-1, 1, 1, 1) - 0.5).clamp(-1, 1)
+
+
+def two_class_images(bright: int, dark: int, classes: list[str]) -> data.Images:
+    labels = torch.tensor([1] * bright + [0] * dark)
+    pixels = to_pixels(TwoClasses().decode(torch.randn(len(labels), 1, 28, 28), labels))
+    return data.Images(data.Pixels.from_tensor(pixels), labels, classes, "images")
+
+
+def test_conditional_models_are_measured_with_the_class_shares_of_the_data(
+    classifier: Path,
+) -> None:
+    torch.manual_seed(0)
+    real = two_class_images(900, 100, ["dark", "bright"])
+    source = ImageSource.from_tensor("real", real.pixels)
+    extractors, model = FeatureExtractors(str(classifier)), TwoClasses(classes=None)
+    fids = []
+    for labels in (labels_like(model, 1000, real), model.balanced_labels(1000)):
+        fake = sample_source(model, 1000, 0, labels=labels)
+        result = compute_metrics([FrechetDistance], fake, source, extractors)
+        fids.append(result.numbers["fid"])
+    assert fids[0] < fids[1] / 50
+    assert labels_like(model, 1000, real).bincount().tolist() == [100, 900]
+
+
+def test_classes_are_matched_by_name() -> None:
+    real = two_class_images(30, 10, ["dark", "bright"])
+    swapped = TwoClasses(classes=ModelClasses(("bright", "dark"), (5, 5)))
+    assert labels_like(swapped, 8, real).tolist() == [0, 0, 1, 0, 0, 0, 1, 0]
+    assert accuracy_labels(swapped, ModelClasses(("dark", "bright"), None), 4).tolist() == [
+        1, 0, 1, 0
+    ]  # fmt: skip
+    empty = TwoClasses(classes=ModelClasses(("bright", "blue"), None))
+    assert set(labels_like(empty, 8, real).tolist()) == {0}  # never a class without images
+    unlabelled = real._replace(labels=None, classes=[])
+    trained = TwoClasses(classes=ModelClasses(("a", "b"), (1, 3)))
+    assert labels_like(trained, 8, unlabelled).bincount().tolist() == [2, 6]
+    with pytest.raises(UserError, match=r"a model of the classes dark, bright .* got a, b"):
+        labels_like(trained, 8, real)
+    with pytest.raises(UserError, match="a classifier of the model's classes bright, blue"):
+        accuracy_labels(empty, ModelClasses(("dark", "bright"), None), 4)
+    with pytest.raises(UserError, match="the class names of the classifier"):
+        accuracy_labels(empty, None, 4)
+
+
+@pytest.mark.parametrize(
+    ("count", "weights", "numbers"),
+    [
+        (10, [9, 1], [9, 1]),
+        (3, [1, 1], [2, 1]),
+        (7, [3, 0, 2], [4, 0, 3]),
+        (2, [1, 1, 8], [0, 0, 2]),
+    ],
+)
+def test_labels_are_proportional_to_weights(
+    count: int, weights: list[int], numbers: list[int]
+) -> None:
+    labels = proportional_labels(count, torch.tensor(weights))
+    assert labels.bincount(minlength=len(weights)).tolist() == numbers
+    assert proportional_labels(20, torch.full((10,), 6000)).tolist() == [*range(10), *range(10)]
 
 
 METRIC_TYPES = list(dict.fromkeys(METRICS.values()))
@@ -697,23 +779,22 @@ def test_transparent_images_are_in_the_protocol(tmp_path: Path, classifier: Path
     assert result.protocol.endswith("; 6 transparent images on black")
 
 
-@pytest.mark.parametrize(("mode", "side"), [("L", 32), ("RGB", 28)])
-def test_memorisation_needs_samples_with_the_shape_of_real_images(
-    mode: str,
-    side: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-) -> None:
-    folder = tmp_path / "samples"
-    folder.mkdir()
+def test_samples_and_reference_of_different_shapes(tmp_path: Path, classifier: Path) -> None:
+    gray = ImageSource.from_tensor("gray", data.load(FASHION).pixels)
+    color = ImageSource.from_tensor("color", torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    real, fake, notes = match_shapes(gray, color, strict=False)
+    assert torch.equal(real.pixels(slice(2)), gray.pixels(slice(2)).repeat(1, 3, 1, 1))
+    assert fake is color
+    assert notes == ["samples have 32x32 pixels and the reference 28x28; set --resolution"]
+    arguments = (FASHION, ("memorisation",), str(classifier))
+    (tmp_path / "large").mkdir()
     for number in range(3):
-        Image.new(mode, (side, side), number).save(folder / f"{number}.png")
-    argv = ["--samples", str(folder), "--reference", FASHION, "--metrics", "memorisation"]
-    monkeypatch.setattr("sys.argv", ["metrics", *argv])
-    with pytest.raises(SystemExit):
-        main()
-    assert "expected samples of shape (1, 28, 28) for memorisation" in capsys.readouterr().err
+        Image.new("L", (32, 32), number).save(tmp_path / f"large/{number}.png")
+    large = str(tmp_path / "large")
+    with pytest.raises(UserError, match=r"samples of 28x28 pixels .* got 32x32; set --resolution"):
+        evaluate(Evaluation(large, *arguments))
+    (result,) = evaluate(Evaluation(large, FASHION, ("classes",), str(classifier), resolution=28))
+    assert result.notes == []
 
 
 def test_the_domain_classifier_is_accurate() -> None:

@@ -1,6 +1,7 @@
 """The Interpolate tab: in a browser, through the API, and its actions."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -343,7 +344,11 @@ def test_a_pixel_of_the_map_has_coordinates() -> None:
 def test_the_map_finds_a_classifier_and_its_class_names(tmp_path: Path) -> None:
     _, names = map_actions.find_classifier(MODELS, (1, 28, 28))
     assert names[7:] == ["Sneaker", "Bag", "Ankle boot"]
-    assert map_actions.class_names(tmp_path / "training.json", 2) == ["0", "1"]
+    shutil.copytree(ROOT / "checkpoints" / "classifier-fashion", tmp_path / "classifier")
+    (tmp_path / "classifier/training.json").unlink()
+    models = Models([])
+    models.folders["model"] = tmp_path / "model"
+    assert map_actions.find_classifier(models, (1, 28, 28))[1] == [str(it) for it in range(10)]
     assert map_actions.find_classifier(MODELS, (3, 32, 32)) is None
     assert map_actions.find_classifier(Models([]), (1, 28, 28)) is None
 

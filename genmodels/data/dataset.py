@@ -35,6 +35,13 @@ class Images(NamedTuple):
         return self.pixels.shape[3]
 
     @property
+    def class_counts(self) -> list[int]:
+        """The number of images of each class (K,)."""
+        if self.labels is None:
+            return []
+        return bincount(self.labels, minlength=len(self.classes)).tolist()
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the pixels and labels: equal data have equal fingerprints."""
         digest = hashlib.sha256(f"{self.digest} {tuple(self.pixels.shape)}".encode())
@@ -68,7 +75,7 @@ class Images(NamedTuple):
         """Say how many images each class has."""
         if self.labels is None:
             return "no classes" + (f" ({self.unlabelled})" if self.unlabelled else "")
-        counts = bincount(self.labels, minlength=len(self.classes)).tolist()
+        counts = self.class_counts
         if len(set(counts)) == 1:
             each = f"{counts[0]:,} images each"
         elif len(counts) <= LISTED:

@@ -7,10 +7,7 @@ from genmodels.metrics.statistics import Features, Sums
 
 
 class ClassCounts(Sums):
-    """Number of samples per predicted class, and of those predicted as the requested class.
-
-    The requested class of sample n is n modulo K, as in LatentPipeline.balanced_labels.
-    """
+    """Number of samples per predicted class, and of those predicted as class n modulo K."""
 
     fields = ("predicted", "correct")  # (K,) each
 
@@ -26,12 +23,10 @@ class ClassCounts(Sums):
 
 
 class Classes(Metric):
-    """Effective number of classes, frequency of each class, and class accuracy.
+    """Effective number of classes, and frequency of each class.
 
     The effective number of classes, exp H(classes), is K if all K classes are equally frequent and
-    1 if all samples belong to one class; mode collapse lowers it. The class accuracy of a
-    conditional model is the fraction of its samples that are classified as the requested class,
-    all classes requested equally often.
+    1 if all samples belong to one class; mode collapse lowers it.
     """
 
     statistic = ClassCounts
@@ -43,5 +38,18 @@ class Classes(Metric):
         return {
             "classes": torch.special.entr(frequencies).sum().exp().item(),
             **{f"classes_{label}": value for label, value in enumerate(frequencies.tolist())},
-            "class_accuracy": self.fake.correct.sum().item() / self.fake.count,
         }
+
+
+class ClassAccuracy(Metric):
+    """Fraction of a conditional model's samples that are classified as the requested class.
+
+    Sample n is requested as the classifier's class n modulo K: see `accuracy_labels`.
+    """
+
+    statistic = ClassCounts
+    needs_reference = False
+
+    def compute(self) -> dict[str, float]:
+        self.check_counts(1, "class_accuracy")
+        return {"class_accuracy": self.fake.correct.sum().item() / self.fake.count}

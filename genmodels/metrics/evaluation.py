@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from genmodels import data
+from genmodels.class_labels import accuracy_labels, labels_like
 from genmodels.data import Images
 from genmodels.errors import UserError, display_name
 from genmodels.media.image import from_pixels
 from genmodels.metrics import METRICS
 from genmodels.metrics.accumulator import compute_metrics
 from genmodels.metrics.base import Result
-from genmodels.metrics.classes import Classes
+from genmodels.metrics.classes import ClassAccuracy
 from genmodels.metrics.extractors import CPU, FeatureExtractors, Perception
 from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Latents, Processes
 from genmodels.metrics.memorisation import QUERIES, measure_memorisation
@@ -25,8 +26,7 @@ from genmodels.metrics.path_length import STEP, path_lengths
 from genmodels.metrics.reconstruction import Reconstruction
 from genmodels.pipelines import AutoencodingPipeline, LatentPipeline, load
 
-SAMPLE_METRICS = METRICS | {"class_accuracy": Classes}
-OTHER_METRICS = ("memorisation", "reconstruction", "path_length")
+OTHER_METRICS = ("class_accuracy", "memorisation", "reconstruction", "path_length")
 PATHS = 1000  # pairs of latents
 
 Report = Callable[[str], object]  # called with a line for each source that is read
@@ -104,15 +104,21 @@ def evaluate(
         held_out = load_held_out(evaluation, images.split)
         report(f"--held_out: {held_out.describe()}")
         notes += held_out.notes
-    pipeline, fake, sample_notes = load_samples(evaluation, device, report)
-    check_metrics(metrics, pipeline, fake, real, held_out, extractors)
+    pipeline, fake, sample_notes = load_samples(evaluation, images, device, report)
+    check_metrics(metrics, pipeline, held_out, extractors)
+    real, fake, size_notes = match_shapes(real, fake, strict="memorisation" in metrics)
 
     results = []
-    types = dict.fromkeys(SAMPLE_METRICS[name] for name in metrics if name in SAMPLE_METRICS)
+    types = dict.fromkeys(METRICS[name] for name in metrics if name in METRICS)
     if types:
         results.append(compute_metrics(list(types), fake, real, extractors, processes))
+    if "class_accuracy" in metrics:
+        labels = accuracy_labels(pipeline, extractors.classes, evaluation.count)
+        source = model_source(evaluation, pipeline, labels)
+        results.append(compute_metrics([ClassAccuracy], source, real, extractors, processes))
     if "memorisation" in metrics:
-        source, pairs = to_source(held_out, QUERIES), evaluation.pairs
+        source = to_source(held_out, QUERIES).with_channels(real.shape()[0])
+        pairs = evaluation.pairs
         results.append(measure_memorisation(fake, source, real, extractors, processes, pairs))
     if "reconstruction" in metrics:
         source, labels = to_source(held_out), held_out.labels
@@ -127,7 +133,7 @@ def evaluate(
     prefixes = tuple(f"{metric}_" for metric in metrics)  # "kid_" of "kid" and of "kid_std"
     for index, (numbers, protocol, notes) in enumerate(results):
         requested = {name: it for name, it in numbers.items() if f"{name}_".startswith(prefixes)}
-        results[index] = Result(requested, protocol + suffix, notes)
+        results[index] = Result(requested, protocol + suffix, [*size_notes, *notes])
     return results
 
 
@@ -136,8 +142,8 @@ def check_arguments(evaluation: Evaluation) -> None:
     if not evaluation.metrics:
         raise UserError("expected at least one name for --metrics, got none")
     for name in evaluation.metrics:
-        if name not in (*SAMPLE_METRICS, *OTHER_METRICS):
-            known = ", ".join([*SAMPLE_METRICS, *OTHER_METRICS])
+        if name not in (*METRICS, *OTHER_METRICS):
+            known = ", ".join([*METRICS, *OTHER_METRICS])
             raise UserError(f"expected --metrics to be any of {known}, got {name!r}")
     for flag in ("count", "reference_count", "resolution"):
         value = getattr(evaluation, flag)
@@ -171,7 +177,7 @@ def load_held_out(evaluation: Evaluation, reference_split: str | None) -> Images
 
 
 def load_samples(
-    evaluation: Evaluation, device: torch.device, report: Report
+    evaluation: Evaluation, real: Images, device: torch.device, report: Report
 ) -> tuple[LatentPipeline | None, ImageSource, Sequence[str]]:
     """Load the images to evaluate and notes on them, or the model that generates them."""
     samples, split, count = evaluation.samples, evaluation.samples_split, evaluation.count
@@ -183,14 +189,28 @@ def load_samples(
     shape = "x".join(map(str, pipeline.sample_shape))
     classes = f" of {pipeline.num_classes} classes" if pipeline.num_classes else ""
     report(f"--samples: the model {samples} generates samples of shape {shape}{classes}")
-    return pipeline, sample_source(pipeline, count, evaluation.seed, display_name(samples)), ()
+    return pipeline, model_source(evaluation, pipeline, labels_like(pipeline, count, real)), ()
 
 
-def sample_source(pipeline: LatentPipeline, count: int, seed: int, name: str = "") -> ImageSource:
-    """Draw samples of a model by a seed; conditional models cycle through their classes."""
+def model_source(
+    evaluation: Evaluation, pipeline: LatentPipeline, labels: Tensor | None
+) -> ImageSource:
+    """Draw the samples of a model that is evaluated."""
+    name = display_name(evaluation.samples)
+    return sample_source(pipeline, evaluation.count, evaluation.seed, name, labels)
+
+
+def sample_source(
+    pipeline: LatentPipeline, count: int, seed: int, name: str = "", labels: Tensor | None = None
+) -> ImageSource:
+    """Draw samples of a model by a seed, with labels (count,) if it is conditional."""
     latents = Latents(pipeline.draw, count, torch.Generator().manual_seed(seed))
     title = f"{count:,} samples of " + (f"{name}, seed {seed}" if name else f"seed {seed}")
-    return ImageSource.from_model(title, latents, pipeline.balanced_labels(count), pipeline.decode)
+    if labels is not None:
+        shares = labels.bincount(minlength=pipeline.num_classes) / count
+        equal = (shares - 1 / pipeline.num_classes).abs().max() * count < 1
+        title += ", all classes equally often" if equal else ", classes as often as in the data"
+    return ImageSource.from_model(title, latents, labels, pipeline.decode)
 
 
 def to_source(images: Images, count: int | None = None) -> ImageSource:
@@ -208,8 +228,6 @@ def to_source(images: Images, count: int | None = None) -> ImageSource:
 def check_metrics(
     metrics: Sequence[str],
     pipeline: LatentPipeline | None,
-    fake: ImageSource,
-    real: ImageSource,
     held_out: Images | None,
     extractors: FeatureExtractors,
 ) -> None:
@@ -225,14 +243,26 @@ def check_metrics(
     if "class_accuracy" in metrics:
         if pipeline is None or pipeline.num_classes is None:
             raise UserError("expected --samples to be a conditional model for class_accuracy")
-        classes = getattr(extractors.features.network, "config", {}).get("num_classes")
-        if classes != pipeline.num_classes:
-            expected = f"a classifier of the model's {pipeline.num_classes} classes"
-            raise UserError(f"expected --extractor to be {expected} for class_accuracy")
-    if "memorisation" in metrics:
-        expected, got = (tuple(it.pixels(slice(1)).shape[1:]) for it in (real, fake))
-        if expected != got:
-            raise UserError(f"expected samples of shape {expected} for memorisation, got {got}")
+        accuracy_labels(pipeline, extractors.classes, 1)
+
+
+def match_shapes(
+    real: ImageSource, fake: ImageSource, strict: bool
+) -> tuple[ImageSource, ImageSource, list[str]]:
+    """Give both sources the same channels -> real and generated images, and a note on their sides.
+
+    Raises UserError if their sides differ and `strict` is set.
+    """
+    shapes = real.shape(), fake.shape()
+    channels = max(shapes[0][0], shapes[1][0])
+    notes = []
+    if shapes[0][1:] != shapes[1][1:]:
+        reference, samples = (f"{shape[2]}x{shape[1]}" for shape in shapes)
+        notes = [f"samples have {samples} pixels and the reference {reference}; set --resolution"]
+        if strict:
+            expected = f"expected samples of {reference} pixels for memorisation, as the reference"
+            raise UserError(f"{expected}, got {samples}; set --resolution")
+    return real.with_channels(channels), fake.with_channels(channels), notes
 
 
 def measure_reconstruction(

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from genmodels.class_labels import Classes, read_classes
 from genmodels.errors import UserError, display_name, first_line
 from genmodels.media.image import from_pixels
 from genmodels.metrics.statistics import Features, Statistic
@@ -230,12 +231,19 @@ class FeatureExtractors:
         folder = Path(name)
         own = (lambda: domain(folder), lambda: domain_lpips(folder))
         self.loaders, self.device = EXTRACTORS.get(name, own), device
+        self.folder = DOMAIN if name == "domain" else folder
         # In memory, by the key of their file; filled by reference_statistics.
         self.reference_statistics: dict[str, Mapping[type[Statistic], Statistic]] = {}
 
     @cached_property
     def features(self) -> Extractor:
         return self.loaders[0]().to(self.device)
+
+    @property
+    def classes(self) -> Classes | None:
+        """The classes that the features' classifier predicts; None if they have no names."""
+        config = getattr(self.features.network, "config", {})
+        return read_classes(self.folder, config.get("num_classes"))
 
     @cached_property
     def perception(self) -> Perception:

@@ -15,9 +15,9 @@ class FrechetDistance(Metric):
     statistic = Moments
 
     def compute(self) -> dict[str, float]:
-        self.check_counts(1, "FID")
+        self.check_counts(2, "FID")
         gaussians = (Normal(side.mean, side.covariance) for side in (self.real, self.fake))
-        return {"fid": squared_frechet(*gaussians).item()}
+        return {"fid": max(squared_frechet(*gaussians).item(), 0.0)}  # rounding may give -1e-13
 
     def notes(self) -> list[str]:
         count, features = min(self.real.count, self.fake.count), len(self.real.mean)

@@ -97,6 +97,18 @@ class ImageSource(NamedTuple):
 
         return cls(name, len(latents), pixels)
 
+    def shape(self) -> tuple[int, int, int]:
+        """Return the shape (C, S, S) of the images."""
+        return tuple(self.pixels(slice(0, 1)).shape[1:])
+
+    def with_channels(self, channels: int) -> Self:
+        """Repeat the channel of grayscale images, so that they compare with RGB images."""
+
+        def pixels(batch: slice) -> Tensor:
+            return self.pixels(batch).expand(-1, channels, -1, -1)
+
+        return self if self.shape()[0] == channels else self._replace(pixels=pixels)
+
 
 class Processes(NamedTuple):
     """A process's share of the work, and the function that combines the shares."""

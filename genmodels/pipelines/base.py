@@ -12,6 +12,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
+from genmodels.class_labels import Classes
 from genmodels.errors import UserError
 from genmodels.media.image import to_pil
 
@@ -41,6 +42,8 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
 
 class LatentPipeline(DiffusionPipeline):
     """A generative model as a map from a standard normal latent to a sample."""
+
+    classes: Classes | None = None  # of a conditional model whose folder names them
 
     @property
     @abstractmethod

@@ -10,6 +10,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 
+from genmodels.class_labels import RECORD, read_classes
 from genmodels.errors import UserError, first_line
 from genmodels.hub import download
 from genmodels.pipelines.adversarial import AdversarialPipeline
@@ -57,7 +58,9 @@ def from_hub(source: str, revision: str | None = None) -> LatentPipeline:
     patterns = [f"{name}/*{suffix}" for name in components for suffix in (".json", ".safetensors")]
     if factory is from_diffusers:
         patterns += FLAT_FILES
-    return from_folder(download(source, ["model_index.json", *patterns], folder.name), source)
+    return from_folder(
+        download(source, ["model_index.json", RECORD, *patterns], folder.name), source
+    )
 
 
 def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
@@ -68,7 +71,9 @@ def from_folder(folder: Path, source: str | None = None) -> LatentPipeline:
         name: load_component(folder if flat else folder / name, kind, f"{source or folder}/{name}")
         for name, kind in components.items()
     }
-    return factory(**loaded)
+    pipeline = factory(**loaded)
+    pipeline.classes = read_classes(folder, pipeline.num_classes)
+    return pipeline
 
 
 def read_index(folder: Path, source: str | None = None) -> tuple[Factory, Components]:

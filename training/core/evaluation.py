@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from genmodels.class_labels import labels_like
 from genmodels.data import Images
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels
@@ -49,7 +50,7 @@ def evaluator(
     source = ImageSource.from_tensor(name, real.pixels, real.fingerprint)
 
     def measure() -> Result:
-        fake = sample_source(published, count, seed)
+        fake = sample_source(published, count, seed, labels=labels_like(published, count, real))
         return compute_metrics([FrechetDistance], fake, source, extractors, processes)
 
     return measure

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, broadcast
 from diffusers.optimization import get_scheduler
 from torch import Tensor, nn
 
@@ -68,6 +68,15 @@ class Trainer:
         # Graphs read the learning rate from this tensor.
         self.learning_rate_tensor = torch.zeros((), device=accelerator.device)
         accelerator.register_for_checkpointing(self.ema, self.progress)
+
+    def broadcast_buffers(self) -> None:
+        """Copy the EMA's buffers from the main process, which publishes them, to the others.
+
+        BatchNorm statistics differ between the processes, because each sees other samples.
+        """
+        if self.accelerator.num_processes > 1:
+            for buffer in self.ema.networks.buffers():
+                buffer.copy_(broadcast(buffer))
 
     def train_step(self, batches: BatchSequence) -> list[tuple[str, Losses]]:
         """Make one training step and return the name and losses of each update, in order."""

@@ -87,6 +87,7 @@ def dataset_record(config: Config, images: Images) -> Record:
         "side": images.side,
         "channels": images.channels,
         "classes": images.classes,
+        "class_counts": images.class_counts,
         "notes": list(images.notes),
     }
 

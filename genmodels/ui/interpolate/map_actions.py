@@ -3,12 +3,12 @@
 import functools
 import html
 import json
-from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from genmodels.class_labels import read_classes
 from genmodels.errors import UserError
 from genmodels.latents import most_informative_plane, plane_grid
 from genmodels.media.image import from_pixels, image_grid, to_pil
@@ -41,18 +41,10 @@ def find_classifier(models: Models, shape: tuple[int, ...]) -> tuple[Classifier,
                 continue  # a broken classifier only costs the colours
             config = classifier.config
             if (config.channels, config.side, config.side) == shape:
-                names = class_names(file.with_name("training.json"), config.num_classes)
-                return classifier, names
+                classes = read_classes(file.parent, config.num_classes)
+                names = classes.names if classes else map(str, range(config.num_classes))
+                return classifier, list(names)
     return None
-
-
-def class_names(record: Path, count: int) -> list[str]:
-    """Read the class names from a model's training.json; number the classes if there are none."""
-    try:
-        names = json.loads(record.read_text())["dataset"]["classes"]
-    except (OSError, json.JSONDecodeError, KeyError, TypeError):
-        names = []
-    return names if len(names) == count else [str(label) for label in range(count)]
 
 
 @functools.lru_cache(16)

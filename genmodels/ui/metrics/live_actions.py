@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import torch
 
+from genmodels.class_labels import labels_like
 from genmodels.errors import UserError
 from genmodels.media.image import to_pixels
 from genmodels.metrics import METRICS, FeatureExtractors, Metric
@@ -59,10 +60,14 @@ class LiveModel:
     """The metrics of one model so far."""
 
     def __init__(
-        self, metrics: Sequence[type[Metric]], extractors: FeatureExtractors, seed: int
+        self,
+        metrics: Sequence[type[Metric]],
+        extractors: FeatureExtractors,
+        seed: int,
+        real: "Images | None",
     ) -> None:
         self.accumulator = MetricAccumulator(metrics, extractors)
-        self.rng = torch.Generator().manual_seed(seed)
+        self.rng, self.real = torch.Generator().manual_seed(seed), real
         self.count, self.seconds = 0, 0.0
         self.curves: Curves = {}
 
@@ -71,7 +76,8 @@ class LiveModel:
         """Generate a batch, up to `limit` samples in total."""
         start = time.perf_counter()
         indices = torch.arange(self.count, min(self.count + BATCH, limit))
-        labels = None if pipeline.num_classes is None else indices % pipeline.num_classes
+        labels = labels_like(pipeline, MAX_SAMPLES, self.real)
+        labels = None if labels is None else labels[indices]
         samples = pipeline.decode(pipeline.draw(len(indices), self.rng), labels)
         self.accumulator.update(to_pixels(samples), indices)
         self.count += len(indices)
@@ -108,7 +114,7 @@ class Measurement:
         self.models, self.metrics, self.limit = models, metrics, 0
         self.lock = threading.Lock()  # a stopped batch may still be running
         types = list(dict.fromkeys(METRICS[metric] for metric in metrics))
-        self.lines = {name: LiveModel(types, extractors, seed) for name in names}
+        self.lines = {name: LiveModel(types, extractors, seed, real) for name in names}
         if any(metric.needs_reference for metric in types):
             name = f"{len(real.pixels):,} images"
             source = ImageSource.from_tensor(name, real.pixels, real.fingerprint)
