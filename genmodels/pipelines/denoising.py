@@ -13,7 +13,12 @@ from genmodels.pipelines.base import Labels, LatentPipeline
 
 # DPM-Solver++ (Lu et al., 2022), algorithm 2, https://arxiv.org/abs/2211.01095, and Denoising
 # Diffusion Implicit Models (Song et al., 2021), equation 12, https://arxiv.org/abs/2010.02502
-SCHEDULERS = {"DPM-Solver++": DPMSolverMultistepScheduler, "DDIM": DDIMScheduler}
+SECOND_ORDER = "DPM-Solver++(2M)"  # with steps down to the lowest noise level
+SCHEDULERS = {
+    "DPM-Solver++": DPMSolverMultistepScheduler,
+    SECOND_ORDER: DPMSolverMultistepScheduler,
+    "DDIM": DDIMScheduler,
+}
 
 NUM_INFERENCE_STEPS = 12  # defaults of DenoisingPipeline
 GUIDANCE_SCALE = 1.5
@@ -54,6 +59,12 @@ class DenoisingPipeline(LatentPipeline):
         scheduler: a key of SCHEDULERS. Default: the class of the `scheduler` component, which is
             "DPM-Solver++" unless replaced as diffusers does it:
             `pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)`.
+            "DPM-Solver++(2M)" keeps fine detail in few steps.
+
+    The last step returns the expected clean sample, which loses the detail that the noise hides. Of
+    a direction with standard deviation s the fraction s^2 / (s^2 + (1 - a) / a) of the variance is
+    left, where a is `alpha_cumprod` of the last timestep. Of s = 0.079 this is 23% with 12 steps
+    and 78% with 50, but 98% with "DPM-Solver++(2M)", whose last timestep is always 0.
     """
 
     def __init__(self, unet: UNet2DModel, scheduler: DPMSolverMultistepScheduler) -> None:
@@ -114,7 +125,8 @@ class DenoisingPipeline(LatentPipeline):
         if isinstance(solver, DDIMScheduler):  # uniform in time
             solver.set_timesteps(steps, device=latents.device)
         else:
-            solver.set_timesteps(timesteps=self.timesteps(steps), device=latents.device)
+            last = 0 if scheduler == SECOND_ORDER else None
+            solver.set_timesteps(timesteps=self.timesteps(steps, last), device=latents.device)
         samples = latents
         for timestep in solver.timesteps:
             output = self.predict(samples, timestep, labels, guidance_scale)
@@ -156,7 +168,8 @@ class DenoisingPipeline(LatentPipeline):
         clips = config.get("clip_sample") and not config.get("thresholding")
         if kind is DPMSolverMultistepScheduler and clips:
             kind = ClippingSolver
-        return kind.from_config(config)
+        options = {"solver_order": 2} if name == SECOND_ORDER else {}
+        return kind.from_config(config, **options)
 
     def scheduler_class(self, name: str | None) -> type[SchedulerMixin]:
         """Return the class of SCHEDULERS with a name; None gives the pipeline's own."""
@@ -193,17 +206,17 @@ class DenoisingPipeline(LatentPipeline):
         """Return the signal's fraction of the variance: near 1 at timestep 0, then falling."""
         return self.scheduler.alphas_cumprod[timestep].item()
 
-    def timesteps(self, steps: int) -> list[int]:
+    def timesteps(self, steps: int, last: int | None = None) -> list[int]:
         """Return the timesteps of the network evaluations, uniform in log SNR from pure noise.
 
         This is the schedule of DPM-Solver (Lu et al., 2022, section 3.3),
-        https://arxiv.org/abs/2206.00927. More steps end at a lower noise level.
+        https://arxiv.org/abs/2206.00927. By default, more steps end at a lower noise level.
         """
         alphas = self.scheduler.alphas_cumprod.double()
         half_log_snr = (alphas / (1 - alphas)).log() / 2  # decreasing in the timestep
         total = len(half_log_snr)
         first = max(MIN_HALF_LOG_SNR, half_log_snr[-1].item())
-        last = half_log_snr[total // steps - 1].item()
+        last = half_log_snr[total // steps - 1 if last is None else last].item()
         timesteps = [total - 1]
         targets = torch.linspace(last, first, steps - 1).flip(0)
         for remaining, target in zip(range(steps - 2, -1, -1), targets, strict=True):
