@@ -16,6 +16,7 @@ from training.configs.presets import PRESETS
 from training.core.batches import Batch
 from training.objectives import OBJECTIVES, Objective
 from training.objectives.adversarial import squared_gradient_norms
+from training.objectives.augmentation import augment
 from training.objectives.autoencoding import LIKELIHOODS, kl_to_standard_normal
 
 COUNT, LATENT = 5, 3
@@ -139,6 +140,25 @@ def test_gradient_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> N
     assert losses["penalty"].item() == pytest.approx(7 * (norm - 1) ** 2, abs=1e-4)
     gradient_of_norm = 14 * (norm - 1) * critic.weight / max(norm, 1e-6)
     assert torch.allclose(gradient(losses["penalty"], critic), gradient_of_norm, atol=1e-4)
+
+
+def test_gradient_penalties_are_taken_behind_the_augmentation() -> None:
+    """With respect to the samples before it, the gradient would be 0 where cutout erases them."""
+    networks, policies = {"generator": Generator(), "critic": Critic()}, ("cutout",)
+    rng = torch.Generator().manual_seed(4)
+    fake = networks["generator"](torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64))
+    real, fake = augment(torch.cat([batch().samples, fake]), policies, rng).chunk(2)
+    between = torch.lerp(real, fake, torch.rand(COUNT, 1, 1, 1, generator=rng, dtype=torch.float64))
+    for name, loss, samples in [
+        ("r3gan", "R1", real),
+        ("r3gan", "R2", fake),
+        ("wgan-gp", "penalty", between),
+    ]:
+        objective = OBJECTIVES[name](diffaugment=policies)
+        losses = objective.losses("critic", networks["critic"], networks, batch(), 0)
+        norms = networks["critic"].gradient_norms(samples)
+        expected = 10 * (norms - 1).square() if loss == "penalty" else norms.square() / 2
+        assert losses[loss].item() == pytest.approx(expected.mean().item(), rel=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "error"), [(torch.bfloat16, 0.01), (torch.float16, 0)])
