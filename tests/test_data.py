@@ -490,7 +490,6 @@ def test_the_cache_spans_files_and_is_used_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "CHUNK", 4)
-    monkeypatch.setattr("genmodels.data.folders.CHUNK", 4)
     monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "cache"))
     arrays = write_images(tmp_path / "set", ["L"] * 10, [9] * 10)
     images = load(tmp_path / "set")
@@ -503,7 +502,6 @@ def test_the_cache_spans_files_and_is_used_again(
     # An interrupted run goes on with the missing files.
     monkeypatch.undo()
     monkeypatch.setattr(cache, "CHUNK", 4)
-    monkeypatch.setattr("genmodels.data.folders.CHUNK", 4)
     monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "cache"))
     first, second, _ = sorted(images.cache.glob("*.arrow"))
     second.unlink()

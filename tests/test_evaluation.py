@@ -148,9 +148,10 @@ def test_two_processes_evaluate_the_published_generator(tmp_path: Path, extracto
     settings = ["--eval_every", "3", "--eval_samples", "230", "--eval_extractor", extractors]
     fields = ["--dataset_name", FASHION, "--max_train_steps", "3", "--report_to", "none"]
     fields += ["--train_batch_size", "2", "--ema_halflife", "1e-6", "--width", "8"]
-    finish(launch("gan-fashion", *fields, *settings, "--output_dir", str(tmp_path), processes=2))
-    (measurement,) = read_metrics(tmp_path)
-    fid = compute_fid(tmp_path, extractors, 230)
+    folder = tmp_path / "run"
+    finish(launch("gan-fashion", *fields, *settings, "--output_dir", str(folder), processes=2))
+    (measurement,) = read_metrics(folder)
+    fid = compute_fid(folder, extractors, 230)
     assert measurement.numbers["fid"] == pytest.approx(fid, rel=1e-4)
 
 

@@ -1,6 +1,7 @@
 """Decode images once into files that all processes and later runs map into memory."""
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 import datasets
 import numpy as np
+import pyarrow
 from datasets import Dataset
 from filelock import FileLock
 from tqdm import tqdm
@@ -26,18 +28,26 @@ from genmodels.data.pixels import Pixels
 from genmodels.errors import UserError, first_line
 
 CHUNK = 8192  # images per cache file: what an interrupted run loses, and a process gets at once
-BUFFER = 2**24  # bytes of pixels that a process holds before it writes them
-VERSION = 1  # of the content of the cache
+BUFFER = 2**25  # bytes of pixels that a process holds before it writes them
+VERSION = 2  # of the content of the cache
 EXAMPLES = 10  # broken files that a message names
+INDEX = "index.npz"
 
-Chunk = Dataset | list[str]  # undecoded images in a column `image`, or their locations
+Rows = Dataset | list[str]  # undecoded images in a column `image`, or their locations
 
 
 class Files(NamedTuple):
-    """Undecoded images in chunks of CHUNK."""
+    """Undecoded images."""
 
     fingerprint: str  # changes if a file changes
-    chunks: Sequence[Chunk]
+    rows: Rows
+
+    def chunks(self) -> list[Rows]:
+        """Split the rows into chunks of CHUNK, one for each file of the cache."""
+        ranges = [range(len(self.rows))[at : at + CHUNK] for at in range(0, len(self.rows), CHUNK)]
+        if isinstance(self.rows, Dataset):
+            return [self.rows.select(part) for part in ranges]
+        return [self.rows[part.start : part.stop] for part in ranges]
 
 
 class Decoded(NamedTuple):
@@ -63,45 +73,86 @@ def decode_files(files: Files, source: str, decoding: Decoding, skip_broken: boo
             resolution, or a cache that cannot be written.
     """
     decoding.check()
-    if not files.chunks:
+    if not len(files.rows):
         raise UserError(f"expected images in {source!r}, found none")
     key = f"{files.fingerprint} {tuple(decoding)} {VERSION}"
     folder = cache_folder() / "pixels" / hashlib.sha256(key.encode()).hexdigest()[:32]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):  # the first process decodes, the others wait
-            (folder / "source.txt").write_text(f"{source}\n{decoding}\n")
-            for leftover in folder.glob("tmp*"):  # of a killed run
-                leftover.unlink()
-            parts = run_all(decode_chunk, files.chunks, folder, "", decoding)
-            table = datasets.concatenate_datasets(parts)
-            keep = check_broken(table, files, source, skip_broken)
-            settings, notes = conversion(table, keep)
-            if transparent := values(table, "transparent", keep).sum():
-                notes.append(f"{transparent:,} transparent images on {decoding.background}")
-            if settings:
-                parts = run_all(convert_chunk, parts, folder, "-8bit", (*settings, decoding))
-                table = datasets.concatenate_datasets(parts)
+            index = read_index(folder, math.ceil(len(files.rows) / CHUNK))
+            if index is None or (len(index.keep) < len(index.sizes) and not skip_broken):
+                index = decode_all(files, source, folder, decoding, skip_broken)
     except OSError as error:
         raise UserError(
             f"could not write the image cache {folder}: {first_line(error)}; free some space, or "
             "set GENMODELS_CACHE to another folder"
         ) from error
+    check_sizes(index.sizes[index.keep], source, decoding)
+    parts = [
+        pyarrow.ipc.open_stream(pyarrow.memory_map(str(file))).read_all()["pixels"]
+        for file in sorted(folder.glob(f"*{index.suffix}"))
+    ]
+    column = pyarrow.chunked_array([chunk for part in parts for chunk in part.chunks])
+    pixels = Pixels(column, index.sizes, index.keep)
+    return Decoded(pixels, index.keep, index.digest, index.notes, folder)
+
+
+class Index(NamedTuple):
+    """What is known of decoded images without reading them. M rows, N images."""
+
+    suffix: str  # of the files with the pixels
+    digest: str  # SHA-256 of the pixels
+    notes: list[str]
+    sizes: np.ndarray  # (M, 3) int32: channels, height and width; zeros for a broken image
+    keep: np.ndarray  # (N,) rows that could be decoded
+
+
+def read_index(folder: Path, chunks: int) -> Index | None:
+    """Read the index of a complete cache; None if the index or one of the files is missing."""
+    if not (folder / INDEX).exists():
+        return None
+    with np.load(folder / INDEX) as arrays:
+        suffix, digest, *notes = arrays["texts"].tolist()
+        index = Index(suffix, digest, notes, arrays["sizes"], arrays["keep"])
+    return index if len(list(folder.glob(f"*{suffix}"))) == chunks else None
+
+
+def decode_all(
+    files: Files, source: str, folder: Path, decoding: Decoding, skip_broken: bool
+) -> Index:
+    """Decode the images that the cache lacks, and write its index."""
+    (folder / "source.txt").write_text(f"{source}\n{decoding}\n")
+    for leftover in folder.glob("tmp*"):  # of a killed run
+        leftover.unlink()
+    suffix, parts = ".arrow", run_all(decode_chunk, files.chunks(), folder, ".arrow", decoding)
+    table = datasets.concatenate_datasets(parts)
+    keep = check_broken(table, files, source, skip_broken)
+    settings, notes = conversion(table, keep)
+    if transparent := values(table, "transparent", keep).sum():
+        notes.append(f"{transparent:,} transparent images on {decoding.background}")
     if broken := len(table) - len(keep):
         notes.append(f"left out {broken:,} broken images")
-    names = ("channels", "height", "width", "digest")
-    columns = [values(table, name, keep) for name in names]
-    sizes = np.stack(columns[:3], 1)
-    check_sizes(sizes, source, decoding)
-    digest = hashlib.sha256(columns[3].tobytes()).hexdigest()
-    return Decoded(Pixels(table.data.column("pixels"), sizes, keep), keep, digest, notes, folder)
+    if settings:
+        suffix = ".8bit"
+        table = datasets.concatenate_datasets(
+            run_all(convert_chunk, parts, folder, suffix, (*settings, decoding))
+        )
+    sizes = np.zeros((len(table), 3), np.int32)
+    columns = [values(table, name, keep) for name in ("channels", "height", "width")]
+    sizes[keep] = np.stack(columns, 1)
+    digest = hashlib.sha256(values(table, "digest", keep).tobytes()).hexdigest()
+    draft = folder / "tmp.npz"
+    np.savez(draft, texts=np.array([suffix, digest, *notes]), sizes=sizes, keep=keep)
+    draft.replace(folder / INDEX)
+    return Index(suffix, digest, notes, sizes, keep)
 
 
 def run_all(
-    function: Callable, chunks: Sequence[Chunk], folder: Path, suffix: str, settings: tuple
+    function: Callable, chunks: Sequence[Rows], folder: Path, suffix: str, settings: tuple
 ) -> list[Dataset]:
     """Map each chunk to a cache file, in processes if several are missing -> the mapped files."""
-    files = [folder / f"{number:05d}{suffix}.arrow" for number in range(len(chunks))]
+    files = [folder / f"{number:05d}{suffix}" for number in range(len(chunks))]
     todo = [index for index, file in enumerate(files) if not file.exists()]
     arguments = [[item[index] for index in todo] for item in (chunks, files)]
     total, silent = sum(map(len, arguments[0])), datasets.are_progress_bars_disabled()
@@ -125,7 +176,7 @@ def run_all(
     return [Dataset.from_file(str(file)) for file in files]
 
 
-def decode_chunk(chunk: Chunk, file: Path, decoding: Decoding) -> None:
+def decode_chunk(chunk: Rows, file: Path, decoding: Decoding) -> None:
     """Decode a chunk into a file."""
     if not isinstance(chunk, Dataset):
         rows = [{"bytes": None, "path": location} for location in chunk]
@@ -151,11 +202,11 @@ def write(chunk: Dataset, file: Path, function: Callable, arguments: dict) -> No
     chunk.map(
         convert,
         batched=True,
-        batch_size=max(1, min(1000, BUFFER // len(first))),
+        batch_size=max(1, BUFFER // len(first)),
         features=FEATURES,
         remove_columns=chunk.column_names,
         cache_file_name=str(file),
-        writer_batch_size=max(1, min(1000, BUFFER // len(first))),
+        writer_batch_size=max(1, BUFFER // len(first)),
         new_fingerprint=file.stem,
     )
 
@@ -173,8 +224,8 @@ def check_broken(table: Dataset, files: Files, source: str, skip_broken: bool) -
     broken = np.flatnonzero(errors.is_valid().to_numpy()).tolist()
     examples = []
     for row in broken[:EXAMPLES]:
-        chunk, place = files.chunks[row // CHUNK], row % CHUNK
-        file = chunk[place]["image"] if isinstance(chunk, Dataset) else {"path": chunk[place]}
+        file = files.rows[row]
+        file = file["image"] if isinstance(files.rows, Dataset) else {"path": file}
         examples.append(f"{file_name(file, row)} ({errors[row].as_py()})")
     if len(broken) > EXAMPLES:
         examples.append("...")
@@ -203,8 +254,9 @@ def check_sizes(sizes: np.ndarray, source: str, decoding: Decoding) -> None:
     """Raise UserError unless the images have one square size, or are scaled to one."""
     if not len(sizes):
         raise UserError(f"expected images in {source!r}, found none")
-    shapes, counts = np.unique(sizes[:, 1:], axis=0, return_counts=True)
-    if decoding.resolution is None and (len(shapes) > 1 or shapes[0, 0] != shapes[0, 1]):
+    square_and_equal = (sizes[:, 1:] == sizes[0, 1]).all()
+    if decoding.resolution is None and not square_and_equal:
+        shapes, counts = np.unique(sizes[:, 1:], axis=0, return_counts=True)
         common = np.argsort(-counts, kind="stable")[:3]
         named = ", ".join(f"{shapes[it, 1]}x{shapes[it, 0]}" for it in common)
         more = "" if len(shapes) <= 3 else f" and {len(shapes) - 3:,} other sizes"

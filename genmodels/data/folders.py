@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow
 from PIL import Image, UnidentifiedImageError
 
-from genmodels.data.cache import CHUNK, Files, cache_folder
+from genmodels.data.cache import Files, cache_folder
 from genmodels.data.decoding import open_archive, open_image
 from genmodels.data.labels import natural_key
 from genmodels.errors import UserError, first_line
@@ -124,10 +124,9 @@ def list_images(source: str, split: str | None, limit: int | None = None) -> Lis
     classes = [it.name.parts[0] if len(it.name.parts) > 1 else None for it in files]
     fingerprint = sha256("\n".join(f"{it.location} {it.version}" for it in files).encode())
     locations = [it.location for it in files]
-    chunks = [locations[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
     labels = pyarrow.array(classes, "string") if any(classes) else None
     names = [str(it.name) for it in files]
-    return Listing(Files(fingerprint.hexdigest(), chunks), labels, chosen, notes, names)
+    return Listing(Files(fingerprint.hexdigest(), locations), labels, chosen, notes, names)
 
 
 def random_subset(count: int, limit: int | None) -> list[int]:
@@ -235,6 +234,5 @@ def list_array(path: Path, split: str | None, limit: int | None) -> Listing:
         )
     subset = random_subset(len(array), limit)
     locations = [f"npy://{index}::{path}" for index in subset]
-    chunks = [locations[start : start + CHUNK] for start in range(0, len(locations), CHUNK)]
     labels = None if labels is None else labels.take(subset)
-    return Listing(Files(f"{version} {len(locations)}", chunks), labels)
+    return Listing(Files(f"{version} {len(locations)}", locations), labels)

@@ -15,37 +15,38 @@ class Pixels:
     def __init__(
         self, column: pyarrow.ChunkedArray, sizes: np.ndarray, keep: np.ndarray | None = None
     ) -> None:
-        """Map a column of large binaries.
+        """Map a column of large binaries, without reading it.
 
         Args:
-            column: (M,) large_binary, each the bytes of one image (C, H, W)
-            sizes: (N, 3) channels, height and width; if they differ, images are center-cropped to
-                the largest square that fits into all of them
+            column: (M,) large_binary, each the bytes of one image (C, H, W), or nothing
+            sizes: (M, 3) channels, height and width; zeros without an image. If they differ, images
+                are center-cropped to the largest square that fits into all of them
             keep: (N,) positions of the images in the column; None for all
         """
-        starts, views = [], []
-        for chunk in column.chunks:
-            offsets = np.frombuffer(chunk.buffers()[1], np.int64)
-            offsets = offsets[chunk.offset : chunk.offset + len(chunk) + 1]
-            views.append(np.frombuffer(chunk.buffers()[2], np.uint8))
-            starts.append(views[-1].ctypes.data + offsets[:-1])
-        self.column, self.sizes = column, sizes  # the column keeps the memory mapped
-        addresses = np.concatenate(starts)
-        addresses = addresses if keep is None else addresses[keep]
+        buffers = [chunk.buffers()[2] for chunk in column.chunks]
+        lengths = sizes.prod(axis=1)
+        first, starts = 0, []
+        for chunk, buffer in zip(column.chunks, buffers, strict=True):
+            ends = lengths[first : first + len(chunk)].cumsum()
+            starts.append(buffer.address + ends - lengths[first : first + len(chunk)])
+            first += len(chunk)
+        keep = slice(None) if keep is None else keep
+        self.column, self.sizes = column, sizes[keep]  # the column keeps the memory mapped
         # One view of all files from the lowest to the highest address, in overlapping windows at
         # multiples of the common step: torch then gathers a batch in one call.
-        base = min(view.ctypes.data for view in views)
-        end = max(view.ctypes.data + view.nbytes for view in views)
+        base = min(buffer.address for buffer in buffers)
+        end = max(buffer.address + buffer.size for buffer in buffers)
         self.memory = torch.from_numpy(
             np.ctypeslib.as_array((ctypes.c_uint8 * (end - base)).from_address(base))
         )
-        self.starts = torch.from_numpy(addresses - base)
+        addresses, sizes = np.concatenate(starts)[keep] - base, self.sizes
+        self.starts = torch.from_numpy(addresses)
         channels, height, width = map(int, sizes.min(axis=0))
         self.varies = height != width or bool((sizes != sizes[0]).any())
         if self.varies:
             height = width = min(height, width)
         self.shape = (len(sizes), channels, height, width)
-        self.step = max(1, int(np.gcd.reduce(addresses - base)))
+        self.step = max(1, int(np.gcd.reduce(addresses)))
         row = channels * height * width
         self.windows = self.memory.as_strided(
             ((len(self.memory) - row) // self.step + 1, channels, height, width),

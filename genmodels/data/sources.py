@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import datasets
 from datasets import Dataset, DatasetDict
 
-from genmodels.data.cache import CHUNK, Files, decode_files
+from genmodels.data.cache import Files, decode_files
 from genmodels.data.dataset import Images
 from genmodels.data.decoding import UNDECODED, Decoding
 from genmodels.data.folders import Listing, is_images, list_images, random_subset
@@ -128,7 +128,5 @@ def list_table(
     if limit is not None and limit < len(table):
         subset = random_subset(len(table), limit)
         rows, column = rows.select(subset), None if column is None else column.take(subset)
-    starts = range(0, len(rows), CHUNK)
-    chunks = [rows.select(range(start, min(start + CHUNK, len(rows)))) for start in starts]
     names = getattr(features[labels], "names", None) if labels else None
-    return Listing(Files(rows._fingerprint, chunks), column, split), names
+    return Listing(Files(rows._fingerprint, rows), column, split), names

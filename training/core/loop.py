@@ -169,7 +169,7 @@ class Run:
 
     def evaluate(self) -> None:
         """Evaluate the EMA weights; publish the best in best/. Call on every process."""
-        # self.trainer.broadcast_buffers()
+        self.trainer.broadcast_buffers()
         self.fit()
         result = self.evaluation()
         self.curves.log(result.numbers, self.progress.step)
