@@ -123,8 +123,9 @@ def test_imported_packages_are_required() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     required = {re.split("[<>=]", line)[0].lower().replace("_", "-") for line in lines}
     packages = {name.split(".")[0] for file in FILES for name in imports(file)}
+    distributions_of = packages_distributions()
     for package in packages - sys.stdlib_module_names - {"genmodels", "training"}:
-        distributions = packages_distributions().get(package, [package])
+        distributions = distributions_of.get(package, [package])
         assert required & {name.lower().replace("_", "-") for name in distributions}, package
 
 

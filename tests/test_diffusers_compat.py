@@ -72,7 +72,11 @@ ZERO_SNR = {"rescale_betas_zero_snr": True, **VELOCITY}
         ({}, DDIMScheduler(set_alpha_to_one=False, **ZERO_SNR)),
         ({}, PNDMScheduler(beta_schedule="scaled_linear", **VELOCITY)),
     ],
-    ids=str,
+    ids=lambda it: (
+        ", ".join(f"{name}={value}" for name, value in it.items())
+        if isinstance(it, dict)
+        else type(it).__name__
+    ),
 )
 def test_samples_equal_those_of_diffusers(
     fields: dict[str, object], scheduler: SchedulerMixin, tmp_path: Path
@@ -83,6 +87,8 @@ def test_samples_equal_those_of_diffusers(
     pipeline.save_pretrained(tmp_path / "saved again")
     latents = pipeline.draw(3, seeded())
     labels = None if "num_class_embeds" not in fields else torch.tensor([0, 4, 2])
+    # As saved, because from_config replaces default values by those of the other class.
+    scheduler = type(scheduler).from_pretrained(tmp_path / "original", subfolder="scheduler")
     samples = ddim_samples(unet, scheduler, latents, labels)
     for loaded in (pipeline, genmodels.load(tmp_path / "saved again")):
         assert torch.equal(decode(loaded, latents, labels, STEPS), samples)
