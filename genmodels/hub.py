@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx2  # the client of huggingface_hub
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -17,6 +16,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import httpx  # the HTTP client of huggingface_hub, of any name
 
 from genmodels.errors import UserError, first_line
 
@@ -31,7 +31,7 @@ REASONS = {
     RepositoryNotFoundError: "no such repository, or it is private and the token cannot read it",
     RevisionNotFoundError: "no such revision",
     RemoteEntryNotFoundError: "the repository has no {file}",
-    httpx2.TransportError: "the Hub cannot be reached",
+    httpx.TransportError: "the Hub cannot be reached",
 }
 STATUS_REASONS = {
     401: f"missing or invalid token: {LOG_IN}",

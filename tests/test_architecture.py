@@ -3,7 +3,9 @@
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,16 @@ def test_imports(file: str) -> None:
     if subpackage == "networks":
         libraries = {name.split(".")[0] for name in imports(file)} - {"genmodels"}
         assert libraries <= {"torch", "diffusers"} | STANDARD_LIBRARY, libraries
+
+
+def test_imported_packages_are_required() -> None:
+    """A dependency of a dependency may change its name with the next release."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = {re.split("[<>=]", line)[0].lower().replace("_", "-") for line in lines}
+    packages = {name.split(".")[0] for file in FILES for name in imports(file)}
+    for package in packages - sys.stdlib_module_names - {"genmodels", "training"}:
+        distributions = packages_distributions().get(package, [package])
+        assert required & {name.lower().replace("_", "-") for name in distributions}, package
 
 
 def test_tabs_do_not_import_each_other() -> None:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import diffusers
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, PNDMScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DDPMScheduler, PNDMScheduler
 from huggingface_hub import ModelCard, RepoCard, close_session, constants, hf_api
 from safetensors.torch import load_file, save_file
 
@@ -24,6 +24,7 @@ from genmodels.pipelines.denoising import DenoisingPipeline
 from genmodels.ui.models import Models
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, Repository
+from tests.test_diffusers_compat import STEPS, ddim_samples, small_unet
 from training.__main__ import main as train_main
 from training.configs.config import Config
 from training.core.loop import train
@@ -309,14 +310,6 @@ def test_publishing_command_uses_hf_endpoint(hub: Hub, tmp_path: Path) -> None:
     assert hub.repositories["models/me/vae"].files == contents(VAE)
 
 
-def small_unet(**fields: object) -> UNet2DModel:
-    torch.manual_seed(0)
-    sizes = {"sample_size": 8, "in_channels": 3, "out_channels": 3, "norm_num_groups": 4}
-    sizes |= {"block_out_channels": (8, 8), "attention_head_dim": None, "layers_per_block": 1}
-    blocks = ("DownBlock2D", "AttnDownBlock2D"), ("AttnUpBlock2D", "UpBlock2D")
-    return UNet2DModel(down_block_types=blocks[0], up_block_types=blocks[1], **sizes | fields)
-
-
 def upload(hub: Hub, name: str, folder: Path) -> Repository:
     """Add a folder to the Hub as a repository."""
     repository = hub.repositories[f"models/{name}"] = Repository()
@@ -526,38 +519,12 @@ def test_unconditional_diffusers_pipelines_load(
         assert (loaded.config.solver_order, loaded.config.timestep_spacing) == (3, "trailing")
         assert loaded.config.thresholding == scheduler.config.get("clip_sample", False)
         latents = pipeline.draw(2, torch.Generator().manual_seed(0))
-        ddim = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
-        ddim.set_timesteps(10)
-        samples = latents
         with torch.no_grad():
-            for timestep in ddim.timesteps:
-                output = unet(samples, timestep).sample
-                samples = ddim.step(output, timestep, samples).prev_sample
-            assert torch.allclose(
-                pipeline.decode(latents, None, 10, scheduler="DDIM"),
-                samples.clamp(-1, 1),
-                atol=1e-4,
-            )
+            samples = pipeline.decode(latents, None, STEPS, scheduler="DDIM")
+        assert torch.equal(samples, ddim_samples(unet, scheduler, latents))
     models = Models([tmp_path / "model"])
     assert models.kinds == {"model": DenoisingPipeline}
     assert type(models.get("model")) is DenoisingPipeline
-
-
-@pytest.mark.parametrize(
-    ("fields", "scheduler", "message"),
-    [
-        ({"num_class_embeds": 10}, DDPMScheduler(), "expected an unconditional UNet2DModel"),
-        ({"out_channels": 6}, DDPMScheduler(), "3 output channels, .* got 6"),
-        ({"sample_size": (8, 16)}, DDPMScheduler(), r"for square samples, got \[8, 16\]"),
-        ({}, DDPMScheduler(prediction_type="sample"), "or v_prediction, got sample"),
-    ],
-)
-def test_unsupported_pipelines_of_diffusers(
-    fields: dict[str, int], scheduler: DDPMScheduler, message: str, tmp_path: Path
-) -> None:
-    diffusers.DDPMPipeline(small_unet(**fields), scheduler).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match=message):
-        genmodels.load(tmp_path)
 
 
 @pytest.mark.parametrize("folder", sorted(ROOT.glob("checkpoints/*/model_index.json")))

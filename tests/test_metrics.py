@@ -1,9 +1,11 @@
 """Metrics against closed forms and reference implementations, and their command."""
 
 import copy
+import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,11 +38,15 @@ from genmodels.metrics.evaluation import (
     sample_source,
 )
 from genmodels.metrics.extractors import (
+    ALEXNET,
+    INCEPTION,
+    LPIPS,
     Extractor,
     FeatureExtractors,
     alexnet_lpips,
     domain,
     inception,
+    load_weights,
     raw_pixels,
 )
 from genmodels.metrics.frechet import FrechetDistance
@@ -389,6 +395,33 @@ def test_missing_and_damaged_weights_raise_user_errors(
     save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "lpips-alex.safetensors")
     with pytest.raises(UserError, match="expected the weights of LPIPS, got others"):
         alexnet_lpips()
+
+
+def test_downloaded_weights_are_checked_against_their_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "cache"))
+    monkeypatch.delenv("GENMODELS_WEIGHTS", raising=False)
+    file, weights = tmp_path / "alex.pth", {"weight": torch.arange(3.0)}
+    torch.save(weights, file)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    source = (file.as_uri(), sha256)
+    torch.save({"weight": torch.zeros(3)}, file)
+    for _ in range(2):  # the refused file is not cached
+        with pytest.raises(UserError, match=rf"weights of it: invalid hash .*{sha256}.*; set GEN"):
+            load_weights("it", "*", [source])
+    torch.save(weights, file)
+    assert torch.equal(load_weights("it", "*", [source])["weight"], weights["weight"])
+    file.unlink()
+    assert torch.equal(load_weights("it", "*", [source])["weight"], weights["weight"])  # cached
+
+
+def test_addresses_of_weights_are_permanent() -> None:
+    """They name a release, a commit or a hash, never a branch."""
+    for url, sha256 in (INCEPTION, ALEXNET, LPIPS):
+        assert re.search(r"/download/v[\d.]+/|/[0-9a-f]{40}/|-[0-9a-f]{8}\.pth", url)
+        assert re.fullmatch("[0-9a-f]{64}", sha256)
+        assert "-" not in Path(url).stem or Path(url).stem.endswith(f"-{sha256[:8]}")
 
 
 @pytest.fixture(scope="module")

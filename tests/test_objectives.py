@@ -7,14 +7,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
+from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal, kl_divergence
 
 from genmodels.errors import UserError
+from genmodels.networks import autoencoder as networks
 from genmodels.networks import dcgan
 from training.configs.presets import PRESETS
 from training.core.batches import Batch
 from training.objectives import OBJECTIVES, Objective
 from training.objectives.adversarial import squared_gradient_norms
+from training.objectives.augmentation import augment
 from training.objectives.autoencoding import LIKELIHOODS, kl_to_standard_normal
 
 COUNT, LATENT = 5, 3
@@ -140,6 +142,25 @@ def test_gradient_penalty_of_a_linear_critic_has_a_closed_form(norm: float) -> N
     assert torch.allclose(gradient(losses["penalty"], critic), gradient_of_norm, atol=1e-4)
 
 
+def test_gradient_penalties_are_taken_behind_the_augmentation() -> None:
+    """With respect to the samples before it, the gradient would be 0 where cutout erases them."""
+    networks, policies = {"generator": Generator(), "critic": Critic()}, ("cutout",)
+    rng = torch.Generator().manual_seed(4)
+    fake = networks["generator"](torch.randn(COUNT, LATENT, generator=rng, dtype=torch.float64))
+    real, fake = augment(torch.cat([batch().samples, fake]), policies, rng).chunk(2)
+    between = torch.lerp(real, fake, torch.rand(COUNT, 1, 1, 1, generator=rng, dtype=torch.float64))
+    for name, loss, samples in [
+        ("r3gan", "R1", real),
+        ("r3gan", "R2", fake),
+        ("wgan-gp", "penalty", between),
+    ]:
+        objective = OBJECTIVES[name](diffaugment=policies)
+        losses = objective.losses("critic", networks["critic"], networks, batch(), 0)
+        norms = networks["critic"].gradient_norms(samples)
+        expected = 10 * (norms - 1).square() if loss == "penalty" else norms.square() / 2
+        assert losses[loss].item() == pytest.approx(expected.mean().item(), rel=1e-6)
+
+
 @pytest.mark.parametrize(("kind", "error"), [(torch.bfloat16, 0.01), (torch.float16, 0)])
 def test_gradient_penalty_under_autocast_matches_float32(kind: torch.dtype, error: float) -> None:
     """Within 1% in bfloat16; exactly in float16, where the penalty disables autocast."""
@@ -236,18 +257,31 @@ def test_autoencoder_losses_and_gradients_match_the_paper() -> None:
 
 
 def test_bernoulli_reconstruction_is_cross_entropy() -> None:
-    """Its gradient points towards the sample for black, white and gray pixels."""
-    samples = torch.tensor([[-1.0, 1.0, 0.0, -0.9]], dtype=torch.float64)
-    reconstruction = torch.tensor([[-0.5, 0.5, 0.8, -1.0]], dtype=torch.float64, requires_grad=True)
-    (loss,) = LIKELIHOODS["bernoulli"](reconstruction, samples)
-    mean = ((reconstruction + 1) / 2).clamp(1 / 510, 1 - 1 / 510)
-    expected = nn.functional.binary_cross_entropy(mean, (samples + 1) / 2, reduction="sum")
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
-    (slope,) = torch.autograd.grad(loss, reconstruction)
-    assert (slope[0].sign() == torch.tensor([1, -1, 1, 0])).all()  # the last pixel is black already
-    assert LIKELIHOODS["bernoulli"](samples, samples) < loss
+    """Its gradient is that of the logits, also where the reconstruction is certain and wrong."""
+    samples = torch.tensor([[-1.0, 1.0, 0.0, -0.9, 1.0, -1.0]])
+    logits = torch.tensor([[-0.5, 0.5, 0.8, -1.0, -200.0, 200.0]], requires_grad=True)
+    (loss,) = LIKELIHOODS["bernoulli"](logits, samples)
+    expected = -Bernoulli(logits=logits.double(), validate_args=False).log_prob((samples + 1) / 2)
+    assert loss.item() == pytest.approx(expected.sum().item(), rel=1e-6)
+    (slope,) = torch.autograd.grad(loss, logits)
+    assert torch.allclose(slope, logits.sigmoid() - (samples + 1) / 2)
+    assert slope[0, -2:].tolist() == [-1, 1]
     objective = OBJECTIVES["vae"](likelihood="bernoulli")
-    assert torch.equal(objective.reconstruction_losses(reconstruction, samples), loss[None])
+    assert torch.equal(objective.reconstruction_losses(logits, samples), loss[None])
+
+
+def test_bernoulli_objective_trains_the_logits_of_what_the_network_decodes() -> None:
+    torch.manual_seed(0)
+    network, labels = networks.Autoencoder(4, 4, 12, num_classes=3).eval(), torch.tensor([0, 2])
+    images = torch.rand(2, 1, 12, 12) * 2 - 1
+    objective = OBJECTIVES["vae"](likelihood="bernoulli", beta=0.0)
+    rng = [torch.Generator().manual_seed(1) for _ in range(2)]
+    losses = objective.losses("autoencoder", network, {}, Batch(images, labels, rng[0]), 0)
+    reconstruction, *_ = network(images, labels, rng[1])
+    expected = nn.functional.binary_cross_entropy(
+        (reconstruction + 1) / 2, (images + 1) / 2, reduction="sum"
+    )
+    assert losses["reconstruction"].item() == pytest.approx(expected.item() / 2, rel=1e-5)
 
 
 def test_kl_matches_torch() -> None:

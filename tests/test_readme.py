@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DDPMPipeline, DDPMScheduler
 from huggingface_hub import ModelCard, RepoCard
 from PIL import Image
 
+import genmodels
 from genmodels.distances.divergences import wasserstein
 from tests.conftest import ROOT
+from tests.test_diffusers_compat import small_unet
 from training.__main__ import parse
 from training.objectives import OBJECTIVES
 from training.release.records import read_record
@@ -32,6 +35,8 @@ def test_snippets_run(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
+    if guide.parent.name == "genmodels":
+        DDPMPipeline(small_unet(num_class_embeds=5), DDPMScheduler()).save_pretrained("my_model")
     for snippet in code_blocks(ROOT / guide, "python"):
         if "gradio_client" not in snippet:
             exec(snippet, names)
@@ -39,6 +44,9 @@ def test_snippets_run(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         case "":
             assert names["latents"].shape == (16, 32)
             assert len(names["images"]) == 4
+        case "genmodels":
+            assert len(names["images"]) == 4
+            assert genmodels.load("my_guided_model").num_classes == 4
         case "inpainting":
             keep = names["mask"].bool()
             assert torch.equal(names["completed"][keep], names["images"][keep])

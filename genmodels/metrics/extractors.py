@@ -24,13 +24,23 @@ from genmodels.networks.classifier import Classifier
 from genmodels.networks.inception import SIDE, Inception
 
 FOLDER = "GENMODELS_WEIGHTS"  # environment variable: a folder with weights as safetensors
+
+# Weights to download: URL and SHA-256
 INCEPTION = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
-    "weights-inception-2015-12-05-6726825d.pth"
+    "weights-inception-2015-12-05-6726825d.pth",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
 )
-ALEXNET = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-PERCEPTUAL_SIMILARITY = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master"
-LPIPS = f"{PERCEPTUAL_SIMILARITY}/lpips/weights/v0.1/alex.pth"
+ALEXNET = (
+    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+)
+LPIPS = (
+    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/"
+    "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1/alex.pth",
+    "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+)
+
 CPU = torch.device("cpu")
 DOMAIN = Path(__file__).parents[2] / "checkpoints" / "classifier-fashion"
 
@@ -125,8 +135,16 @@ def fuse_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
-def load_weights(name: str, pattern: str, urls: Sequence[str]) -> dict[str, Tensor]:
-    """Load a file from the folder GENMODELS_WEIGHTS, or else URLs through torch.hub."""
+def download_weights(url: str, sha256: str) -> dict[str, Tensor]:
+    """Load a file from torch.hub's cache, or download it and check its hash."""
+    # The hash in the file name is the one that torch.hub checks after the download.
+    name = f"{Path(url).stem.removesuffix(f'-{sha256[:8]}')}-{sha256}.pth"
+    options = {"map_location": CPU, "progress": False, "check_hash": True, "file_name": name}
+    return torch.hub.load_state_dict_from_url(url, **options)
+
+
+def load_weights(name: str, pattern: str, sources: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """Load a file from the folder GENMODELS_WEIGHTS, or else download (URL, SHA-256) pairs."""
     folder = os.environ.get(FOLDER)
     try:
         if folder is not None:
@@ -134,9 +152,9 @@ def load_weights(name: str, pattern: str, urls: Sequence[str]) -> dict[str, Tens
             if not files:
                 raise FileNotFoundError(f"there is no {pattern} in {folder}")
             return load_file(files[0])
-        download = partial(torch.hub.load_state_dict_from_url, map_location="cpu", progress=False)
-        return {key: tensor for url in urls for key, tensor in download(url).items()}
-    except Exception as error:  # no connection, or a damaged file
+        files = [download_weights(*source) for source in sources]
+        return {key: tensor for file in files for key, tensor in file.items()}
+    except Exception as error:  # no connection, a damaged file, or another hash
         reason = f"{first_line(error)}; set {FOLDER} to a folder that contains them"
         raise UserError(f"could not load the weights of {name}: {reason}") from error
 

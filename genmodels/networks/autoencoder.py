@@ -48,16 +48,21 @@ class Autoencoder(ModelMixin, ConfigMixin):
         code = self.encoder(samples).to(samples.dtype)  # full precision under autocast, for the KL
         return code.chunk(2, dim=1) if self.config.variational else (code, None)
 
-    def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return samples (B, C, S, S) in [-1, 1]."""
+    def decode(self, codes: Tensor, labels: Tensor | None = None, logits: bool = False) -> Tensor:
+        """Return samples (B, C, S, S) in [-1, 1], or the logits of their intensities in [0, 1]."""
         if self.vectors is not None:
             codes = torch.cat([codes, self.vectors(labels)], 1)
-        return self.decoder(codes)
+        output = self.decoder(codes)
+        return 2 * output if logits else output.tanh()  # tanh(x) = 2 sigmoid(2 x) - 1
 
     def forward(
-        self, samples: Tensor, labels: Tensor | None, rng: torch.Generator | None
+        self,
+        samples: Tensor,
+        labels: Tensor | None,
+        rng: torch.Generator | None,
+        logits: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return reconstructions, codes or their means, and log variances or None.
+        """Return reconstructions (see `decode`), codes or their means, log variances or None.
 
         A variational autoencoder decodes mean + standard deviation * noise (reparametrisation):
         Auto-Encoding Variational Bayes (Kingma and Welling, 2014, section 2.4)
@@ -68,7 +73,7 @@ class Autoencoder(ModelMixin, ConfigMixin):
         if log_variance is not None:
             noise = randn_tensor(mean.shape, rng, mean.device, mean.dtype)
             code = mean + (log_variance / 2).exp() * noise
-        return self.decode(code, labels), mean, log_variance
+        return self.decode(code, labels, logits), mean, log_variance
 
 
 class GaussianPrior(ModelMixin, ConfigMixin):

@@ -101,7 +101,7 @@ def upward(
     blocks: int = 0,
     max_width: int | None = None,
 ) -> Layers:
-    """Build a decoder of latents (B, Z) to (B, C, S, S) in (-1, 1): transposed convolutions.
+    """Build a decoder of latents (B, Z) to (B, C, S, S), unbounded: transposed convolutions.
 
     The highest resolution has W channels, each lower one twice as many, up to `max_width`. `blocks`
     residual blocks follow each layer.
@@ -118,7 +118,7 @@ def upward(
     for narrow in narrower:
         layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), *finish(narrow)]
         wide = narrow
-    return Layers(*layers, nn.ConvTranspose2d(wide, channels, 4, 2, 1), nn.Tanh())
+    return Layers(*layers, nn.ConvTranspose2d(wide, channels, 4, 2, 1))
 
 
 def downward(

@@ -6,7 +6,7 @@ https://arxiv.org/abs/1511.06434
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from torch import Tensor
+from torch import Tensor, nn
 
 from genmodels.networks.convolutions import Projection, downward, normalise_spectrally, upward
 
@@ -27,6 +27,7 @@ class Generator(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         self.layers = upward(latent_dim, width, side, channels, num_classes, blocks, max_width)
+        self.layers.append(nn.Tanh())
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.layers(latents, labels)

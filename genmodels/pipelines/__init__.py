@@ -4,7 +4,7 @@ from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
-from genmodels.pipelines.denoising import DenoisingPipeline
+from genmodels.pipelines.denoising import DenoisingPipeline, UnguidedDenoisingPipeline
 from genmodels.pipelines.loading import (
     PIPELINES,
     from_folder,

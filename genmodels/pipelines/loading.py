@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -17,7 +18,7 @@ from genmodels.pipelines.adversarial import AdversarialPipeline
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
 from genmodels.pipelines.base import LatentPipeline
 from genmodels.pipelines.completing import CompletingPipeline
-from genmodels.pipelines.denoising import DenoisingPipeline
+from genmodels.pipelines.denoising import DenoisingPipeline, UnguidedDenoisingPipeline
 from genmodels.pipelines.diffusers_compat import DIFFUSERS_PIPELINES, FLAT_FILES, from_diffusers
 
 # In the order of the app's lists: fast and sharp models first.
@@ -25,9 +26,12 @@ PIPELINES: dict[str, type[LatentPipeline]] = {
     "AdversarialPipeline": AdversarialPipeline,
     "AutoencodingPipeline": AutoencodingPipeline,
     "DenoisingPipeline": DenoisingPipeline,
+    "UnguidedDenoisingPipeline": UnguidedDenoisingPipeline,
     "FittedAutoencodingPipeline": FittedAutoencodingPipeline,
     "CompletingPipeline": CompletingPipeline,
 }
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 Components = dict[str, type[ConfigMixin]]
 Factory = Callable[..., LatentPipeline]  # from components by name to a pipeline
@@ -38,7 +42,8 @@ def load(source: str | Path, revision: str | None = None) -> LatentPipeline:
     """Load a published pipeline from a folder or the Hub, in evaluation mode, float32, on the CPU.
 
     Reads only JSON and safetensors, and builds only the classes that a pipeline of genmodels
-    names: no code of the source runs. DIFFUSERS_PIPELINES are loaded as a DenoisingPipeline.
+    names: no code of the source runs. DIFFUSERS_PIPELINES are loaded as a DenoisingPipeline; see
+    `from_diffusers`.
 
     Args:
         source: folder with a model_index.json, or the id "user/name" of such a repository
@@ -90,7 +95,10 @@ def read_index(folder: Path, source: str | None = None) -> tuple[Factory, Compon
         raise UserError(f"expected {' or '.join(FACTORIES)} in {source}, got {name}")
     factory = FACTORIES[name]
     hints = get_type_hints(factory.__init__ if isinstance(factory, type) else factory)
-    hints.pop("return")
+    options = {
+        name for name, it in signature(factory).parameters.items() if it.default is not it.empty
+    }
+    hints = {name: hint for name, hint in hints.items() if name not in {"return", *options}}
     entries = {name: entry for name, entry in index.items() if not name.startswith("_")}
     if entries.keys() != hints.keys():
         raise UserError(f"expected {', '.join(hints)} in {source}, got {', '.join(entries)}")
@@ -100,7 +108,10 @@ def read_index(folder: Path, source: str | None = None) -> tuple[Factory, Compon
         matches = [kind for kind in kinds if entries[name] == [library(kind), kind.__name__]]
         if not matches:
             expected = " or ".join(f"{library(kind)}.{kind.__name__}" for kind in kinds)
-            raise UserError(f"expected {expected} as {name} in {source}, got {entries[name]}")
+            remedy = "; convert it: DDIMScheduler.from_config(pipeline.scheduler.config)"
+            remedy = remedy if factory is from_diffusers and name == "scheduler" else ""
+            got = f"{entries[name]}{remedy}"
+            raise UserError(f"expected {expected} as {name} in {source}, got {got}")
         components[name] = matches[0]
     return factory, components
 
@@ -118,6 +129,13 @@ def library(kind: type[ConfigMixin]) -> str:
 
 def load_component(folder: Path, kind: type[ConfigMixin], source: str) -> ConfigMixin:
     """Load a scheduler, or a network whose weights match its config exactly."""
+    names = (WEIGHTS, f"{WEIGHTS}.index.json")
+    if issubclass(kind, ModelMixin) and not any((folder / name).is_file() for name in names):
+        others = ", ".join(sorted(it.name for it in folder.glob("*.*") if it.suffix != ".json"))
+        raise UserError(
+            f"expected {WEIGHTS} in {source}, found {others or 'none'}; only safetensors are read: "
+            "save again with safe_serialization=True and without a variant"
+        )
     try:
         if not issubclass(kind, ModelMixin):
             return kind.from_pretrained(folder)

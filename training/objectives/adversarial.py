@@ -35,7 +35,11 @@ class Adversarial(Objective):
         """Compute the generator's losses from augmented generated samples (B, C, *S)."""
 
     def penalty_losses(self, critic: nn.Module, real: Tensor, fake: Tensor, batch: Batch) -> Losses:
-        """Compute penalties on gradients at augmented samples (B, C, *S); none by default."""
+        """Compute penalties on gradients at augmented samples (B, C, *S); none by default.
+
+        The gradients are those of the scores with respect to the critic's inputs, that is, behind
+        DiffAugment, not with respect to the samples before it.
+        """
         return {}
 
     def critic_inputs(
@@ -169,7 +173,8 @@ class WassersteinPenalty(Wasserstein):
     """The Wasserstein-1 distance, with a gradient penalty between real and generated samples.
 
     Improved Training of Wasserstein GANs (Gulrajani et al., 2017), algorithm 1
-    https://arxiv.org/abs/1704.00028
+    https://arxiv.org/abs/1704.00028. With DiffAugment, the penalty is on the gradient at points
+    between augmented real and augmented generated samples.
     """
 
     penalty_weight: float = 10.0  # weight of the gradient penalty
@@ -188,7 +193,8 @@ class Relativistic(Adversarial):
     """The relativistic pairing loss with R1 and R2 gradient penalties (R3GAN).
 
     The GAN is dead; long live the GAN! A Modern GAN Baseline (Huang et al., 2024), equations 2 to 4
-    https://arxiv.org/abs/2501.05441
+    https://arxiv.org/abs/2501.05441. With DiffAugment, R1 and R2 are on the gradients at augmented
+    samples.
     """
 
     gamma: float = 1.0  # weight of the R1 and R2 gradient penalties

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from genmodels.networks.autoencoder import GaussianPrior
 from genmodels.pipelines.autoencoding import AutoencodingPipeline, FittedAutoencodingPipeline
@@ -21,6 +22,10 @@ class Autoencoding(Objective):
         """Compute losses of codes (B, Z), or of their posteriors (B, Z) each; none by default."""
         return {}
 
+    def reconstruct(self, model: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+        """Return what `reconstruction_losses` and `code_losses` need: by default the samples."""
+        return model(batch.samples, batch.labels, batch.rng)
+
     def reconstruction_losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
         """Compute each sample's reconstruction loss (B,); the sum of squares by default."""
         return normal_loss(reconstruction, samples)
@@ -31,7 +36,7 @@ class Autoencoding(Objective):
     def losses(
         self, name: str, model: nn.Module, networks: Networks, batch: Batch, step: int
     ) -> Losses:
-        reconstruction, *code = model(batch.samples, batch.labels, batch.rng)
+        reconstruction, *code = self.reconstruct(model, batch)
         losses = self.reconstruction_losses(reconstruction.to(batch.samples.dtype), batch.samples)
         return {"reconstruction": losses.mean()} | self.code_losses(*code, step)
 
@@ -65,7 +70,8 @@ class VariationalAutoencoder(Autoencoding):
     https://openreview.net/forum?id=Sy2fzU9gl. The reconstruction term is a negative log likelihood.
     "normal": the sum of squares, up to a constant the likelihood of a normal distribution with
     variance 1/2 per pixel. "bernoulli": the cross entropy of pixel intensities in [0, 1] (Kingma
-    and Welling, appendix C.1), which penalises errors near black and white more.
+    and Welling, appendix C.1), which penalises errors near black and white more. It is computed
+    from logits, so its gradient does not vanish where the error is greatest.
 
     Two remedies for posterior collapse: KL warm-up (Ladder Variational Autoencoders, Sønderby et
     al., 2016, section 2.2, https://arxiv.org/abs/1602.02282) and free bits (Improved Variational
@@ -77,6 +83,11 @@ class VariationalAutoencoder(Autoencoding):
     beta: float = 1.0  # weight of the KL divergence
     kl_warmup_steps: int = 0  # steps over which the KL weight grows from 0 to beta
     free_bits: float = 0.0  # minimum KL in nats per latent dimension; below it there is no gradient
+
+    def reconstruct(self, model: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+        if self.likelihood == "normal":
+            return super().reconstruct(model, batch)
+        return model(batch.samples, batch.labels, batch.rng, logits=True)
 
     def reconstruction_losses(self, reconstruction: Tensor, samples: Tensor) -> Tensor:
         return LIKELIHOODS[self.likelihood](reconstruction, samples)
@@ -103,11 +114,13 @@ def normal_loss(reconstruction: Tensor, samples: Tensor) -> Tensor:
     return (reconstruction - samples).square().flatten(1).sum(1)
 
 
-def bernoulli_loss(reconstruction: Tensor, samples: Tensor) -> Tensor:
-    """Compute -x log p - (1 - x) log(1 - p) (B,) in nats, of intensities x and p in [0, 1]."""
-    # Clamping by half a grey level keeps the logarithms finite.
-    target, mean = (samples + 1) / 2, ((reconstruction + 1) / 2).clamp(1 / 510, 1 - 1 / 510)
-    return -(target * mean.log() + (1 - target) * (1 - mean).log()).flatten(1).sum(1)
+def bernoulli_loss(logits: Tensor, samples: Tensor) -> Tensor:
+    """Compute -x log p - (1 - x) log(1 - p) (B,) in nats, of intensities x and p in [0, 1].
+
+    x is that of the samples in [-1, 1], p the sigmoid of the logits.
+    """
+    losses = F.binary_cross_entropy_with_logits(logits, (samples + 1) / 2, reduction="none")
+    return losses.flatten(1).sum(1)
 
 
 LIKELIHOODS = {"normal": normal_loss, "bernoulli": bernoulli_loss}

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from httpx2 import HTTPError  # the client of huggingface_hub
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors, get_session
 from huggingface_hub.hf_api import ModelInfo, RepoUrl, SpaceInfo
+from huggingface_hub.utils import httpx  # the HTTP client of huggingface_hub, of any name
 
 from genmodels.hub import cause, explain_error
 from training.core.tracking import warn
@@ -24,7 +24,7 @@ PERMANENT_ERRORS = (errors.HFValidationError, errors.LocalTokenNotFoundError)
 PERMANENT_ERRORS += (errors.OfflineModeIsEnabled, PermissionError, ValueError)
 
 # Errors of the client, the network and the disk; any other exception is a bug.
-PUSH_ERRORS = (HTTPError, OSError, RuntimeError, ValueError)
+PUSH_ERRORS = (httpx.HTTPError, OSError, RuntimeError, ValueError)
 
 Kind = Literal["model", "space"]
 Files = Mapping[str, Path | bytes]  # by path in the repository

@@ -91,7 +91,7 @@ def parse_settings(
 def find_controls(pipeline: LatentPipeline) -> Controls:
     """Return which settings apply to a pipeline."""
     conditional, diffusion = pipeline.num_classes is not None, is_diffusion(pipeline)
-    return Controls(conditional, not diffusion, diffusion, conditional and diffusion)
+    return Controls(conditional, not diffusion, diffusion, diffusion and pipeline.has_guidance)
 
 
 def is_diffusion(pipeline: LatentPipeline) -> bool:
@@ -114,7 +114,7 @@ def sampling_arguments(pipeline: LatentPipeline, settings: Settings) -> dict[str
         return {}
     return {
         "num_inference_steps": min(settings.num_inference_steps, pipeline.num_timesteps),
-        "guidance_scale": None if pipeline.num_classes is None else settings.guidance_scale,
+        "guidance_scale": settings.guidance_scale if pipeline.has_guidance else None,
         "scheduler": settings.scheduler,
     }
 

@@ -95,9 +95,8 @@ def build_inputs(
     texts, limits = label_and_info("generate_truncation"), (actions.MIN_TRUNCATION, MAX_TRUNCATION)
     truncation = gr.Slider(*limits, settings.truncation, **texts, visible=controls.truncation)
     with gr.Group(visible=controls.steps) as step_settings:
-        scheduler = gr.Radio(
-            list(SCHEDULERS), value=settings.scheduler, label=translate("generate_scheduler")
-        )
+        texts = label_and_info("generate_scheduler")
+        scheduler = gr.Radio(list(SCHEDULERS), value=settings.scheduler, **texts)
         default = settings.num_inference_steps
         steps = whole_slider(1, actions.MAX_STEPS, default, "generate_steps")
     texts, limits = label_and_info("generate_guidance"), (0, actions.MAX_GUIDANCE)
