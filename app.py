@@ -1,9 +1,10 @@
-"""The Gradio app: python app.py [--models DIR_OR_REPO ...] [--share]"""
+"""The Gradio app: python app.py [--models DIR_OR_REPO ...] [--extractor FOLDER] [--share]"""
 
 import os
 import socket
 import sys
 from pathlib import Path
+from typing import Annotated
 
 # Idle threads must not spin: with many users on few cores, that doubles the response time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -11,8 +12,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import httpx
 import tyro
 from huggingface_hub import RepoCard
+from tyro.conf import UseAppendAction
 
 from genmodels import ui
+from genmodels.errors import UserError, exit_with
 from genmodels.ui.models import Models
 from training.studies import laboratory
 
@@ -27,12 +30,18 @@ PORT = int(os.environ.get("GRADIO_SERVER_PORT", 7860))
 
 
 def main(
-    models: tuple[str, ...] = MODELS, host: str = HOST, port: int = PORT, share: bool = False
+    models: tuple[str, ...] = MODELS,
+    extractor: Annotated[tuple[str, ...], UseAppendAction] = (),
+    host: str = HOST,
+    port: int = PORT,
+    share: bool = False,
 ) -> None:
     """Serve the app.
 
     Args:
         models: model folders, folders that contain model folders, or Hub ids
+        extractor: folder of a classifier (python -m training classifier-...) that the Metrics tab
+            offers as a feature extractor; repeat the flag for several
         host: address to listen on; 0.0.0.0 for all network interfaces
         port: port to listen on
         share: also create a public link, valid for a week
@@ -49,7 +58,10 @@ def main(
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
         sys.exit(serving_error(host, port, error))
-    app = ui.build(Models(models), tools)
+    try:
+        app = ui.build(Models(models), tools, extractor)
+    except UserError as error:
+        exit_with(error)
     try:
         app.launch(
             server_name=host,

@@ -40,6 +40,9 @@ LPIPS = (
     "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1/alex.pth",
     "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
 )
+# Their files in the folder GENMODELS_WEIGHTS
+INCEPTION_FILES = "*inception-2015-12-05*.safetensors"
+LPIPS_FILES = "*lpips-alex*.safetensors"
 
 CPU = torch.device("cpu")
 DOMAIN = Path(__file__).parents[2] / "checkpoints" / "classifier-fashion"
@@ -135,12 +138,26 @@ def fuse_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
+def cache_name(url: str, sha256: str) -> str:
+    """Return the name of a file in torch.hub's cache, with the hash that torch.hub checks."""
+    return f"{Path(url).stem.removesuffix(f'-{sha256[:8]}')}-{sha256}.pth"
+
+
 def download_weights(url: str, sha256: str) -> dict[str, Tensor]:
     """Load a file from torch.hub's cache, or download it and check its hash."""
-    # The hash in the file name is the one that torch.hub checks after the download.
-    name = f"{Path(url).stem.removesuffix(f'-{sha256[:8]}')}-{sha256}.pth"
+    name = cache_name(url, sha256)
     options = {"map_location": CPU, "progress": False, "check_hash": True, "file_name": name}
     return torch.hub.load_state_dict_from_url(url, **options)
+
+
+def find_weights(pattern: str, sources: Sequence[tuple[str, str]]) -> list[Path]:
+    """Return the files that `load_weights` reads; none if they are missing or not downloaded."""
+    folder = os.environ.get(FOLDER)
+    if folder is not None:
+        return sorted(Path(folder).glob(pattern))[:1]
+    cache = Path(torch.hub.get_dir(), "checkpoints")
+    files = [cache / cache_name(*source) for source in sources]
+    return files if all(file.exists() for file in files) else []
 
 
 def load_weights(name: str, pattern: str, sources: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
@@ -175,7 +192,7 @@ def inception(bf16: bool = False) -> Extractor:
     bfloat16 halves the time on hardware that supports it; FIDs of 32 and 21 changed by 0 and 0.2.
     """
     name = "inception-2015-12-05"
-    state = load_weights(name, f"*{name}*.safetensors", [INCEPTION])
+    state = load_weights(name, INCEPTION_FILES, [INCEPTION])
     network = load_state(Inception("fc.weight" in state, bf16), state, name)
     protocol = f"{name}, bilinear to {SIDE} as in TensorFlow 1, uint8" + ", bfloat16" * bf16
     return Extractor(network, 3, protocol, network, batch_size=10)
@@ -183,7 +200,7 @@ def inception(bf16: bool = False) -> Extractor:
 
 def alexnet_lpips() -> Perception:
     """Load LPIPS 0.1 with AlexNet. Images below 32 pixels are enlarged by an integer factor."""
-    state = load_weights("LPIPS", "*lpips-alex*.safetensors", [ALEXNET, LPIPS])
+    state = load_weights("LPIPS", LPIPS_FILES, [ALEXNET, LPIPS])
     state = {key: tensor for key, tensor in state.items() if not key.startswith("classifier")}
     network = load_state(Lpips(), state, "LPIPS")
 

@@ -1,6 +1,7 @@
 """The Gradio app. To add a tab, write its package, a row of TABS, and its texts in locales/."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import gradio as gr
 
@@ -25,12 +26,23 @@ TABS: dict[str, Callable[[AppState], None]] = {
 }
 
 
-def build(models: Models, laboratory: Laboratory | None = None) -> gr.Blocks:
-    """Build the app; without `laboratory`, the tabs that train lack their training."""
+def build(
+    models: Models,
+    laboratory: Laboratory | None = None,
+    extractors: Sequence[Path | str] = (),
+) -> gr.Blocks:
+    """Build the app; without `laboratory`, the tabs that train lack their training.
+
+    Args:
+        extractors: folders of classifiers that metrics may use as feature extractors
+
+    Raises:
+        UserError: one of `extractors` contains no classifier.
+    """
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 86400)) as app:
         gr.Markdown(translate("app_title"))
         saved_samples, tabs = gr.State([], time_to_live=3600), gr.Tabs(elem_id="tabs")
-        shared = AppState(models, laboratory, saved_samples, tabs)
+        shared = AppState(models, laboratory, saved_samples, tabs, extractors)
         with tabs:
             for name, tab in TABS.items():
                 with gr.Tab(translate(f"tab_{name}"), id=name, elem_id=f"tab-{name}"):

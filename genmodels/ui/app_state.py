@@ -1,7 +1,8 @@
 """State shared by the tabs, so that no tab imports another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
@@ -37,6 +38,7 @@ class AppState:
     laboratory: Laboratory | None
     saved_samples: gr.State  # list[SavedSample], the newest last
     tabs: gr.Tabs
+    extractors: Sequence[Path | str] = ()  # folders of classifiers
     links: dict[str, list[gr.components.Component]] = field(default_factory=dict)
     linked_events: list[dict[str, object]] = field(default_factory=list)
 

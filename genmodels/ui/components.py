@@ -29,6 +29,16 @@ def models_dropdown(names: list[str], value: list[str], key: str, most: int) -> 
     return gr.Dropdown(names, value=value, **label_and_info(key), **settings)
 
 
+def fitting_radio(choices: list[tuple[str, str]], value: str | None, key: str) -> gr.Radio:
+    """Create a choice whose options depend on the selected model.
+
+    Its event has to check the value, because an API client may choose another model.
+    """
+    radio = gr.Radio(choices, value=value, **label_and_info(key))
+    radio.preprocess = lambda payload: payload  # gradio only accepts the first model's options
+    return radio
+
+
 def class_number(value: int, visible: bool, info: str | None = None) -> gr.Number:
     """Create the input of a class. info: key of an explanation"""
     info = info and translate(info)

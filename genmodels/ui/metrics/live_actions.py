@@ -1,13 +1,11 @@
 """Metrics of models, updated while the models generate samples."""
 
-import os
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -18,14 +16,14 @@ from genmodels.errors import UserError
 from genmodels.media.image import to_pixels
 from genmodels.metrics import METRICS, FeatureExtractors, Metric
 from genmodels.metrics.accumulator import MetricAccumulator
-from genmodels.metrics.extractors import FOLDER, INCEPTION
 from genmodels.metrics.image_source import ImageSource
 from genmodels.metrics.reference_statistics import reference_statistics
 from genmodels.pipelines import CompletingPipeline, LatentPipeline
+from genmodels.ui.metrics.extractor_choices import ExtractorChoices, Shape
 from genmodels.ui.metrics.figures import Curves, plot_curves
 from genmodels.ui.models import Models
 from genmodels.ui.reference_dataset import ReferenceDatasets
-from genmodels.ui.validation import parse_choice, parse_choices, parse_int, parse_seed
+from genmodels.ui.validation import parse_choices, parse_int, parse_seed
 
 if TYPE_CHECKING:  # slow to import, and the app must start quickly
     from genmodels.data import Images
@@ -51,9 +49,6 @@ TITLES = {
     "lpips": "LPIPS diversity (closer to that of real images is better)",
     "classes": "Effective number of classes (closer to that of real images is better)",
 }
-
-
-load_extractors = cache(FeatureExtractors)  # one instance per network for the whole app
 
 
 class LiveModel:
@@ -181,8 +176,10 @@ Update = tuple[str, str, Measurement | None]
 class LiveMetrics:
     """The running and the stopped measurements of all users."""
 
-    def __init__(self, models: Models, references: ReferenceDatasets) -> None:
-        self.models, self.references = models, references
+    def __init__(
+        self, models: Models, references: ReferenceDatasets, extractors: ExtractorChoices
+    ) -> None:
+        self.models, self.references, self.extractors = models, references, extractors
         self.measurements = OrderedDict[str, Measurement]()  # the newest last
 
     def measure(
@@ -190,7 +187,6 @@ class LiveMetrics:
     ) -> Iterator[Update]:
         """Start a measurement. Raises UserError for invalid inputs."""
         metrics = parse_choices(metrics, list(TITLES), len(TITLES), "metrics")
-        network = parse_choice(network, available_networks(), "a network")
         count = parse_int(count, MIN_SAMPLES, MAX_SAMPLES, "samples")
         seed = parse_seed(seed)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -202,10 +198,11 @@ class LiveMetrics:
         shapes = {get_generator(self.models, name).sample_shape for name in names}
         if len(shapes) > 1:
             raise UserError(f"expected models with the same sample shape, got {sorted(shapes)}")
-        real = self.references.get(reference, shapes.pop()[-1])
-        measurement = Measurement(
-            self.models, names, metrics, load_extractors(network), real, reference, seed
-        )
+        self.extractors.check(network, metrics, shapes)  # loading the reference may take long
+        (shape,) = shapes
+        real = self.references.get(reference, shape[-1])
+        extractors = self.extractors.load(network, metrics, [shape, real.pixels.shape[1:]])
+        measurement = Measurement(self.models, names, metrics, extractors, real, reference, seed)
         token = secrets.token_hex()
         self.measurements[token] = measurement
         while len(self.measurements) > MAX_MEASUREMENTS:
@@ -226,10 +223,49 @@ class LiveMetrics:
             yield token, measurement.progress(), measurement if computed else None
 
 
-def available_networks() -> list[str]:
-    """Return the names of the extractors with weights on this machine."""
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(INCEPTION).name
-    return ["domain", *["inception"] * (FOLDER in os.environ or file.exists())]
+def find_shape(models: Models, name: object) -> Shape | None:
+    """Return the shape of a model's samples; None if it does not load or generate images."""
+    try:
+        return get_generator(models, name).sample_shape
+    except UserError:  # reported when the model is measured
+        return None
+
+
+def find_shapes(models: Models, names: Iterable[object]) -> list[Shape]:
+    """Return the shapes of the samples of those models that load."""
+    return [shape for name in names if (shape := find_shape(models, name)) is not None]
+
+
+def initial_models(models: Models, count: int) -> list[str]:
+    """Return the first models whose samples have one shape, at most `count`."""
+    shapes = ((name, find_shape(models, name)) for name in models.generators)
+    loadable = ((name, shape) for name, shape in shapes if shape is not None)
+    first = next(loadable, None)
+    if first is None:
+        return []
+    return [first[0], *islice((name for name, it in loadable if it == first[1]), count - 1)]
+
+
+def choose_network(
+    models: Models, extractors: ExtractorChoices, names: object, network: object
+) -> tuple[list[tuple[str, str]], str | None]:
+    """Return labels and names of the extractors that fit the models, and which one to select.
+
+    Keeps `network` if it fits. The list is empty and the selection None if none fits.
+    """
+    names = names if isinstance(names, list) else []
+    fitting = extractors.fitting(find_shapes(models, names))
+    choices = [(choice.label, choice.name) for choice in fitting]
+    values = [choice.name for choice in fitting]
+    return choices, network if network in values else next(iter(values), None)
+
+
+def choose_metrics(extractors: ExtractorChoices, network: object, metrics: list) -> list[str]:
+    """Return those of the metrics that an extractor allows, or else the first that it allows."""
+    choice = extractors.choices.get(network) if isinstance(network, str) else None
+    if choice is None:
+        return metrics
+    return [name for name in metrics if name in choice.metrics] or [*choice.metrics[:1]]
 
 
 def table_headers(metrics: Sequence[str]) -> list[str]:

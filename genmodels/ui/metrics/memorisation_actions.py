@@ -1,6 +1,6 @@
 """Search for the training images nearest to samples of a model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from PIL import Image
@@ -8,23 +8,23 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.media.image import from_pixels, image_grid, to_pixels
-from genmodels.metrics.extractors import Extractor, domain_lpips, raw_pixels
 from genmodels.metrics.memorisation import NearestNeighbors, to_distances
-from genmodels.ui.metrics.live_actions import get_generator
+from genmodels.ui.metrics.extractor_choices import PIXELS, ExtractorChoices
+from genmodels.ui.metrics.live_actions import find_shape, get_generator
 from genmodels.ui.models import Models
 from genmodels.ui.reference_dataset import ReferenceDatasets
-from genmodels.ui.validation import parse_choice, parse_int, parse_seed
+from genmodels.ui.validation import parse_int, parse_seed
 
 MAX_SAMPLES = 8
 HELD_OUT = 100  # images
 BATCH = 100  # training images between progress messages
-DISTANCES: dict[str, Callable[[], Extractor]] = {"pixels": raw_pixels, "LPIPS": domain_lpips}
 Pairs = list[tuple[Image.Image, str]]  # with captions
 
 
 def find_nearest(
     models: Models,
     references: ReferenceDatasets,
+    extractors: ExtractorChoices,
     model: object,
     count: object,
     seed: object,
@@ -33,9 +33,10 @@ def find_nearest(
 ) -> Iterator[tuple[Pairs | None, str]]:
     """Yield None with progress messages; at the end, samples beside nearest training images."""
     count, seed = parse_int(count, 1, MAX_SAMPLES, "samples"), parse_seed(seed)
-    extract = DISTANCES[parse_choice(distance, list(DISTANCES), "a distance")]()
     yield None, "Loading the model and the training images…"
     pipeline = get_generator(models, model)
+    extract = extractors.load_distance(distance, pipeline.sample_shape)
+    kind = PIXELS if distance == PIXELS else "LPIPS"
     training = references.get(reference, pipeline.sample_shape[-1]).pixels
     pipeline.check_shape(training, pipeline.sample_shape, "training images")
     rng = torch.Generator().manual_seed(seed)
@@ -45,7 +46,7 @@ def find_nearest(
     for indices in torch.arange(len(training)).split(BATCH):
         nearest.update(extract(training[indices], indices))
         yield None, f"{int(indices[-1]) + 1:,} of {len(training):,} training images"
-    distances = to_distances(nearest, distance.lower()).tolist()
+    distances = to_distances(nearest, kind.lower()).tolist()
     note = f"The first {len(training):,} training images of {reference}; {extract.protocol}. "
     note += f"Mean distance of these samples: **{sum(distances[:count]) / count:.3f}**"
     if held_out := distances[count:]:
@@ -53,7 +54,7 @@ def find_nearest(
         note += f"; of {len(held_out)} held-out images: **{mean:.3f}**"
     real = training[nearest.indices[:count]]
     grids = (image_grid(pair, 2) for pair in from_pixels(torch.stack([samples, real], 1)))
-    captions = (f"{distance} {value:.3f}" for value in distances)
+    captions = (f"{kind} {value:.3f}" for value in distances)
     yield list(zip(grids, captions, strict=False)), note
 
 
@@ -64,3 +65,11 @@ def load_held_out(references: ReferenceDatasets, name: str, shape: torch.Size) -
     except UserError:
         return []
     return [held_out] if held_out.shape[1:] == shape else []
+
+
+def choose_distance(
+    models: Models, extractors: ExtractorChoices, model: object, distance: object
+) -> tuple[list[tuple[str, str]], str]:
+    """Return labels and names of the distances for a model's samples, and which one to select."""
+    choices = extractors.distances(find_shape(models, model))
+    return choices, distance if distance in dict(choices).values() else PIXELS
