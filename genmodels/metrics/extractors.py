@@ -134,10 +134,14 @@ def fuse_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
+def cache_name(url: str, sha256: str) -> str:
+    """Return the name of a file in torch.hub's cache, with the hash that torch.hub checks."""
+    return f"{Path(url).stem.removesuffix(f'-{sha256[:8]}')}-{sha256}.pth"
+
+
 def download_weights(url: str, sha256: str) -> dict[str, Tensor]:
     """Load a file from torch.hub's cache, or download it and check its hash."""
-    # The hash in the file name is the one that torch.hub checks after the download.
-    name = f"{Path(url).stem.removesuffix(f'-{sha256[:8]}')}-{sha256}.pth"
+    name = cache_name(url, sha256)
     options = {"map_location": CPU, "progress": False, "check_hash": True, "file_name": name}
     return torch.hub.load_state_dict_from_url(url, **options)
 

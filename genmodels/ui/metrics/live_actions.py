@@ -17,7 +17,7 @@ from genmodels.errors import UserError
 from genmodels.media.image import to_pixels
 from genmodels.metrics import METRICS, FeatureExtractors, Metric
 from genmodels.metrics.accumulator import MetricAccumulator
-from genmodels.metrics.extractors import FOLDER, INCEPTION
+from genmodels.metrics.extractors import FOLDER, INCEPTION, cache_name
 from genmodels.metrics.image_source import ImageSource
 from genmodels.metrics.reference_statistics import reference_statistics
 from genmodels.pipelines import CompletingPipeline, LatentPipeline
@@ -222,7 +222,7 @@ class LiveMetrics:
 
 def available_networks() -> list[str]:
     """Return the names of the extractors with weights on this machine."""
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(INCEPTION).name
+    file = Path(torch.hub.get_dir()) / "checkpoints" / cache_name(*INCEPTION)
     return ["domain", *["inception"] * (FOLDER in os.environ or file.exists())]
 
 
