@@ -18,7 +18,7 @@ from genmodels.errors import UserError
 from genmodels.metrics import METRICS, FeatureExtractors
 from genmodels.metrics.evaluation import ImageSource, compute_metrics, sample_source
 from genmodels.pipelines import load
-from genmodels.ui.metrics import live_actions, memorisation_actions, runs_actions, runs_view
+from genmodels.ui.metrics import live_actions, runs_actions, runs_view
 from genmodels.ui.metrics.figures import plot_curves
 from genmodels.ui.models import Models
 from genmodels.ui.reference_dataset import ReferenceDatasets
@@ -168,7 +168,7 @@ def test_invalid_inputs_of_a_measurement_are_reported(
     assert position == 3 or str(ROOT) not in str(excinfo.value)
 
 
-@pytest.mark.parametrize("distance", memorisation_actions.DISTANCES)
+@pytest.mark.parametrize("distance", ["pixels", "LPIPS"])
 def test_nearest_images_are_reference_images(client: Client, distance: str) -> None:
     inputs = ("vae-fashion", 3, "1", distance, "fashion_mnist")
     pictures, note = client.predict(*inputs, api_name="/nearest")
