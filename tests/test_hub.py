@@ -330,7 +330,7 @@ def test_load_downloads_only_the_needed_files_and_caches_them(
     pipeline = genmodels.load("me/vae")
     paths = {path.split("/main/")[-1] for _, path in hub.requests if "/resolve/" in path}
     files = {path.split(f"{repository.oid(1)}/")[-1] for path in paths}
-    assert files == {"model_index.json", "autoencoder/config.json", WEIGHTS}
+    assert files == {"model_index.json", "training.json", "autoencoder/config.json", WEIGHTS}
     # If the Hub cannot be reached, the cache is used.
     template, closed_port = constants.HUGGINGFACE_CO_URL_TEMPLATE, "http://127.0.0.1:9"
     closed_template = template.replace(hub.address, closed_port)

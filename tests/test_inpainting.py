@@ -275,7 +275,7 @@ def test_baselines_without_a_model(real: Tensor, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("genmodels.inpainting.__main__.CHUNK", 300 * 28 * 28)
     training = data.load(FASHION, split="train").pixels
     filled = nearest_fill(real, mask, training)
-    candidates = from_pixels(training)
+    candidates = from_pixels(training[:])
     for index in range(len(real)):
         distances = ((candidates - real[index]).square() * mask[index]).sum((1, 2, 3))
         expected = torch.where(mask[index] > 0, real[index], candidates[distances.argmin()])
@@ -298,7 +298,7 @@ def test_command_measures_every_method(
     models = "checkpoints/vae-fashion,checkpoints/sngan-fashion-conditional"
     run_main(monkeypatch, {"--models": models, "--count": "12", "--extractor": "domain"})
     output = capsys.readouterr()
-    assert f"{FASHION}, split train: 1,000 images of 28x28, 1 channel" in output.err
+    assert "read 1,000 images of 28x28 pixels, 1 channel, 10 classes" in output.err
     rows = [line.split(" | ") for line in output.out.splitlines() if "| " in line]
     assert [row[0].removeprefix("| ") for row in rows[1:]] == [
         "mean of the known pixels",

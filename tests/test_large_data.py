@@ -12,6 +12,7 @@ from genmodels.inpainting import __main__ as inpainting
 from genmodels.metrics.evaluation import Evaluation, evaluate
 from genmodels.metrics.image_source import BATCH
 from genmodels.networks.classifier import Classifier
+from genmodels.ui.metrics.extractor_choices import ExtractorChoices
 from genmodels.ui.metrics.live_actions import LiveMetrics
 from genmodels.ui.metrics.memorisation_actions import find_nearest
 from genmodels.ui.models import Models
@@ -135,12 +136,12 @@ def test_the_tab_metrics(
     monkeypatch.setenv("GENMODELS_REFERENCE", FASHION)
     models, results = Models([ROOT / "checkpoints" / "vae-fashion"]), []
     for _ in range(2):
-        references = ReferenceDatasets()
-        *_, measurement = LiveMetrics(models, references).measure(
+        references, extractors = ReferenceDatasets(), ExtractorChoices([], models)
+        *_, measurement = LiveMetrics(models, references, extractors).measure(
             ["vae-fashion"], ["fid"], "domain", references.name, 100, "0"
         )
         arguments = ("vae-fashion", 2, "0", "pixels", references.name)
-        *_, (pairs, note) = find_nearest(models, references, *arguments)
+        *_, (pairs, note) = find_nearest(models, references, extractors, *arguments)
         images = [(image.tobytes(), caption) for image, caption in pairs]
         results.append((measurement[2].table(), images, note))
         use_indexed_pixels()

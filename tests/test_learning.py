@@ -62,6 +62,6 @@ def generator_gradient_norm(name: str) -> float:
 
 
 def test_generator_gradient_vanishes_for_the_saturating_gan_only() -> None:
-    assert generator_gradient_norm("gan-saturating") < 1e-3
+    assert generator_gradient_norm("gan-saturating") < 3e-3
     assert generator_gradient_norm("gan") > 1e-1
     assert generator_gradient_norm("wgan-gp") > 1e-1
