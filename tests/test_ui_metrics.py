@@ -268,7 +268,7 @@ def test_curves_with_deviations_have_a_band() -> None:
     curves["is_std"].pop()  # the last point has no deviation
     figure = plot_curves({"a model": curves}, {"is": "IS", "fid": "FID"})
     assert figure.data[0].y == (2.5, 1.5)
-    line = live_actions.LiveModel([], FeatureExtractors("domain"), 0)
+    line = live_actions.LiveModel([], FeatureExtractors("domain"), 0, None)
     line.curves = {"is": curves["is"], "is_std": [(100, 0.5)]}
     assert line.cell("is") == "3"
     line.curves["is_std"].append((200, 1.0))
