@@ -1,4 +1,4 @@
-"""Download from the Hugging Face Hub, and explain its errors."""
+"""Download from the Hub, explain its errors, and locate our own cache."""
 
 import hashlib
 import os
@@ -38,6 +38,11 @@ STATUS_REASONS = {
     403: "the token lacks permission",
     429: "rate limited by the Hub",
 }
+
+
+def cache_folder() -> Path:
+    """Return GENMODELS_CACHE or ~/.cache/genmodels."""
+    return Path(os.environ.get("GENMODELS_CACHE") or Path.home() / ".cache/genmodels")
 
 
 def cause(error: BaseException) -> BaseException:

@@ -3,9 +3,8 @@
 Images are decoded once into a memory-mapped cache, which processes and later runs share.
 """
 
-from genmodels.data.cache import cache_folder
 from genmodels.data.dataset import Images
-from genmodels.data.decoding import Decoding, ResizeMode, flatten
-from genmodels.data.folders import is_images, list_files
+from genmodels.data.decoding import Decoding, ResizeMode
+from genmodels.data.folders import list_files
 from genmodels.data.pixels import Pixels
 from genmodels.data.sources import load

@@ -26,6 +26,7 @@ from genmodels.data.decoding import (
 )
 from genmodels.data.pixels import Pixels
 from genmodels.errors import UserError, first_line
+from genmodels.hub import cache_folder
 
 CHUNK = 8192  # images per cache file: what an interrupted run loses, and a process gets at once
 BUFFER = 2**25  # bytes of pixels that a process holds before it writes them
@@ -58,11 +59,6 @@ class Decoded(NamedTuple):
     digest: str  # SHA-256 of the pixels
     notes: list[str]
     folder: Path  # the cache
-
-
-def cache_folder() -> Path:
-    """Return GENMODELS_CACHE or ~/.cache/genmodels."""
-    return Path(os.environ.get("GENMODELS_CACHE") or Path.home() / ".cache/genmodels")
 
 
 def decode_files(files: Files, source: str, decoding: Decoding, skip_broken: bool) -> Decoded:
@@ -99,7 +95,7 @@ def decode_files(files: Files, source: str, decoding: Decoding, skip_broken: boo
 
 
 class Index(NamedTuple):
-    """What is known of decoded images without reading them. M rows, N images."""
+    """Metadata of decoded images, so that a start need not read them. M rows, N images."""
 
     suffix: str  # of the files with the pixels
     digest: str  # SHA-256 of the pixels

@@ -61,7 +61,7 @@ class Images(NamedTuple):
         return self._replace(labels=numbers[self.labels], classes=list(classes))
 
     def describe(self) -> str:
-        """Say what was read, in one line and one more for each note."""
+        """Describe the images in one line, followed by one line per note."""
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         split = f", split {self.split}" if self.split else ""
         lines = [
@@ -72,7 +72,7 @@ class Images(NamedTuple):
         return "\n".join([*lines, f"cache: {self.cache}"] if self.cache else lines)
 
     def describe_classes(self) -> str:
-        """Say how many images each class has."""
+        """Describe the number of images of each class."""
         if self.labels is None:
             return "no classes" + (f" ({self.unlabelled})" if self.unlabelled else "")
         counts = self.class_counts

@@ -169,9 +169,8 @@ def resize(image: Image.Image, decoding: Decoding) -> Image.Image:
             return ImageOps.fit(image, size, lanczos)
         case "pad":
             # In mode F the value of white is not known yet: see `to_uint8`.
-            color = math.nan if image.mode == "F" else None
-            if color is None:
-                color = ImageColor.getcolor(decoding.background, image.mode)
+            is_deep = image.mode == "F"
+            color = math.nan if is_deep else ImageColor.getcolor(decoding.background, image.mode)
             return ImageOps.pad(image, size, lanczos, color)
         case "stretch":
             return image.resize(size, lanczos)

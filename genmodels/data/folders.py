@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow
 from PIL import Image, UnidentifiedImageError
 
-from genmodels.data.cache import Files, cache_folder
+from genmodels.data.cache import Files
 from genmodels.data.decoding import open_archive, open_image
 from genmodels.data.labels import natural_key
 from genmodels.errors import UserError, first_line
+from genmodels.hub import cache_folder
 
 # Folder names of splits, as in `datasets`.
 SPLITS = {"train": "train", "training": "train"}
@@ -25,7 +26,7 @@ SPLITS |= dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
 
 # Formats that Pillow recognises but cannot decode by itself.
 UNREADABLE = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
-# Files beside images that are not worth opening.
+# Suffixes of text files that often accompany images; such files are not opened.
 OTHER_SUFFIXES = {".csv", ".html", ".json", ".jsonl", ".md", ".py", ".txt", ".xml", ".yaml", ".yml"}
 # Files that `datasets` reads: with one of them, a folder is a dataset in Hub layout.
 TABLES = {".arrow", ".parquet", ".tar", ".zip"}
@@ -83,18 +84,21 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: [natural_key(part) for part in path.parts])
 
 
-def is_images(source: str) -> bool:
-    """Return whether a local source is read here: a file, or a folder of images."""
+def local_files(source: str) -> list[Path] | None:
+    """List the files of a source that is read here: a file, or a folder of images; else None."""
     if not os.path.isdir(source):
-        return os.path.isfile(source)
+        return [Path(source)] if os.path.isfile(source) else None
     files = list_files(Path(source))
     if any(it.suffix.lower() in TABLES or it.name.lower() in METADATA for it in files):
-        return False
-    return not files or any(it.suffix.lower() not in OTHER_SUFFIXES for it in files)
+        return None
+    has_images = any(it.suffix.lower() not in OTHER_SUFFIXES for it in files)
+    return files if has_images or not files else None
 
 
-def list_images(source: str, split: str | None, limit: int | None = None) -> Listing:
+def list_images(source: str, paths: list[Path], split: str | None, limit: int | None) -> Listing:
     """List the images of one split: the named one, else `train`, else the only one.
+
+    `paths` are the files of the source: see `local_files`.
 
     Folders train, validation and test are splits if there is no image outside of them. The first
     folder below is the class. Raises UserError if there is no such split.
@@ -105,7 +109,7 @@ def list_images(source: str, split: str | None, limit: int | None = None) -> Lis
     if path.is_file() and not zipfile.is_zipfile(path):
         raise UserError(f"expected a folder, a ZIP archive or an NPZ file, got the file {source}")
     files, others = [], Counter()
-    for file in archive_files(path) if path.is_file() else folder_files(path):
+    for file in archive_files(path) if path.is_file() else folder_files(path, paths):
         if is_image(file):
             files.append(file)
         elif file.name.suffix.lower() not in OTHER_SUFFIXES:
@@ -136,9 +140,9 @@ def random_subset(count: int, limit: int | None) -> list[int]:
     return sorted(np.random.default_rng(0).permutation(count)[:limit].tolist())
 
 
-def folder_files(folder: Path) -> Iterator[File]:
-    """Yield all files of a folder."""
-    for path in list_files(folder):
+def folder_files(folder: Path, paths: list[Path]) -> Iterator[File]:
+    """Yield the files of a folder."""
+    for path in paths:
         try:
             status = path.stat()
             version = f"{status.st_size} {status.st_mtime_ns}"
@@ -226,8 +230,8 @@ def list_array(path: Path, split: str | None, limit: int | None) -> Listing:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         expected = f"expected images as the array arr_0 in {path}"
         raise UserError(f"{expected}: {first_line(error)}") from error
-    gray = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 1)
-    if array.dtype != np.uint8 or not (gray or (array.ndim == 4 and array.shape[3] == 3)):
+    has_images = array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3))
+    if array.dtype != np.uint8 or not has_images:
         raise UserError(
             f"expected images (N, H, W) or (N, H, W, C) with C of 1 or 3 in uint8 in {path}, got "
             f"{array.shape} in {array.dtype}; other data are not supported"

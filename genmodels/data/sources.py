@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 from genmodels.data.cache import Files, decode_files
 from genmodels.data.dataset import Images
 from genmodels.data.decoding import UNDECODED, Decoding
-from genmodels.data.folders import Listing, is_images, list_images, random_subset
+from genmodels.data.folders import Listing, list_images, local_files, random_subset
 from genmodels.data.labels import label_column, to_classes
 from genmodels.errors import UserError, first_line
 
@@ -43,13 +43,14 @@ def load(
     Raises:
         UserError: no such dataset, configuration, split or column, or images that cannot be read.
     """
-    if is_images(source):
+    paths = local_files(source)
+    if paths is not None:
         flags = {"dataset_config_name": config, "image_column": image_column}
         flags |= {"label_column": label_column, "dataset_revision": revision}
         for flag, value in flags.items():
             if value is not None:
                 raise UserError(f"expected no --{flag} with the images {source!r}, got {value!r}")
-        listing, names = list_images(source, split, limit), None
+        listing, names = list_images(source, paths, split, limit), None
     else:
         table, split = load_table(source, config, split, revision)
         columns = (image_column, label_column)

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from genmodels.hub import cache_folder
 from genmodels.metrics.extractors import FeatureExtractors
 from genmodels.metrics.image_source import SINGLE_PROCESS, ImageSource, Processes
 from genmodels.metrics.statistics import Moments, Samples, Statistic, from_tensors, to_tensors
@@ -48,11 +49,6 @@ def compute_statistics(
     parts = (Moments(), Samples())
     processes.update(real, [(extractors.features, parts)])
     return {type(part): processes.merge(part) for part in parts}
-
-
-def cache_folder() -> Path:
-    """Return GENMODELS_CACHE or ~/.cache/genmodels."""
-    return Path(os.environ.get("GENMODELS_CACHE") or Path.home() / ".cache/genmodels")
 
 
 def write_cache(file: Path, tensors: dict[str, Tensor], protocol: str) -> None:
