@@ -207,8 +207,8 @@ def sample_source(
     latents = Latents(pipeline.draw, count, torch.Generator().manual_seed(seed))
     title = f"{count:,} samples of " + (f"{name}, seed {seed}" if name else f"seed {seed}")
     if labels is not None:
-        shares = labels.bincount(minlength=pipeline.num_classes) / count
-        equal = (shares - 1 / pipeline.num_classes).abs().max() * count < 1
+        counts = labels.bincount(minlength=pipeline.num_classes)
+        equal = counts.max() - counts.min() <= 1
         title += ", all classes equally often" if equal else ", classes as often as in the data"
     return ImageSource.from_model(title, latents, labels, pipeline.decode)
 
@@ -262,7 +262,11 @@ def match_shapes(
         if strict:
             expected = f"expected samples of {reference} pixels for memorisation, as the reference"
             raise UserError(f"{expected}, got {samples}; set --resolution")
-    return real.with_channels(channels), fake.with_channels(channels), notes
+    real, fake = (
+        source if shape[0] == channels else source.with_channels(channels)
+        for source, shape in zip((real, fake), shapes, strict=True)
+    )
+    return real, fake, notes
 
 
 def measure_reconstruction(

@@ -107,7 +107,7 @@ class ImageSource(NamedTuple):
         def pixels(batch: slice) -> Tensor:
             return self.pixels(batch).expand(-1, channels, -1, -1)
 
-        return self if self.shape()[0] == channels else self._replace(pixels=pixels)
+        return self._replace(pixels=pixels)
 
 
 class Processes(NamedTuple):

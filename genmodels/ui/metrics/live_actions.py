@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import torch
+from torch import Tensor
 
 from genmodels.class_labels import labels_like
 from genmodels.errors import UserError
@@ -64,6 +65,7 @@ class LiveModel:
         self.accumulator = MetricAccumulator(metrics, extractors)
         self.rng, self.real = torch.Generator().manual_seed(seed), real
         self.count, self.seconds = 0, 0.0
+        self.labels: Tensor | None = None  # of all samples, set with the first batch
         self.curves: Curves = {}
 
     @torch.inference_mode()
@@ -71,8 +73,9 @@ class LiveModel:
         """Generate a batch, up to `limit` samples in total."""
         start = time.perf_counter()
         indices = torch.arange(self.count, min(self.count + BATCH, limit))
-        labels = labels_like(pipeline, MAX_SAMPLES, self.real)
-        labels = None if labels is None else labels[indices]
+        if self.count == 0:
+            self.labels = labels_like(pipeline, MAX_SAMPLES, self.real)
+        labels = None if self.labels is None else self.labels[indices]
         samples = pipeline.decode(pipeline.draw(len(indices), self.rng), labels)
         self.accumulator.update(to_pixels(samples), indices)
         self.count += len(indices)
