@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # slow to import, and the app must start quickly
     from genmodels.data import Images
     from genmodels.pipelines import LatentPipeline
 
-RECORD = "training.json"  # published beside the weights
+RECORD = "training.json"  # in the same folder as the weights
 
 
 class Classes(NamedTuple):

@@ -499,7 +499,7 @@ def test_the_cache_spans_files_and_is_used_again(
 
     monkeypatch.setattr(cache, "decode_row", None)  # nothing is decoded again
     assert load(tmp_path / "set").fingerprint == images.fingerprint
-    # An interrupted run goes on with the missing files.
+    # An interrupted run decodes only the missing files.
     monkeypatch.undo()
     monkeypatch.setattr(cache, "CHUNK", 4)
     monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "cache"))

@@ -124,7 +124,7 @@ def connect_generation(
 
     def draw_linked(request: gr.Request, *values: object) -> Iterator[tuple]:
         if {"model", "seed"} & set(request.query_params):
-            # Images of the first model must not stay if those of the link fail.
+            # Clear the first model's images, in case the model in the link does not load.
             yield [], "", None, None, gr.skip()
             yield from draw(*values)
         else:  # the images of the first model are there already
